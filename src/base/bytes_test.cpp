@@ -19,7 +19,8 @@ TEST(Hex, RoundTripsAndRefusesWhatIsNotHex) {
 TEST(Base64Url, Rfc4648Vectors) {
   // RFC 4648 section 10, without padding.
   const std::pair<std::string_view, std::string_view> vectors[] = {
-      {"", ""}, {"f", "Zg"}, {"fo", "Zm8"}, {"foo", "Zm9v"}, {"foob", "Zm9vYg"}, {"fooba", "Zm9vYmE"}, {"foobar", "Zm9vYmFy"}};
+      {"", ""},           {"f", "Zg"},          {"fo", "Zm8"},         {"foo", "Zm9v"},
+      {"foob", "Zm9vYg"}, {"fooba", "Zm9vYmE"}, {"foobar", "Zm9vYmFy"}};
   for (const auto& [plain, coded] : vectors) {
     EXPECT_EQ(to_base64url(as_view(plain)), coded);
     EXPECT_EQ(to_string(*from_base64url(coded)), plain);

@@ -1,5 +1,6 @@
 #pragma once
-// What a peer, disk, network or user can cause is a value (docs/architecture.md, Errors). Each room has one closed error enum.
+// What a peer, disk, network or user can cause is a value (docs/architecture.md, Errors). Each room has one closed
+// error enum.
 #include <expected>
 #include <utility>
 
@@ -23,12 +24,12 @@ template <class E>
 /// `OPALINE_TRY(auto x, f());`: takes the value of a Result, or returns its error from this function.
 #define OPALINE_TRY_CAT2(a, b) a##b
 #define OPALINE_TRY_CAT(a, b) OPALINE_TRY_CAT2(a, b)
-#define OPALINE_TRY(declaration, expression)                                      \
-  auto OPALINE_TRY_CAT(try_, __LINE__) = (expression);                            \
+#define OPALINE_TRY(declaration, expression)                                                                        \
+  auto OPALINE_TRY_CAT(try_, __LINE__) = (expression);                                                              \
   if (!OPALINE_TRY_CAT(try_, __LINE__)) return std::unexpected(std::move(OPALINE_TRY_CAT(try_, __LINE__)).error()); \
   declaration = std::move(*OPALINE_TRY_CAT(try_, __LINE__))
 /// The same for a Result<void, E>.
-#define OPALINE_CHECK(expression)                \
-  do {                                           \
+#define OPALINE_CHECK(expression)                                                                           \
+  do {                                                                                                      \
     if (auto try_result = (expression); !try_result) return std::unexpected(std::move(try_result).error()); \
   } while (false)

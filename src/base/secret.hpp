@@ -56,6 +56,8 @@ struct WipingAllocator {
 
 /// Secret bytes of a length known at run time: plaintexts, serialised state.
 using SecretBytes = std::vector<std::byte, WipingAllocator<std::byte>>;
-[[nodiscard]] inline SecretBytes to_secret_bytes(ByteView view) { return {view.begin(), view.end()}; }
+[[nodiscard]] inline SecretBytes to_secret_bytes(ByteView view) {
+  return {view.begin(), view.end()};
+}
 
 }  // namespace opaline

@@ -13,7 +13,11 @@ std::chrono::nanoseconds read(clockid_t id) {
 
 }  // namespace
 
-Time SystemClock::now() const { return Time(std::chrono::duration_cast<milliseconds>(read(CLOCK_REALTIME))); }
-Instant SystemClock::monotonic() const { return Instant(read(CLOCK_MONOTONIC)); }
+Time SystemClock::now() const {
+  return Time(std::chrono::duration_cast<milliseconds>(read(CLOCK_REALTIME)));
+}
+Instant SystemClock::monotonic() const {
+  return Instant(read(CLOCK_MONOTONIC));
+}
 
 }  // namespace opaline

@@ -17,9 +17,15 @@ enum class Day : std::uint32_t {};
 [[nodiscard]] constexpr Day day_of(Time t) {
   return Day(static_cast<std::uint32_t>(std::chrono::floor<std::chrono::days>(t).time_since_epoch().count()));
 }
-[[nodiscard]] constexpr std::uint32_t number(Day d) { return static_cast<std::uint32_t>(d); }
-[[nodiscard]] constexpr std::int64_t unix_millis(Time t) { return t.time_since_epoch().count(); }
-[[nodiscard]] constexpr Time from_unix_millis(std::int64_t ms) { return Time(std::chrono::milliseconds(ms)); }
+[[nodiscard]] constexpr std::uint32_t number(Day d) {
+  return static_cast<std::uint32_t>(d);
+}
+[[nodiscard]] constexpr std::int64_t unix_millis(Time t) {
+  return t.time_since_epoch().count();
+}
+[[nodiscard]] constexpr Time from_unix_millis(std::int64_t ms) {
+  return Time(std::chrono::milliseconds(ms));
+}
 
 class Clock {
  public:
