@@ -1,0 +1,78 @@
+"""Arrows go down only: every #include of a room by another must be in this list (docs/architecture.md shows it as a picture).
+
+    python3 tests/arrows/check.py SOURCE_DIR
+"""
+import pathlib
+import re
+import sys
+
+# room -> the rooms it may include. Test and bench sources may also include what is in TESTS.
+ALLOWED = {
+    "base": [],
+    "crypto": ["base"],
+    "credentials": ["base", "crypto"],
+    "wire": ["base", "crypto"],
+    "session": ["base", "crypto", "credentials"],
+    "store": ["base", "crypto"],
+    "net": ["base"],
+    "endpoint": ["base", "crypto", "wire", "credentials", "session"],
+    "relay": ["base", "crypto", "wire", "store"],
+    "identity": ["base", "crypto", "wire", "credentials", "store"],
+    "operators": ["base", "crypto", "store", "net"],
+    "server": ["base", "crypto", "wire", "credentials", "store", "net", "relay", "identity", "operators"],
+    "client": ["base", "crypto", "wire", "credentials", "session", "store", "net", "endpoint"],
+}
+# Libraries by header prefix -> the only rooms that may include them.
+LIBRARIES = {
+    "openssl/": ["crypto", "net"],
+    "boost/asio": ["net"],
+    "boost/beast": ["net"],
+    "rocksdb/": ["store"],
+    "sqlite3.h": ["client"],
+    "phonenumbers/": ["identity"],
+    "curl/": ["identity"],
+    "prometheus/": ["server"],
+    "spdlog/": ["server"],
+    "pb_encode.h": ["wire"],
+    "pb_decode.h": ["wire"],
+}
+# Rooms that later become WebAssembly: no threads, sockets, files, libprotobuf.
+PURE = {"base", "crypto", "credentials", "session", "wire", "endpoint"}
+IMPURE = re.compile(r"^(thread|mutex|condition_variable|fstream|filesystem|sys/socket\.h|proto/device\.pb\.h)$")
+
+INCLUDE = re.compile(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]', re.MULTILINE)
+
+
+def violations(source):
+    for file in sorted(source.glob("src/**/*.[ch]pp")):
+        room = file.relative_to(source / "src").parts[0]
+        test = re.search(r"_(test|bench|fuzz)", file.name) or "tests" in file.parts
+        if room not in ALLOWED:
+            yield f"{file.relative_to(source)}: room '{room}' is not in the list of tests/arrows/check.py"
+            continue
+        for included in INCLUDE.findall(file.read_text()):
+            target = included.split("/")[0]
+            where = file.relative_to(source)
+            if target in ALLOWED and target != room and target not in ALLOWED[room] and not test:
+                yield f"{where}: includes {included}: {room} may not know {target}"
+            if "/internal/" in included and target in ALLOWED and target != room:
+                yield f"{where}: includes {included}: that is {target}'s own"
+            for prefix, rooms in LIBRARIES.items():
+                if included.startswith(prefix) and room not in rooms and not test:
+                    yield f"{where}: includes {included}: only {', '.join(rooms)} may"
+            if room in PURE and not test and IMPURE.match(included):
+                yield f"{where}: includes {included}: {room} has no threads, files, sockets or libprotobuf"
+
+
+def main():
+    source = pathlib.Path(sys.argv[1])
+    found = list(violations(source))
+    for line in found:
+        print(line)
+    files = len(list(source.glob("src/**/*.[ch]pp")))
+    print(f"{files} files read, {len(found)} arrows that go the wrong way")
+    return 1 if found or files < 20 else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
