@@ -1,0 +1,32 @@
+#pragma once
+// Every label of the session protocol. One label, one use; docs/protocol.md lists the same.
+#include <string_view>
+
+namespace opaline::session::internal {
+
+// Hashes (SHA-256 unless said otherwise).
+inline constexpr std::string_view kDeviceIdentityLabel = "opaline/1 device identity";
+inline constexpr std::string_view kDeviceListHashLabel = "opaline/1 device list hash";
+inline constexpr std::string_view kPrekeySetHashLabel = "opaline/1 prekey set hash";
+inline constexpr std::string_view kSafetyNumberLabel = "opaline/1 safety number";  // SHA-512
+inline constexpr std::string_view kTranscript1Label = "opaline/1 handshake";
+inline constexpr std::string_view kTranscript2Label = "opaline/1 handshake identity";
+inline constexpr std::string_view kTranscript3Label = "opaline/1 handshake signed";
+inline constexpr std::string_view kHandshakeHashLabel = "opaline/1 handshake hash";
+inline constexpr std::string_view kSessionContextLabel = "opaline/1 session context";
+inline constexpr std::string_view kKemHashLabel = "opaline/1 kem";
+
+// Signatures.
+inline constexpr std::string_view kDeviceListSignature = "opaline/1 device list";
+inline constexpr std::string_view kPrekeySetSignature = "opaline/1 prekey set";
+inline constexpr std::string_view kHandshakeSignature = "opaline/1 handshake signature";
+
+// HKDF-Expand infos.
+inline constexpr std::string_view kIdentityKeyInfo = "opaline/1 identity key";
+inline constexpr std::string_view kIdentityChainInfo = "opaline/1 identity chain";
+inline constexpr std::string_view kSignatureKeyInfo = "opaline/1 signature key";
+inline constexpr std::string_view kSessionInfo = "opaline/1 session";
+inline constexpr std::string_view kRootStepInfo = "opaline/1 root step";
+inline constexpr std::string_view kMessageInfo = "opaline/1 msg";
+
+}  // namespace opaline::session::internal
