@@ -1,6 +1,7 @@
 #pragma once
-// Port: rows in tables, changed in atomic batches. DirectoryStore, OperatorStore and (later) the others are RowStores with tables of
-// their own; typed access and sealing live above (sealed_rows.hpp). Synchronous: used from service threads, never from an I/O thread.
+// Port: rows in tables, changed in atomic batches. DirectoryStore, OperatorStore and (later) the others are RowStores
+// with tables of their own; typed access and sealing live above (sealed_rows.hpp). Synchronous: used from service
+// threads, never from an I/O thread.
 #include <optional>
 #include <string_view>
 #include <utility>
@@ -32,8 +33,9 @@ class RowStore {
   /// All or nothing; on stable storage (fsync) when it returns.
   [[nodiscard]] virtual Result<void, RowError> write(std::vector<RowChange> changes) = 0;
   /// Rows whose key begins with `prefix` and is greater than `after`, in key order, at most `limit`.
-  [[nodiscard]] virtual Result<std::vector<std::pair<Bytes, Bytes>>, RowError> scan(std::string_view table, ByteView prefix,
-                                                                                  ByteView after, std::size_t limit) = 0;
+  [[nodiscard]] virtual Result<std::vector<std::pair<Bytes, Bytes>>, RowError> scan(std::string_view table,
+                                                                                    ByteView prefix, ByteView after,
+                                                                                    std::size_t limit) = 0;
 };
 
 }  // namespace opaline::store
