@@ -1,0 +1,157 @@
+#pragma once
+// What an operator can say to `opalined` (docs/opalined.example.toml documents every key; a test compares it with
+// this).
+#include <filesystem>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "base/log.hpp"
+#include "base/result.hpp"
+#include "base/time.hpp"
+
+namespace opaline::server {
+
+/// Which rooms this process runs. Later issues add relay, identity, gateway, records and sms.
+enum class Role : std::uint8_t { all };
+
+/// How registration codes reach people.
+enum class CodeDelivery : std::uint8_t {
+  smtp,    ///< e-mail through [smtp]; phone numbers are refused until the `sms` role exists
+  outbox,  ///< lines of JSON appended to a file: for development
+};
+
+struct TlsFiles {
+  std::filesystem::path certificate;  ///< PEM with its chain
+  std::filesystem::path key;          ///< PEM, not encrypted
+  [[nodiscard]] bool empty() const { return certificate.empty() && key.empty(); }
+  friend bool operator==(const TlsFiles&, const TlsFiles&) = default;
+};
+
+struct ServerSection {
+  std::string name = "localhost";
+  Role role = Role::all;
+  seconds shutdown_within{10};
+  bool require_no_swap = false;
+  friend bool operator==(const ServerSection&, const ServerSection&) = default;
+};
+struct PathsSection {
+  std::filesystem::path data = "/var/lib/opaline/data";
+  std::filesystem::path vault = "/var/lib/opaline/vault";
+  std::filesystem::path admin_socket = "/run/opaline/admin.sock";
+  std::filesystem::path ports_file;  ///< empty: not written
+  friend bool operator==(const PathsSection&, const PathsSection&) = default;
+};
+struct PublicSection {
+  std::string listen = "[::]:443";
+  TlsFiles tls{"/etc/opaline/tls/certificate.pem", "/etc/opaline/tls/key.pem"};
+  std::uint32_t max_connections = 15'000;
+  std::uint32_t max_connections_per_source = 64;
+  friend bool operator==(const PublicSection&, const PublicSection&) = default;
+};
+struct OperatorSection {
+  std::string listen = "127.0.0.1:8444";
+  TlsFiles tls;  ///< empty: plaintext, on loopback alone
+  friend bool operator==(const OperatorSection&, const OperatorSection&) = default;
+};
+struct BusinessSection {
+  std::string listen;  ///< reserved for the gateway: anything but empty is refused
+  friend bool operator==(const BusinessSection&, const BusinessSection&) = default;
+};
+struct MetricsSection {
+  std::string listen = "127.0.0.1:9464";
+  friend bool operator==(const MetricsSection&, const MetricsSection&) = default;
+};
+struct RelaySection {
+  std::chrono::days retention{30};
+  std::uint32_t mailbox_envelopes = 10'000;
+  std::uint64_t mailbox_mib = 64;
+  milliseconds delivery_deadline{10'000};
+  std::uint64_t ram_mib = 256;
+  friend bool operator==(const RelaySection&, const RelaySection&) = default;
+};
+struct RegistrationSection {
+  CodeDelivery delivery = CodeDelivery::smtp;
+  std::filesystem::path outbox_file = "/var/lib/opaline/outbox.jsonl";
+  std::uint32_t codes_per_handle_per_day = 10;
+  std::uint32_t codes_per_source_per_hour = 30;
+  friend bool operator==(const RegistrationSection&, const RegistrationSection&) = default;
+};
+struct SmtpSection {
+  std::string url = "smtp://localhost:25";
+  std::string from = "opaline@localhost";
+  std::string user;
+  std::filesystem::path password_file;
+  bool allow_plaintext = false;
+  friend bool operator==(const SmtpSection&, const SmtpSection&) = default;
+};
+struct LookupsSection {
+  std::uint32_t bucket = 2'000;
+  std::uint32_t refill_per_day = 100;
+  friend bool operator==(const LookupsSection&, const LookupsSection&) = default;
+};
+struct LogSection {
+  LogLevel level = LogLevel::info;
+  std::filesystem::path file;  ///< empty: stderr
+  std::uint32_t warnings_per_minute = 30;
+  friend bool operator==(const LogSection&, const LogSection&) = default;
+};
+
+/// Paths are absolute once loaded (relative ones count from the directory of the file they stand in).
+struct Config {
+  ServerSection server;
+  PathsSection paths;
+  PublicSection public_listener;  // [public]
+  OperatorSection operator_listener;
+  BusinessSection business;
+  MetricsSection metrics;
+  RelaySection relay;
+  RegistrationSection registration;
+  SmtpSection smtp;
+  LookupsSection lookups;
+  LogSection log;
+  friend bool operator==(const Config&, const Config&) = default;
+};
+
+/// One thing that is wrong, in the words of whoever has to mend it.
+struct ConfigProblem {
+  std::string where;       ///< file name, or "--set"
+  std::uint32_t line = 0;  ///< from 1; 0: none
+  std::string key;         ///< "relay.retention_days"; empty: the file as a whole
+  std::string message;
+
+  /// "opalined.toml:12: relay.retention_days: ..."
+  [[nodiscard]] std::string text() const;
+};
+using ConfigProblems = std::vector<ConfigProblem>;
+
+/// `relay.retention_days=7`, as given to --set. A value that is no TOML is taken as a string.
+using Override = std::string;
+
+/// Where each key that was given stands: "section.key" to (file or "--set", line).
+using ConfigOrigins = std::map<std::string, std::pair<std::string, std::uint32_t>, std::less<>>;
+struct LoadedConfig {
+  Config config;
+  ConfigOrigins origins;
+};
+
+/// Reads; every problem found is in the error, and nothing else happens. Unknown keys and sections are problems; the
+/// nearest known name is in the message.
+[[nodiscard]] Result<LoadedConfig, ConfigProblems> load_config(const std::filesystem::path& file,
+                                                               const std::vector<Override>& overrides = {});
+/// The same from memory; `base` resolves relative paths, `where` names the text in problems.
+[[nodiscard]] Result<LoadedConfig, ConfigProblems> parse_config(std::string_view text, const std::string& where,
+                                                                const std::filesystem::path& base,
+                                                                const std::vector<Override>& overrides = {});
+
+/// What one key alone cannot show: certificate files there and readable, the vault outside the data directory, settings
+/// that need each other, sections of later issues. Reads files, changes nothing. Empty: good.
+[[nodiscard]] ConfigProblems check_config(const LoadedConfig& loaded);
+
+/// "section.key" of every key, in the order of the example file.
+[[nodiscard]] std::vector<std::string> config_keys();
+
+/// Role by name; the error says what exists and, for names that later issues will bring, that they do not yet.
+[[nodiscard]] Result<Role, std::string> parse_role(std::string_view name);
+
+}  // namespace opaline::server

@@ -1,0 +1,141 @@
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "net/address.hpp"
+#include "server/config.hpp"
+
+namespace opaline::server {
+namespace {
+
+namespace fs = std::filesystem;
+
+class Checker {
+ public:
+  explicit Checker(const LoadedConfig& loaded) : c_(loaded.config), origins_(loaded.origins) {}
+
+  ConfigProblems run() {
+    names();
+    paths();
+    listeners();
+    registration();
+    return std::move(problems_);
+  }
+
+ private:
+  void complain(std::string key, std::string message) {
+    ConfigProblem problem{"configuration", 0, std::move(key), std::move(message)};
+    if (const auto origin = origins_.find(problem.key); origin != origins_.end()) {
+      problem.where = origin->second.first;
+      problem.line = origin->second.second;
+    }
+    problems_.push_back(std::move(problem));
+  }
+
+  void readable(const std::string& key, const fs::path& file) {
+    std::error_code error;
+    if (!fs::exists(file, error)) {
+      complain(key, fmt::format("no such file: {}", file.string()));
+    } else if (access(file.c_str(), R_OK) != 0) {
+      complain(key, fmt::format("this user cannot read {}", file.string()));
+    }
+  }
+
+  void private_file(const std::string& key, const fs::path& file) {
+    readable(key, file);
+    struct stat status{};
+    if (stat(file.c_str(), &status) == 0 && (status.st_mode & (S_IWGRP | S_IRWXO)) != 0) {
+      complain(key, fmt::format("others can read or change {}: chmod 600 it", file.string()));
+    }
+  }
+
+  static bool inside(const fs::path& inner, const fs::path& outer) {
+    const auto [in_rest, out_rest] = std::ranges::mismatch(inner, outer);
+    return out_rest == outer.end() || (std::next(out_rest) == outer.end() && out_rest->empty());
+  }
+
+  void names() {
+    const auto& name = c_.server.name;
+    const auto allowed = [](unsigned char ch) { return std::isalnum(ch) != 0 || ch == '.' || ch == '-' || ch == ':'; };
+    if (name.empty() || name.size() > 253 || !std::ranges::all_of(name, allowed)) {
+      complain("server.name", "must be the host name that devices connect to, without port");
+    }
+  }
+
+  void paths() {
+    for (const auto& [key, path] : {std::pair<std::string, const fs::path&>{"paths.data", c_.paths.data},
+                                    {"paths.vault", c_.paths.vault},
+                                    {"paths.admin_socket", c_.paths.admin_socket}}) {
+      if (path.empty()) complain(key, "must not be empty");
+    }
+    if (inside(c_.paths.vault, c_.paths.data)) {
+      complain("paths.vault", "must lie outside of paths.data: whoever copies the data files must not get the keys");
+    } else if (inside(c_.paths.data, c_.paths.vault)) {
+      complain("paths.data", "must lie outside of paths.vault: whoever copies the data files must not get the keys");
+    }
+    if (c_.paths.admin_socket.native().size() >= sizeof(sockaddr_un::sun_path)) {
+      complain("paths.admin_socket", fmt::format("is too long for a socket (at most {} bytes): {}",
+                                                 sizeof(sockaddr_un::sun_path) - 1, c_.paths.admin_socket.string()));
+    }
+  }
+
+  void certificate(const std::string& section, const TlsFiles& tls) {
+    readable(section + ".certificate", tls.certificate);
+    private_file(section + ".key", tls.key);
+  }
+
+  void loopback(const std::string& section, const std::string& listen, const std::string& advice) {
+    const auto address = net::ListenAddress::parse(listen);
+    if (address && !address->ip.starts_with("127.") && address->ip != "::1") complain(section + ".listen", advice);
+  }
+
+  void listeners() {
+    certificate("public", c_.public_listener.tls);
+    const auto& op = c_.operator_listener;
+    if (op.tls.certificate.empty() != op.tls.key.empty()) {
+      complain(op.tls.key.empty() ? "operator.certificate" : "operator.key",
+               "operator.certificate and operator.key belong together: give both or none");
+    } else if (!op.tls.empty()) {
+      certificate("operator", op.tls);
+    } else if (!op.listen.empty()) {
+      loopback("operator", op.listen, "without operator.certificate and operator.key only loopback is allowed");
+    }
+    if (!c_.metrics.listen.empty()) {
+      loopback("metrics", c_.metrics.listen,
+               "metrics are served without encryption and so on loopback alone; put a proxy in front to reach them");
+    }
+    if (!c_.business.listen.empty()) {
+      complain("business.listen", "is reserved: the gateway for businesses does not exist in this version");
+    }
+  }
+
+  void registration() {
+    if (c_.registration.delivery == CodeDelivery::outbox) {
+      if (c_.registration.outbox_file.empty()) complain("registration.outbox_file", "must not be empty");
+      return;
+    }
+    if (!c_.smtp.url.starts_with("smtp://") && !c_.smtp.url.starts_with("smtps://")) {
+      complain("smtp.url", "must begin with smtp:// or smtps://");
+    }
+    if (c_.smtp.from.find('@') == std::string::npos) complain("smtp.from", "must be an e-mail address");
+    if (!c_.smtp.user.empty() && c_.smtp.password_file.empty()) {
+      complain("smtp.password_file", "must be given together with smtp.user");
+    }
+    if (!c_.smtp.password_file.empty()) private_file("smtp.password_file", c_.smtp.password_file);
+  }
+
+  const Config& c_;
+  const ConfigOrigins& origins_;
+  ConfigProblems problems_;
+};
+
+}  // namespace
+
+ConfigProblems check_config(const LoadedConfig& loaded) {
+  return Checker(loaded).run();
+}
+
+}  // namespace opaline::server
