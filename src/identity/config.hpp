@@ -1,0 +1,33 @@
+#pragma once
+// What an operator may set. The defaults are those of docs/opalined.example.toml.
+#include <cstdint>
+
+#include "base/time.hpp"
+
+namespace opaline::identity {
+
+/// A token bucket: `capacity` at once, refilled evenly to `capacity` within `refill`.
+struct Quota {
+  std::uint32_t capacity = 1;  ///< at least 1
+  seconds refill{86'400};      ///< from empty to full
+};
+
+struct Config {
+  /// Codes sent to one handle, whoever asks: bounds guessing (5 tries each of 10^6) and annoyance.
+  Quota codes_per_handle{10, std::chrono::days(1)};
+  /// Codes asked for by one source (IPv4 address or IPv6 /64; an IPv6 /48 may ask for 8 times as many).
+  Quota codes_per_source{30, std::chrono::hours(1)};
+  /// Wrong device signatures by one source before its further ones are refused unread.
+  Quota failed_auth_per_source{100, std::chrono::minutes(10)};
+  /// Lookups of handles and accounts that no renewal token pays for, per account.
+  std::uint32_t lookup_capacity = 2'000;
+  std::uint32_t lookup_refill_per_day = 100;
+  /// Calls of one account, of any kind, renewed lookups included; a lookup counts once per item.
+  Quota calls_per_account{6'000, std::chrono::hours(1)};
+  /// One-time prekeys that one account can take of one other account; beyond it bundles come without.
+  Quota one_time_per_pair{4, std::chrono::days(1)};
+  /// One-time prekeys of one account that all others together can take; beyond it bundles come without.
+  Quota one_time_per_target{200, std::chrono::days(1)};
+};
+
+}  // namespace opaline::identity

@@ -1,0 +1,2 @@
+#include "identity/dispatcher.hpp"
+#include "identity/limits.hpp"

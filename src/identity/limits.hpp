@@ -1,0 +1,52 @@
+#pragma once
+// Every limit of the identity service, with its reason.
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+
+namespace opaline::identity {
+
+/// A code lives long enough for slow mail and no longer; its tries keep guessing below 1 in 200,000.
+inline constexpr std::chrono::minutes kCodeLifetime{10};
+inline constexpr std::uint32_t kCodeTries = 5;
+inline constexpr std::size_t kCodeDigits = 6;
+inline constexpr std::size_t kVerificationBytes = 16;
+/// Time to make keys on a slow phone and to ask for a PIN.
+inline constexpr std::chrono::minutes kTicketLifetime{10};
+inline constexpr std::size_t kTicketBytes = 32;
+/// Attempts to complete one ticket: each may cost two hybrid verifications.
+inline constexpr std::uint32_t kTicketAttempts = 20;
+/// In RAM at once; 20 MB. Beyond it `start` answers UNAVAILABLE.
+inline constexpr std::size_t kMaxVerifications = 50'000;
+/// Buckets of one kind in RAM at once; beyond it the oldest is forgotten.
+inline constexpr std::size_t kMaxBuckets = 200'000;
+
+/// Handles of one account: a person's numbers and addresses.
+inline constexpr std::size_t kMaxHandles = 16;
+inline constexpr std::size_t kMaxManagedByBytes = 128;
+
+inline constexpr std::size_t kMinPinBytes = 4;
+inline constexpr std::size_t kMaxPinBytes = 64;
+/// Wrong PINs for one account, then one more try for each day.
+inline constexpr std::uint32_t kPinTries = 5;
+/// A PIN lapses when no device of its account has connected for this long (and up to kPinSeenDays more, see
+/// tables.hpp): the number may belong to somebody else by then, and all that waited for the account has expired.
+inline constexpr std::uint32_t kPinLapseDays = 30;
+inline constexpr std::uint32_t kPinSeenDays = 7;
+/// OWASP's second choice for Argon2id: about 30 ms of the service thread. The pepper in the vault is what protects
+/// short PINs.
+inline constexpr std::uint32_t kPinMemoryKib = 19 * 1024;
+inline constexpr std::uint32_t kPinPasses = 2;
+
+inline constexpr std::size_t kMaxLookupItems = 100;
+inline constexpr std::size_t kMaxBundleDevices = 32;
+/// A renewal token pays for lookups of its handle and fetches of its account for this long; each use gives a fresh one.
+inline constexpr std::chrono::days kRenewalTokenLifetime{60};
+inline constexpr std::chrono::hours kPositiveExpires{7 * 24};
+inline constexpr std::chrono::hours kPositiveRefresh{24};
+inline constexpr std::chrono::hours kNegativeExpires{1};
+
+/// The device is told once when its one-time prekeys fall to this many.
+inline constexpr std::uint32_t kPrekeysLow = 16;
+
+}  // namespace opaline::identity

@@ -1,0 +1,136 @@
+#pragma once
+// The identity service (docs/architecture.md, "Identity"): accounts, handles, the directory, prekeys and send tokens.
+// Synchronous and single-threaded: it runs on a thread of its own, for its stores block, and never on an I/O thread. It
+// does no I/O but through its ports. All that it keeps is in identity/tables.hpp; verifications, tickets and quotas are
+// in RAM and end with the process.
+#include <memory>
+
+#include "base/log.hpp"
+#include "base/random.hpp"
+#include "identity/config.hpp"
+#include "identity/failure.hpp"
+#include "identity/ports.hpp"
+#include "store/key_vault.hpp"
+#include "store/row_store.hpp"
+
+namespace opaline::identity {
+
+/// All must outlive the service.
+struct Ports {
+  store::RowStore& rows;  ///< opened with the tables of identity/tables.hpp
+  store::KeyVault& vault;
+  CodeSender& codes;
+  RelayControl& relay;
+  LookupLog& lookups;
+  CostlyCrypto& crypto;
+  const Clock& clock;
+  RandomSource& random;
+  Log& log;
+};
+
+/// Who calls: an authenticated device, and where from.
+struct Caller {
+  AccountId account;
+  DeviceNumber device{};
+  SourceAddress source;
+};
+
+/// An AUTH frame, as the edge has it.
+struct AuthRequest {
+  AccountId account;
+  DeviceNumber device{};
+  wire::Binding binding = wire::Binding::tls_exporter;
+  ByteView message;    ///< wire::auth_message()
+  ByteView signature;  ///< wire::kAuthSignatureBytes, else refused
+  SourceAddress source;
+};
+struct AuthenticatedDevice {
+  MailboxId mailbox;
+};
+enum class AuthError : std::uint8_t {
+  refused,      ///< unknown device, wrong signature, or a binding that this device may not use: all alike
+  unavailable,  ///< the store failed: nothing is known
+};
+
+/// What an account may use (DESIGN: service switches). A switched-off account looks like an unknown one.
+struct ServiceSwitches {
+  bool people = true, businesses = true, calls = true;
+  friend bool operator==(const ServiceSwitches&, const ServiceSwitches&) = default;
+};
+
+/// No identifiers; for metrics.
+struct Counters {
+  std::uint64_t codes_sent = 0, codes_refused = 0, wrong_codes = 0, registrations = 0, takeovers = 0, wrong_pins = 0;
+  std::uint64_t auth_ok = 0, auth_refused = 0, lookups_charged = 0, lookups_renewed = 0, lookups_over_quota = 0;
+  std::uint64_t one_time_given = 0, one_time_withheld = 0, one_time_missing = 0, prekey_uploads = 0, store_errors = 0;
+  std::size_t verifications = 0, tickets = 0;
+};
+
+enum class OpenError : std::uint8_t {
+  vault,  ///< the vault's keys are not to be had
+  store,  ///< the rows are not readable
+};
+
+class Service {
+ public:
+  /// Reads keys from the vault and tells the relay again which mailboxes are gone and which tokens are stale.
+  [[nodiscard]] static Result<std::unique_ptr<Service>, OpenError> open(const Config& config, const Ports& ports);
+  ~Service();
+  Service(const Service&) = delete;
+  Service& operator=(const Service&) = delete;
+
+  // ---- registration (docs/device-api.md, "Registration"). Statuses beside BAD_REQUEST (malformed) and UNAVAILABLE:
+  /// QUOTA. The answer, its time and its work do not depend on whether the handle is taken.
+  [[nodiscard]] Answer<calls::StartReply> start(const SourceAddress& source, const calls::StartRequest& request);
+  /// WRONG_CODE with tries left; EXPIRED: no such verification (any more).
+  [[nodiscard]] Answer<calls::CheckReply> check(const calls::CheckRequest& request);
+  /// EXPIRED, PIN_REQUIRED, WRONG_PIN (0 tries left: none today), CONFLICT: the ticket was used for something else.
+  [[nodiscard]] Answer<calls::CompleteReply> complete(const calls::CompleteRequest& request);
+
+  // ---- devices
+  [[nodiscard]] Result<AuthenticatedDevice, AuthError> authenticate(const AuthRequest& request);
+
+  // ---- calls of authenticated devices. NOT_FOUND where the caller's own account is gone; QUOTA beyond Config.
+  /// FORBIDDEN: the caller's `people` switch is off. QUOTA: nothing was charged or answered.
+  [[nodiscard]] Answer<calls::LookupReply> lookup(const Caller& caller, const calls::LookupRequest& request);
+  /// NOT_FOUND: no such account, or switched off.
+  [[nodiscard]] Answer<calls::BundlesReply> bundles(const Caller& caller, const calls::BundlesRequest& request);
+  [[nodiscard]] Answer<calls::SendTokensReply> send_tokens(const Caller& caller,
+                                                           const calls::SendTokensRequest& request);
+  /// CONFLICT: not newer than the stored set.
+  [[nodiscard]] Answer<calls::UploadPrekeysReply> upload_prekeys(const Caller& caller,
+                                                                 const calls::UploadPrekeysRequest& request);
+  [[nodiscard]] Answer<calls::PrekeyStatusReply> prekey_status(const Caller& caller);
+  [[nodiscard]] Answer<calls::AccountReply> account(const Caller& caller);
+  [[nodiscard]] Answer<calls::StartReply> handle_add_start(const Caller& caller,
+                                                           const calls::HandleAddStartRequest& request);
+  /// WRONG_CODE, EXPIRED, PIN_REQUIRED, WRONG_PIN; FORBIDDEN: too many handles.
+  [[nodiscard]] Answer<calls::AccountReply> handle_add_finish(const Caller& caller,
+                                                              const calls::HandleAddFinishRequest& request);
+  /// NOT_FOUND: not one's own; FORBIDDEN: the last one (delete the account instead).
+  [[nodiscard]] Answer<calls::AccountReply> handle_remove(const Caller& caller,
+                                                          const calls::HandleRemoveRequest& request);
+  [[nodiscard]] Answer<calls::Empty> set_pin(const Caller& caller, const calls::SetPinRequest& request);
+  /// Everything about the account is gone when this returns, and its mailboxes are on their way.
+  [[nodiscard]] Answer<calls::Empty> delete_account(const Caller& caller, const calls::AccountDeleteRequest& request);
+
+  // ---- administration (operators; later the organisation room). NOT_FOUND, UNAVAILABLE.
+  /// Takes effect at once: tokens are revoked, the account's devices are told.
+  [[nodiscard]] Answer<calls::Empty> set_switches(const AccountId& account, const ServiceSwitches& switches);
+  /// At most kMaxManagedByBytes of UTF-8; empty: nobody.
+  [[nodiscard]] Answer<calls::Empty> set_managed_by(const AccountId& account, std::string_view managed_by);
+  /// For operators: the account that has this handle, or NOT_FOUND. Nothing is charged or logged.
+  [[nodiscard]] Answer<AccountId> find_account(const Handle& handle);
+  [[nodiscard]] Answer<calls::Empty> remove_account(const AccountId& account);
+
+  /// Drops what is over: verifications, tickets, quotas, records of removed mailboxes. Call about once a minute.
+  void tick();
+  [[nodiscard]] Counters counters() const;
+
+ private:
+  struct State;
+  explicit Service(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace opaline::identity
