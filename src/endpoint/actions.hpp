@@ -1,0 +1,125 @@
+#pragma once
+// What an Endpoint asks of its surroundings (actions) and tells the application (events). Values; no I/O.
+#include <variant>
+#include <vector>
+
+#include "endpoint/endpoint_store.hpp"
+#include "wire/frames.hpp"
+#include "wire/send_token.hpp"
+
+namespace opaline::endpoint {
+
+// ---- frames: one for one, in this order, on the connection that connected() told of (docs/device-api.md)
+
+/// ROUTE
+struct OpenRoute {
+  std::uint16_t route = 0;
+  MailboxId mailbox;
+  wire::SendToken token{};
+};
+/// SUBMIT. The Endpoint counts them as the server does: the first of a connection is number 1.
+struct SubmitEnvelope {
+  std::uint16_t route = 0;
+  wire::EnvelopeClass envelope_class{};
+  EnvelopeId id;
+  Bytes ciphertext;
+};
+/// CLEAR
+struct ClearRoute {
+  std::uint16_t route = 0;
+};
+/// ACK: everything up to push `number` is committed. `envelopes` and `bytes` are what it newly covers: to be given back
+/// as CREDIT.
+struct AcknowledgePushes {
+  std::uint32_t number = 0;
+  std::uint32_t envelopes = 0;
+  std::uint32_t bytes = 0;
+};
+/// End the connection and open another: the store failed, and what came must come again.
+struct Reconnect {};
+
+// ---- requests to the service (proto/device.proto). Each is answered once, by on_devices, on_prekeys_left or
+// on_request_failed with its id; requests of an ended connection are forgotten, their late answers ignored.
+
+enum class RequestId : std::uint32_t {};
+/// BUNDLES
+struct FetchBundles {
+  AccountId account;
+  Bytes renewal_token;                ///< may be empty
+  std::vector<DeviceNumber> devices;  ///< only these; empty: all
+};
+/// SEND_TOKENS
+struct FetchSendTokens {
+  AccountId account;
+  Bytes renewal_token;  ///< may be empty
+};
+/// UPLOAD_PREKEYS
+struct UploadPrekeys {
+  Bytes signed_set;
+  std::vector<Bytes> one_time;  ///< by index, as session::NewPrekeys gives them
+};
+/// PREKEY_STATUS
+struct FetchPrekeyStatus {};
+struct Request {
+  RequestId id{};
+  std::variant<FetchBundles, FetchSendTokens, UploadPrekeys, FetchPrekeyStatus> body;
+};
+
+/// The answer to FetchBundles and FetchSendTokens.
+struct DevicesReply {
+  struct Device {
+    DeviceNumber device{};
+    MailboxId mailbox;
+    wire::SendToken token{};
+    Bytes bundle;  ///< empty if there is none, or none was asked for
+  };
+  Bytes signed_list;
+  std::vector<Bytes> history;  ///< the lists between the pinned one and `signed_list`, oldest first
+  std::vector<Device> devices;
+  Bytes renewal_token;
+};
+
+enum class RequestFailure : std::uint8_t {
+  not_found,    ///< no such account, or none that we may write to
+  quota,        ///< retry after what the service said
+  unavailable,  ///< any other trouble: tried again with back-off
+};
+
+// ---- events: what is in the history already when the application hears of it, and what never gets there
+
+struct MessageReceived {
+  MessageId id;
+  session::DeviceAddress sender;
+  IncomingKind kind{};
+  bool late = false;
+};
+struct MessageStateChanged {
+  MessageId id;
+  AccountId peer;
+  MessageState state{};
+  Reason reason = Reason::none;
+};
+struct NoticeAdded {
+  AccountId peer;
+  NoticeKind kind{};
+};
+struct TypingChanged {
+  session::DeviceAddress sender;
+  bool active = false;
+};
+/// The relay refused or expired envelopes for this device before the one that just came: nobody knows whose.
+struct MessagesMissed {};
+/// First messages of unknown senders were dropped: their identity could not be confirmed, or too many came at once.
+struct StrangersDropped {
+  std::uint32_t count = 0;
+};
+/// Somebody shows others another device list of ours than the one we made.
+struct OwnListForged {};
+/// Nothing is left to be done for now on the outbox: every message has gone out or waits for a time or a person.
+struct OutboxIdle {};
+
+using Event = std::variant<MessageReceived, MessageStateChanged, NoticeAdded, TypingChanged, MessagesMissed,
+                           StrangersDropped, OwnListForged, OutboxIdle>;
+using Action = std::variant<OpenRoute, SubmitEnvelope, ClearRoute, AcknowledgePushes, Reconnect, Request, Event>;
+
+}  // namespace opaline::endpoint

@@ -1,0 +1,157 @@
+#pragma once
+// Port: what must survive on a device. Rows that only this room understands (their layouts: records.hpp), and the
+// application's history, changed together in atomic batches. A driver knows nothing of the rows but their table and
+// key: the client's is SQLite, tests and the simulator use memory_endpoint_store.hpp, the gateway brings its own.
+#include <variant>
+#include <vector>
+
+#include "base/ids.hpp"
+#include "base/result.hpp"
+#include "base/secret.hpp"
+#include "base/time.hpp"
+#include "session/identity.hpp"
+
+namespace opaline::endpoint {
+
+/// Numbers are stored: never change one, never reuse one.
+enum class Table : std::uint8_t {
+  device = 1,           ///< single rows: identity, account key, own list, counters, settings
+  prekey_set = 2,       ///< private halves of a prekey set
+  one_time = 3,         ///< private halves of one-time prekeys
+  peer = 4,             ///< pinned device lists, alarms, renewal tokens
+  peer_device = 5,      ///< mailboxes, send tokens, which session sends, healing budgets
+  session = 6,          ///< session states
+  session_tag = 7,      ///< from a ciphertext's tag to its session
+  outbox = 8,           ///< messages that have not yet gone everywhere
+  sent = 9,             ///< messages that have: kept for resending (kResendFor)
+  envelope = 10,        ///< ciphertexts on their way: the same bytes again after a cut
+  envelope_index = 11,  ///< from an envelope to its message
+  message_index = 12,   ///< from a message id to its place in outbox or sent
+  seen = 13,            ///< handshakes, envelopes and messages that must not count twice
+  seen_expiry = 14,     ///< the same by the day on which they may be forgotten
+  parked = 15,          ///< first messages whose sender is being looked up
+};
+inline constexpr std::uint8_t kFirstTable = 1;
+inline constexpr std::uint8_t kLastTable = 15;
+/// Longest key of a row.
+inline constexpr std::size_t kMaxRowKeyBytes = 64;
+
+struct RowChange {
+  Table table{};
+  Bytes key;
+  std::optional<SecretBytes> value;  ///< nullopt: delete the row, if there is one
+};
+
+// ---- the application's history
+
+/// How far a message of ours is. States only rise, but for `failed`.
+enum class MessageState : std::uint8_t {
+  queued = 1,     ///< committed on this device; `reason` may say what it waits for
+  sent = 2,       ///< promise 1: every device's envelope was accepted, or answered full or gone, and one was accepted
+  delivered = 3,  ///< a device of the peer says so (end-to-end receipt)
+  read = 4,       ///< the peer says so
+  failed = 5,     ///< will not go out any more; `reason` says why
+};
+
+enum class Reason : std::uint8_t {
+  none = 0,
+  // queued
+  mailbox_full = 1,      ///< tried again later
+  identity_changed = 2,  ///< waits for the person: accept_changed_identity
+  no_prekeys = 3,  ///< the peer's device was away for so long that no new session can be opened: asked again later
+  directory_unavailable = 4,  ///< quota or outage: asked again later
+  // failed
+  no_such_account = 5,
+  no_device = 6,     ///< every device of the peer is gone
+  expired = 7,       ///< kMessageLife passed
+  text_missing = 8,  ///< the history no longer holds the text
+};
+
+struct OutgoingMessage {
+  MessageId id;
+  AccountId peer;
+  SecretBytes text;  ///< UTF-8
+  Time sent_at;      ///< strictly rising on this device
+};
+
+enum class IncomingKind : std::uint8_t {
+  text = 1,
+  newer_version = 2,  ///< of a kind that this version does not know: `text` is empty
+};
+
+struct IncomingMessage {
+  MessageId id;
+  session::DeviceAddress sender;
+  Time sent_at;      ///< the sender's clock: for placing, not for trust
+  Time received_at;  ///< ours
+  IncomingKind kind = IncomingKind::text;
+  SecretBytes text;  ///< UTF-8
+  /// Came again through healing, after messages that were sent later: `sent_at` says where it belongs. All others come
+  /// in the order of sending (promise 10).
+  bool late = false;
+};
+
+/// Lines that belong into a conversation.
+enum class NoticeKind : std::uint8_t {
+  first_contact = 1,     ///< nobody vouches for this identity but the server: compare safety numbers
+  session_healed = 2,    ///< something could not be opened: it was asked for again over a fresh session
+  messages_expired = 3,  ///< the gap is too long to be healed by asking
+  identity_changed = 4,  ///< alarm: another account key. Nothing is sent until accept_changed_identity
+  list_rolled_back = 5,  ///< alarm: the directory shows an older device list than before
+  list_forked = 6,       ///< alarm: two device lists with one number, or one that breaks the rules
+  verify_again = 7,      ///< the peer was verified and its identity has changed
+  device_list_changed = 8,
+};
+
+struct AddOutgoing {
+  OutgoingMessage message;
+};
+struct SetOutgoingState {
+  MessageId id;
+  MessageState state{};
+  Reason reason = Reason::none;
+  Time at;
+};
+/// Comes once for each (sender, id).
+struct AddIncoming {
+  IncomingMessage message;
+};
+struct AddNotice {
+  AccountId peer;
+  NoticeKind kind{};
+  Time at;
+};
+using HistoryChange = std::variant<AddOutgoing, SetOutgoingState, AddIncoming, AddNotice>;
+
+struct Batch {
+  std::vector<RowChange> rows;         ///< at most one change of a row
+  std::vector<HistoryChange> history;  ///< in this order
+};
+
+enum class StoreError : std::uint8_t {
+  full,    ///< no space: nothing was changed
+  failed,  ///< an I/O error or damage; after a commit it is unknown whether the batch is there
+};
+
+/// Called from the thread that owns the Endpoint; every call is synchronous. One Endpoint owns a store.
+class EndpointStore {
+ public:
+  struct Row {
+    Bytes key;
+    SecretBytes value;
+  };
+
+  virtual ~EndpointStore() = default;
+  /// nullopt: no such row.
+  [[nodiscard]] virtual Result<std::optional<SecretBytes>, StoreError> get(Table table, ByteView key) = 0;
+  /// Rows whose key begins with `prefix` and is greater than `after`, in byte order of their keys, at most `limit`.
+  [[nodiscard]] virtual Result<std::vector<Row>, StoreError> scan(Table table, ByteView prefix, ByteView after,
+                                                                  std::size_t limit) = 0;
+  /// The text of a message that AddOutgoing brought; nullopt if the person deleted it. Asked for until the message went
+  /// out, and when a peer could not open it, up to kResendFor after it was sent.
+  [[nodiscard]] virtual Result<std::optional<SecretBytes>, StoreError> outgoing_text(const MessageId& id) = 0;
+  /// All or nothing, on stable storage when it returns. The driver takes the batch.
+  [[nodiscard]] virtual Result<void, StoreError> commit(Batch batch) = 0;
+};
+
+}  // namespace opaline::endpoint

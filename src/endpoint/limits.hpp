@@ -1,0 +1,73 @@
+#pragma once
+// Every limit of a device's own behaviour, with its reason (docs/protocol.md, "Limits of an endpoint").
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+
+namespace opaline::endpoint {
+
+/// A message that has not gone out after this has failed: the relay would not keep it longer either.
+inline constexpr std::chrono::days kMessageLife{30};
+/// How long a `retry` is answered, and so how long records of sent messages and, in the history, their texts are used.
+inline constexpr std::chrono::days kResendFor{30};
+/// How often one message is sent again to one device that asks.
+inline constexpr std::uint8_t kMaxResends = 2;
+/// Messages that one `retry` brings again: it names the first one lost, those after it went the same way.
+inline constexpr std::size_t kMaxResendTail = 256;
+/// Records of sent messages that are looked through for them.
+inline constexpr std::size_t kMaxResendScan = 4096;
+
+/// Envelope ids and message ids are remembered this long: 30 days at the relay, 30 days of retries, slack.
+inline constexpr std::chrono::days kSeenFor{62};
+
+/// Messages that wait on this device. Beyond it, send_text answers outbox_full.
+inline constexpr std::size_t kMaxOutboxMessages = 10'000;
+/// Envelopes on their way to one device that the server has not answered.
+inline constexpr std::size_t kMaxInFlightPerDevice = 32;
+
+/// Sessions kept with one device; the least recently used beyond that go.
+inline constexpr std::size_t kMaxSessionsPerDevice = 5;
+/// An initiator whose session was never answered opens another after this: its prekeys are no longer offered.
+inline constexpr std::chrono::days kUnansweredSessionLife{7};
+
+/// Fresh handshakes of our own accord (healing) with one device in kHealWindow. What cannot be opened beyond that is
+/// dropped, so that two broken peers come to rest.
+inline constexpr std::size_t kMaxHealsPerWindow = 3;
+inline constexpr std::chrono::hours kHealWindow{24};
+/// A ciphertext that belongs to no session names no sender: the devices that we last wrote with are asked ...
+inline constexpr std::size_t kMaxProbedDevices = 16;
+/// ... about so many such ciphertexts (one for each tag) ...
+inline constexpr std::size_t kMaxOrphans = 8;
+/// ... once in this time, and this long after the first one came, so that one round does for all of them.
+inline constexpr std::chrono::hours kProbeEvery{24};
+inline constexpr std::chrono::seconds kProbeDelay{5};
+
+/// First messages that wait until their sender's device list is here; beyond it they are dropped, with an event.
+inline constexpr std::size_t kMaxParked = 256;
+inline constexpr std::size_t kMaxParkedPerAccount = 32;
+
+/// A new prekey set is made when the last one is this old (it is offered for session::kPrekeyOffered) ...
+inline constexpr std::chrono::days kPrekeyRenewal{6};
+/// ... or when fewer one-time prekeys than this are left, but not more often than kPrekeyRefill.
+inline constexpr std::uint32_t kOneTimeLow = 20;
+inline constexpr std::chrono::hours kPrekeyRefill{6};
+
+/// Waiting between attempts, doubled each time: for a full mailbox, a directory that is out, a peer without prekeys.
+inline constexpr std::chrono::seconds kFirstBackOff{30};
+inline constexpr std::chrono::hours kLastBackOff{4};
+/// The same for `retry`, `refresh` and `refused`.
+inline constexpr std::chrono::seconds kFirstRetryDelay{1};
+/// A send token is asked for again this long before its seven days are over.
+inline constexpr std::chrono::days kTokenRefresh{6};
+/// "You go by an old list" is said to a device once in this time.
+inline constexpr std::chrono::hours kNewerListEvery{1};
+/// A list that a message says is newer is fetched once in this time for one account.
+inline constexpr std::chrono::minutes kListFetchEvery{10};
+
+/// Requests that wait for an answer: below wire::kMaxOpenCalls, so that the application has some left.
+inline constexpr std::size_t kMaxOpenRequests = 8;
+/// Peers and sessions kept decoded in memory between rounds.
+inline constexpr std::size_t kMaxCachedPeers = 1024;
+inline constexpr std::size_t kMaxCachedSessions = 2048;
+
+}  // namespace opaline::endpoint
