@@ -17,6 +17,14 @@ enum class VaultError : std::uint8_t {
   failed,     ///< the vault's disk failed or its files are damaged
 };
 
+/// Whether a named key may be called so: 1 to 64 of a-z 0-9 and -. Anything else is our own bug (asserted).
+[[nodiscard]] constexpr bool is_vault_purpose(std::string_view purpose) {
+  for (const char c : purpose) {
+    if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-')) return false;
+  }
+  return !purpose.empty() && purpose.size() <= 64;
+}
+
 /// Thread-safe.
 class KeyVault {
  public:

@@ -18,7 +18,9 @@ enum class RowError : std::uint8_t {
   unknown,  ///< the change may or may not be there after a restart
 };
 
-/// A table name is one of those registered at open time; keys are at most 512 bytes.
+inline constexpr std::size_t kMaxRowKeyBytes = 512;
+
+/// A table name is one of those registered at open time; keys have at most kMaxRowKeyBytes.
 struct RowChange {
   std::string_view table;
   Bytes key;

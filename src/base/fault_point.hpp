@@ -1,0 +1,103 @@
+#pragma once
+// Named points at which a test makes the process die (or runs something of its own), to make rare crashes common and to
+// prove that they were reached. Compiled in always: a point that is not armed costs one relaxed atomic load.
+#include <array>
+#include <atomic>
+#include <csignal>
+#include <cstdlib>
+#include <functional>
+#include <mutex>
+#include <string>
+#include <string_view>
+
+#include "base/result.hpp"
+
+namespace opaline {
+
+/// Every point there is: tests iterate over this list, and hitting a point that is not on it is a bug (asserted when
+/// armed).
+inline constexpr std::array<std::string_view, 16> kFaultPoints = {
+    "store.before_day_key",        // the first envelope of a day is about to be committed, its key does not exist yet
+    "store.before_day_family",     // the key is synced, the day's rows have no place yet
+    "store.before_wal_sync",       // a group is sealed, not a byte of it was given to the disk
+    "store.after_wal_sync",        // a group is on stable storage, nobody was told
+    "store.after_answers",         // the group's answers were posted
+    "store.before_removal",        // removals are about to be applied
+    "store.before_expiry",         // days are about to expire
+    "store.after_keys_destroyed",  // the days' keys are gone, their rows still lie in the files
+    "store.after_day_dropped",     // the rows of one of the days are gone
+    "store.before_rows_sync",      // a batch of rows is complete, not a byte of it was given to the disk
+    "store.after_rows_sync",       // the batch is on stable storage, nobody was told
+    "vault.before_key_sync",       // a new key is in a temporary file
+    "vault.after_key_sync",        // the new key has its name, nobody was told
+    "vault.before_destroy_mark",   // days are about to be destroyed
+    "vault.after_destroy_mark",    // it is recorded that the days are destroyed; the keys are still there
+    "vault.after_overwrite",       // one of the keys was overwritten, its file still has its name
+};
+
+namespace fault {
+
+struct State {
+  std::atomic<bool> armed = false;
+  std::mutex mutex;
+  std::string die_at;                          // guarded by mutex
+  long passes_left = 0;                        // guarded by mutex
+  std::function<void(std::string_view)> hook;  // guarded by mutex
+};
+/// One per process: a fault point stands for the process's death.
+inline State state;
+
+/// Out of line and cold: the point is armed for something.
+[[gnu::noinline, gnu::cold]] inline void reached(std::string_view name) {
+  std::function<void(std::string_view)> hook;
+  {
+    const std::lock_guard lock(state.mutex);
+    bool known = false;
+    for (const std::string_view each : kFaultPoints) known = known || each == name;
+    OPALINE_ASSERT(known);
+    if (name == state.die_at && --state.passes_left <= 0) std::raise(SIGKILL);
+    hook = state.hook;
+  }
+  if (hook) hook(name);
+}
+
+/// Kills the process with SIGKILL when it comes to the point for the nth time (from 1).
+inline void die_at(std::string_view name, long nth = 1) {
+  const std::lock_guard lock(state.mutex);
+  state.die_at = name;
+  state.passes_left = nth;
+  state.armed.store(true);
+}
+
+/// Calls `hook` at each point, on the thread that reaches it; nullptr takes it away.
+inline void set_hook(std::function<void(std::string_view)> hook) {
+  const std::lock_guard lock(state.mutex);
+  state.hook = std::move(hook);
+  state.armed.store(state.hook != nullptr || !state.die_at.empty());
+}
+
+/// Reads OPALINE_FAULT=name[:nth]; to be called by main before there are other threads. False if the value names no
+/// point.
+[[nodiscard]] inline bool arm_from_environment() {
+  const char* const value = std::getenv("OPALINE_FAULT");
+  if (value == nullptr) return true;
+  const std::string_view text(value);
+  const std::size_t colon = text.find(':');
+  const std::string_view name = text.substr(0, colon);
+  const long nth = colon == std::string_view::npos ? 1 : std::strtol(value + colon + 1, nullptr, 10);
+  bool known = false;
+  for (const std::string_view each : kFaultPoints) known = known || each == name;
+  if (!known || nth < 1) return false;
+  die_at(name, nth);
+  return true;
+}
+
+}  // namespace fault
+
+/// A point in the course of a program, by its name in kFaultPoints.
+inline void fault_point(std::string_view name) {
+  if (fault::state.armed.load(std::memory_order_relaxed)) [[unlikely]]
+    fault::reached(name);
+}
+
+}  // namespace opaline
