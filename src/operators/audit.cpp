@@ -1,0 +1,191 @@
+#include "operators/audit.hpp"
+
+#include <algorithm>
+
+#include "base/codec.hpp"
+#include "crypto/hash.hpp"
+
+namespace opaline::operators {
+namespace {
+
+// A row: key u64 sequence; value
+//   u8 version (1) | u64 sequence | 32 hash of the entry before | u64 time (ms) | u16 action | u8 outcome
+//   | u16-prefixed actor | u16-prefixed object
+// Its hash: SHA-256("opaline audit v1" || value). Row 0 is the head: u8 version | u64 sequence | 32 hash.
+constexpr std::uint8_t kVersion = 1;
+constexpr std::string_view kLabel = "opaline audit v1";
+constexpr std::size_t kVerifyPage = 256;
+
+Bytes key_of(std::uint64_t sequence) {
+  Bytes key;
+  Writer(key).u64(sequence);
+  return key;
+}
+
+AuditHash hash_of(ByteView value) {
+  return AuditHash(crypto::sha256({as_view(kLabel), value}));
+}
+
+Bytes encode(const AuditEntry& entry, const AuditHash& before) {
+  Bytes out;
+  Writer(out)
+      .u8(kVersion)
+      .u64(entry.sequence)
+      .bytes(before.view())
+      .u64(static_cast<std::uint64_t>(unix_millis(entry.time)))
+      .u16(static_cast<std::uint16_t>(entry.action))
+      .u8(static_cast<std::uint8_t>(entry.outcome))
+      .bytes16(as_view(entry.actor))
+      .bytes16(as_view(entry.object));
+  return out;
+}
+
+struct Decoded {
+  AuditEntry entry;
+  AuditHash before;
+};
+std::optional<Decoded> decode(ByteView value) {
+  Reader in(value);
+  Decoded out;
+  const auto version = in.u8();
+  out.entry.sequence = in.u64();
+  out.before = AuditHash(in.array<32>());
+  out.entry.time = from_unix_millis(static_cast<std::int64_t>(in.u64()));
+  out.entry.action = Action{in.u16()};
+  out.entry.outcome = Outcome{in.u8()};
+  out.entry.actor = to_string(in.bytes16());
+  out.entry.object = to_string(in.bytes16());
+  if (!in.finished() || version != kVersion) return std::nullopt;
+  return out;
+}
+
+Bytes encode(const AuditHead& head) {
+  Bytes out;
+  Writer(out).u8(kVersion).u64(head.sequence).bytes(head.hash.view());
+  return out;
+}
+std::optional<AuditHead> decode_head(ByteView value) {
+  Reader in(value);
+  AuditHead out;
+  const auto version = in.u8();
+  out.sequence = in.u64();
+  out.hash = AuditHash(in.array<32>());
+  if (!in.finished() || version != kVersion) return std::nullopt;
+  return out;
+}
+
+std::string cut(std::string text) {
+  if (text.size() > kMaxAuditTextBytes) text.resize(kMaxAuditTextBytes);
+  return text;
+}
+
+}  // namespace
+
+std::string_view name(Action action) {
+  switch (action) {
+    case Action::operator_create:
+      return "operator_create";
+    case Action::operator_revoke:
+      return "operator_revoke";
+    case Action::token_issue:
+      return "token_issue";
+    case Action::backup:
+      return "backup";
+    case Action::restore:
+      return "restore";
+    case Action::reload:
+      return "reload";
+    case Action::expiry_confirm:
+      return "expiry_confirm";
+    case Action::audit_read:
+      return "audit_read";
+    case Action::operator_list:
+      return "operator_list";
+    case Action::status_read:
+      return "status_read";
+  }
+  return "unknown";  // written by a later version
+}
+
+std::string_view name(Outcome outcome) {
+  switch (outcome) {
+    case Outcome::done:
+      return "done";
+    case Outcome::denied:
+      return "denied";
+    case Outcome::failed:
+      return "failed";
+  }
+  return "unknown";
+}
+
+Result<AuditHead, Error> AuditTrail::head() {
+  if (head_) return *head_;
+  const auto row = rows_.get(kAuditTable, key_of(0));
+  if (!row) return fail(Error::unavailable);
+  if (!*row) {
+    head_ = AuditHead{};
+    return *head_;
+  }
+  const auto decoded = decode_head(**row);
+  if (!decoded) return fail(Error::unavailable);
+  head_ = decoded;
+  return *head_;
+}
+
+Result<void, Error> AuditTrail::append(Time now, Record record, std::vector<store::RowChange> changes) {
+  OPALINE_TRY(const AuditHead last, head());
+  const AuditEntry entry{
+      last.sequence + 1, now, cut(std::move(record.actor)), record.action, cut(std::move(record.object)),
+      record.outcome};
+  auto value = encode(entry, last.hash);
+  const AuditHead next{entry.sequence, hash_of(value)};
+  changes.push_back({kAuditTable, key_of(entry.sequence), std::move(value)});
+  changes.push_back({kAuditTable, key_of(0), encode(next)});
+  if (!rows_.write(std::move(changes))) {
+    head_.reset();  // what the store holds now is for the store to say
+    return fail(Error::unavailable);
+  }
+  head_ = next;
+  return {};
+}
+
+Result<std::vector<AuditEntry>, Error> AuditTrail::read(std::uint64_t after, std::size_t limit) {
+  const auto rows = rows_.scan(kAuditTable, {}, key_of(after), std::min(limit, kMaxAuditPage));
+  if (!rows) return fail(Error::unavailable);
+  std::vector<AuditEntry> out;
+  for (const auto& [key, value] : *rows) {
+    auto decoded = decode(value);
+    if (!decoded) return fail(Error::unavailable);
+    out.push_back(std::move(decoded->entry));
+  }
+  return out;
+}
+
+Result<AuditCheck, Error> AuditTrail::verify(const std::optional<AuditHead>& known) {
+  head_.reset();
+  AuditCheck check;
+  check.known_head_seen = !known || *known == AuditHead{};
+  for (;;) {
+    const auto rows = rows_.scan(kAuditTable, {}, key_of(check.head.sequence), kVerifyPage);
+    if (!rows) return fail(Error::unavailable);
+    for (const auto& [key, value] : *rows) {
+      const auto decoded = decode(value);
+      const auto expected = check.head.sequence + 1;
+      if (!decoded || key != key_of(expected) || decoded->entry.sequence != expected ||
+          decoded->before != check.head.hash) {
+        check.broken_at = expected;
+        return check;
+      }
+      check.head = {expected, hash_of(value)};
+      if (known && *known == check.head) check.known_head_seen = true;
+    }
+    if (rows->size() < kVerifyPage) break;
+  }
+  const auto stored = head();
+  check.intact = stored && *stored == check.head;
+  if (!check.intact) check.broken_at = check.head.sequence + 1;
+  return check;
+}
+
+}  // namespace opaline::operators
