@@ -1,0 +1,17 @@
+#pragma once
+// The labels of signed public objects. One label, one use; docs/protocol.md lists the same. The signing side is in
+// `session`.
+#include <string_view>
+
+namespace opaline::credentials {
+
+// Hashes (SHA-256).
+inline constexpr std::string_view kDeviceIdentityLabel = "opaline/1 device identity";
+inline constexpr std::string_view kDeviceListHashLabel = "opaline/1 device list hash";
+inline constexpr std::string_view kPrekeySetHashLabel = "opaline/1 prekey set hash";
+
+// Signatures.
+inline constexpr std::string_view kDeviceListSignature = "opaline/1 device list";
+inline constexpr std::string_view kPrekeySetSignature = "opaline/1 prekey set";
+
+}  // namespace opaline::credentials
