@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "base/result.hpp"
+#include "credentials/error.hpp"
 
 namespace opaline::session {
 
@@ -26,5 +27,27 @@ enum class Error : std::uint8_t {
   chain_exhausted,        ///< kMaxChainMessages went out without an answer: open a new session
   bad_state,              ///< stored state that this code did not write
 };
+
+/// The same reason in this room's words.
+[[nodiscard]] constexpr Error to_error(credentials::Error error) {
+  switch (error) {
+    case credentials::Error::too_large:
+      return Error::too_large;
+    case credentials::Error::malformed:
+      return Error::malformed;
+    case credentials::Error::unsupported_version:
+      return Error::unsupported_version;
+    case credentials::Error::bad_signature:
+      return Error::bad_signature;
+    case credentials::Error::wrong_device:
+      return Error::wrong_device;
+  }
+  return Error::malformed;
+}
+template <class T>
+[[nodiscard]] Result<T, Error> lift(Result<T, credentials::Error> result) {
+  if (!result) return fail(to_error(result.error()));
+  return std::move(*result);
+}
 
 }  // namespace opaline::session

@@ -1,8 +1,6 @@
 #include "session/identity.hpp"
 
 #include "base/codec.hpp"
-#include "crypto/hash.hpp"
-#include "session/internal/labels.hpp"
 #include "session/limits.hpp"
 
 namespace opaline::session {
@@ -15,10 +13,6 @@ SecretBytes with_version(std::initializer_list<ByteView> pieces) {
 }
 
 }  // namespace
-
-IdentityHash DevicePublicKeys::hash() const {
-  return IdentityHash(crypto::sha256({as_view(internal::kDeviceIdentityLabel), signing.view(), agreement.view()}));
-}
 
 DeviceIdentity::DeviceIdentity(crypto::HybridPrivateKey seeds, crypto::X25519PrivateKey agreement)
     : seeds_(std::move(seeds)),

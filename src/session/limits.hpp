@@ -1,16 +1,18 @@
 #pragma once
-// Every limit of the session protocol, with its reason (docs/protocol.md, section Limits).
+// Every limit of the session protocol, with its reason (docs/protocol.md, section Limits); those of lists and prekey
+// sets are in credentials/limits.hpp.
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
 
+#include "credentials/limits.hpp"
+
 namespace opaline::session {
 
 /// The version of handshakes, lists, prekey sets and stored state. Each is in what is signed or in the transcript.
-inline constexpr std::uint8_t kVersion = 1;
+using credentials::kVersion;
 
-/// Devices of one account: each message becomes one envelope per device, and the list travels to every contact.
-inline constexpr std::size_t kMaxDevices = 10;
+using credentials::kMaxDevices;
 
 /// One plaintext: larger things go as attachments. With handshake and headers it stays below a 64 KiB frame.
 inline constexpr std::size_t kMaxPlaintextBytes = 32 * 1024;
@@ -37,12 +39,10 @@ inline constexpr std::chrono::days kSkippedKeyLife{32};
 /// Messages in one chain, that is without an answer.
 inline constexpr std::uint32_t kMaxChainMessages = 1u << 24;
 
-/// One-time prekeys in a set: 0 or a power of two. The Merkle path in a bundle has log2 of it hashes.
-inline constexpr std::size_t kMaxOneTimePrekeys = 256;
+using credentials::kMaxOneTimePrekeys;
 inline constexpr std::size_t kDefaultOneTimePrekeys = 64;
-/// A prekey set is offered this long ...
-inline constexpr std::chrono::days kPrekeyOffered{7};
-/// ... a bundle that somebody cached may be used this much longer ...
+using credentials::kPrekeyOffered;
+/// A bundle that somebody cached may be used this much longer than its set is offered ...
 inline constexpr std::chrono::hours kPrekeyGrace{24};
 /// ... and the private halves are wiped this long after they were first offered: use + 30 days at the relay + slack.
 /// Hashes of handshakes are kept as long, so that a replay is refused.

@@ -6,36 +6,21 @@
 #include <memory>
 #include <vector>
 
-#include "crypto/mlkem.hpp"
+#include "credentials/prekey_set.hpp"
 #include "session/device_list.hpp"
+#include "session/limits.hpp"
 
 namespace opaline::session {
 
-/// Numbers a device's prekey sets; never reused by that device.
-enum class PrekeySetId : std::uint32_t {};
-/// A one-time prekey of a set: its leaf in the tree.
-enum class OneTimeIndex : std::uint16_t {};
-/// SHA-256 of a set's signed bytes without the signature.
-using PrekeySetHash = ByteId<struct PrekeySetHashTag, 32>;
-
-/// The public half of a set, as signed.
-struct PrekeySet {
-  DeviceAddress owner;
-  PrekeySetId id{};
-  Time created;        ///< first offered
-  Time offered_until;  ///< the directory hands it out until then
-  crypto::X25519PublicKey signed_prekey;
-  crypto::MlKem768EncapsulationKey kem_prekey;
-  std::uint16_t one_time_count = 0;  ///< 0 or a power of two up to kMaxOneTimePrekeys
-  ByteArray<32> one_time_root{};     ///< zero if there are none
-  friend bool operator==(const PrekeySet&, const PrekeySet&) = default;
-};
-
-inline constexpr std::size_t kPrekeySetBodyBytes = 1 + AccountId::kSize + 4 + 4 + 8 + 8 +
-                                                   crypto::X25519PublicKey::kSize +
-                                                   crypto::MlKem768EncapsulationKey::kSize + 2 + 32;
-inline constexpr std::size_t kPrekeySetBytes = kPrekeySetBodyBytes + crypto::HybridSignature::kSize;
-inline constexpr std::size_t kMaxOneTimeBytes = 2 + crypto::X25519PublicKey::kSize + 8 * 32;
+using credentials::encode_bundle;
+using credentials::kMaxOneTimeBytes;
+using credentials::kPrekeySetBodyBytes;
+using credentials::kPrekeySetBytes;
+using credentials::OneTimeIndex;
+using credentials::PrekeyBundle;
+using credentials::PrekeySet;
+using credentials::PrekeySetHash;
+using credentials::PrekeySetId;
 
 /// The private halves of a set, one-time keys aside. Kept until `wipe_after`, then destroyed.
 class PrekeySecrets {
@@ -73,29 +58,20 @@ struct NewPrekeys {
   std::vector<crypto::X25519PrivateKey> one_time_secrets;  ///< by index
   Bytes signed_set;                                        ///< kPrekeySetBytes, handed out to everybody
   std::vector<Bytes> one_time;                             ///< by index: each is handed out once, as it is
+  Bytes one_time_batch;  ///< what the directory is given: the public keys, from which it makes `one_time` itself
 };
 
 /// Makes and signs a set. `one_time_count` is 0 or a power of two up to kMaxOneTimePrekeys (asserted).
 [[nodiscard]] NewPrekeys generate_prekeys(const DeviceIdentity& identity, const DeviceAddress& owner, PrekeySetId id,
                                           std::size_t one_time_count, Time now, RandomSource& random);
 
-/// What the directory answers for one device. Its bytes are `signed_set || one_time`.
-struct PrekeyBundle {
-  Bytes signed_set;
-  Bytes one_time;  ///< empty if the directory had none left
-  friend bool operator==(const PrekeyBundle&, const PrekeyBundle&) = default;
-};
-[[nodiscard]] Bytes encode_bundle(const PrekeyBundle& bundle);
 /// Structure of sizes only; verify_bundle checks the rest. malformed, too_large.
 [[nodiscard]] Result<PrekeyBundle, Error> decode_bundle(ByteView bytes);
 
 /// A peer device with prekeys that were checked: all that a handshake needs.
 class VerifiedBundle {
  public:
-  struct OneTime {
-    OneTimeIndex index{};
-    crypto::X25519PublicKey key;
-  };
+  using OneTime = credentials::OneTimePrekey;
   [[nodiscard]] const DeviceAddress& owner() const { return set_.owner; }
   [[nodiscard]] const DevicePublicKeys& keys() const { return keys_; }
   /// The list in which the device was found.

@@ -1,13 +1,10 @@
 #pragma once
-// Every label of the session protocol. One label, one use; docs/protocol.md lists the same.
-#include <string_view>
+// Every label of the session protocol that is not in credentials/labels.hpp. One label, one use; docs/protocol.md lists the same.
+#include "credentials/labels.hpp"
 
 namespace opaline::session::internal {
 
 // Hashes (SHA-256 unless said otherwise).
-inline constexpr std::string_view kDeviceIdentityLabel = "opaline/1 device identity";
-inline constexpr std::string_view kDeviceListHashLabel = "opaline/1 device list hash";
-inline constexpr std::string_view kPrekeySetHashLabel = "opaline/1 prekey set hash";
 inline constexpr std::string_view kSafetyNumberLabel = "opaline/1 safety number";  // SHA-512
 inline constexpr std::string_view kTranscript1Label = "opaline/1 handshake";
 inline constexpr std::string_view kTranscript2Label = "opaline/1 handshake identity";
@@ -17,8 +14,8 @@ inline constexpr std::string_view kSessionContextLabel = "opaline/1 session cont
 inline constexpr std::string_view kKemHashLabel = "opaline/1 kem";
 
 // Signatures.
-inline constexpr std::string_view kDeviceListSignature = "opaline/1 device list";
-inline constexpr std::string_view kPrekeySetSignature = "opaline/1 prekey set";
+using credentials::kDeviceListSignature;
+using credentials::kPrekeySetSignature;
 inline constexpr std::string_view kHandshakeSignature = "opaline/1 handshake signature";
 
 // HKDF-Expand infos.
