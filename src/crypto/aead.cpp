@@ -7,6 +7,7 @@ namespace opaline::crypto {
 namespace {
 
 using internal::algorithms;
+using internal::octets;
 using internal::raw;
 using internal::raw_out;
 
@@ -34,7 +35,7 @@ class Context {
   /// afterwards.
   ~Context() {
     static constexpr unsigned char kZeros[kAeadKeyBytes] = {};
-    if (owned_ == nullptr) OPALINE_ASSERT(EVP_CipherInit_ex2(context_, nullptr, kZeros, kZeros, -1, nullptr) == 1);
+    if (owned_ == nullptr) OPALINE_ASSERT(EVP_CipherInit_ex2(context_, nullptr, kZeros, nullptr, -1, nullptr) == 1);
   }
   [[nodiscard]] EVP_CIPHER_CTX* get() const { return context_; }
 
@@ -65,7 +66,8 @@ void seal_into(EVP_CIPHER* cipher, Key key, Nonce nonce, ByteView aad, ByteView 
   }
   const std::span<std::byte> tag = out.last(kAeadTagBytes);
   OPALINE_ASSERT(EVP_EncryptFinal_ex(context, raw_out(tag), &size) == 1);
-  OPALINE_ASSERT(EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_GET_TAG, kAeadTagBytes, tag.data()) == 1);
+  OSSL_PARAM get_tag[] = {octets(OSSL_CIPHER_PARAM_AEAD_TAG, tag), OSSL_PARAM_construct_end()};
+  OPALINE_ASSERT(EVP_CIPHER_CTX_get_params(context, get_tag) == 1);
 }
 
 bool open_into(EVP_CIPHER* cipher, Key key, Nonce nonce, ByteView aad, ByteView sealed, std::span<std::byte> out) {
@@ -76,16 +78,17 @@ bool open_into(EVP_CIPHER* cipher, Key key, Nonce nonce, ByteView aad, ByteView 
   OPALINE_ASSERT(out.size() == sealed.size() - kAeadTagBytes);
   const internal::QuietErrors quiet;
   const ByteView ciphertext = sealed.first(out.size());
-  auto tag = to_array<kAeadTagBytes>(sealed.last(kAeadTagBytes));  // OpenSSL wants it writable
   const Context kept(cipher, false);
   EVP_CIPHER_CTX* const context = kept.get();
-  OPALINE_ASSERT(EVP_DecryptInit_ex2(context, nullptr, raw(key), raw(nonce), nullptr) == 1);
-  OPALINE_ASSERT(EVP_CIPHER_CTX_ctrl(context, EVP_CTRL_AEAD_SET_TAG, kAeadTagBytes, tag.data()) == 1);
+  const OSSL_PARAM set_tag[] = {octets(OSSL_CIPHER_PARAM_AEAD_TAG, sealed.last(kAeadTagBytes)),
+                                OSSL_PARAM_construct_end()};
+  OPALINE_ASSERT(EVP_DecryptInit_ex2(context, nullptr, raw(key), raw(nonce), set_tag) == 1);
   int size = 0;
   bool good = aad.empty() || EVP_DecryptUpdate(context, nullptr, &size, raw(aad), static_cast<int>(aad.size())) == 1;
   good = good && (ciphertext.empty() || EVP_DecryptUpdate(context, raw_out(out), &size, raw(ciphertext),
                                                           static_cast<int>(ciphertext.size())) == 1);
-  good = good && EVP_DecryptFinal_ex(context, raw_out(tag), &size) == 1;
+  unsigned char nothing[kAeadTagBytes];  // neither mode holds anything back for the end
+  good = good && EVP_DecryptFinal_ex(context, nothing, &size) == 1;
   if (!good) wipe(out.data(), out.size());
   return good;
 }

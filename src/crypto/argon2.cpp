@@ -22,18 +22,15 @@ Result<void, Error> argon2id(const Argon2Input& input, const Argon2Cost& cost, s
   OPALINE_ASSERT(context != nullptr);
   Argon2Cost copy = cost;
   std::uint32_t threads = 1;
-  // OpenSSL takes an empty optional input for an error.
-  OSSL_PARAM params[9];
-  std::size_t count = 0;
-  params[count++] = octets(OSSL_KDF_PARAM_PASSWORD, input.password);
-  params[count++] = octets(OSSL_KDF_PARAM_SALT, input.salt);
-  if (!input.secret.empty()) params[count++] = octets(OSSL_KDF_PARAM_SECRET, input.secret);
-  if (!input.associated_data.empty()) params[count++] = octets(OSSL_KDF_PARAM_ARGON2_AD, input.associated_data);
-  params[count++] = OSSL_PARAM_construct_uint32(OSSL_KDF_PARAM_ARGON2_MEMCOST, &copy.memory_kib);
-  params[count++] = OSSL_PARAM_construct_uint32(OSSL_KDF_PARAM_ITER, &copy.passes);
-  params[count++] = OSSL_PARAM_construct_uint32(OSSL_KDF_PARAM_ARGON2_LANES, &copy.lanes);
-  params[count++] = OSSL_PARAM_construct_uint32(OSSL_KDF_PARAM_THREADS, &threads);
-  params[count] = OSSL_PARAM_construct_end();
+  const OSSL_PARAM params[] = {octets(OSSL_KDF_PARAM_PASSWORD, input.password),
+                               octets(OSSL_KDF_PARAM_SALT, input.salt),
+                               octets(OSSL_KDF_PARAM_SECRET, input.secret),
+                               octets(OSSL_KDF_PARAM_ARGON2_AD, input.associated_data),
+                               OSSL_PARAM_construct_uint32(OSSL_KDF_PARAM_ARGON2_MEMCOST, &copy.memory_kib),
+                               OSSL_PARAM_construct_uint32(OSSL_KDF_PARAM_ITER, &copy.passes),
+                               OSSL_PARAM_construct_uint32(OSSL_KDF_PARAM_ARGON2_LANES, &copy.lanes),
+                               OSSL_PARAM_construct_uint32(OSSL_KDF_PARAM_THREADS, &threads),
+                               OSSL_PARAM_construct_end()};
   if (EVP_KDF_derive(context.get(), internal::raw_out(out), out.size(), params) != 1) {
     wipe(out.data(), out.size());
     return fail(Error::out_of_memory);

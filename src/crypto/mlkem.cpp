@@ -33,9 +33,15 @@ MlKem768Encapsulation MlKem768Encapsulator::encapsulate(RandomSource& random) co
 }
 
 MlKem768Decapsulator::MlKem768Decapsulator(const MlKem768PrivateKey& seed) {
-  OSSL_PARAM params[] = {octets(OSSL_PKEY_PARAM_ML_KEM_SEED, seed.reveal()), OSSL_PARAM_construct_end()};
-  key_ = internal::import_key("ML-KEM-768", EVP_PKEY_KEYPAIR, params);
-  OPALINE_ASSERT(key_ != nullptr);
+  // Generation from a given seed, not import: that would also try an encapsulation, for twice the cost of the
+  // expansion.
+  const internal::KeyContext context(EVP_PKEY_CTX_new_from_name(nullptr, "ML-KEM-768", nullptr));
+  OPALINE_ASSERT(context != nullptr && EVP_PKEY_keygen_init(context.get()) == 1);
+  const OSSL_PARAM params[] = {octets(OSSL_PKEY_PARAM_ML_KEM_SEED, seed.reveal()), OSSL_PARAM_construct_end()};
+  OPALINE_ASSERT(EVP_PKEY_CTX_set_params(context.get(), params) == 1);
+  EVP_PKEY* key = nullptr;
+  OPALINE_ASSERT(EVP_PKEY_generate(context.get(), &key) == 1);
+  key_.reset(key);
 }
 
 MlKem768EncapsulationKey MlKem768Decapsulator::encapsulation_key() const {

@@ -52,9 +52,12 @@ using KdfContext = std::unique_ptr<EVP_KDF_CTX, FreeContext>;
 
 /// A context for one use of `key`.
 [[nodiscard]] KeyContext context_of(const KeyHandle& key);
-/// An octet string parameter. OpenSSL does not write through it where it is an input.
+/// An octet string parameter. OpenSSL does not write through it where it is an input, and takes a null pointer for an
+/// error even where the string may be empty.
 [[nodiscard]] inline OSSL_PARAM octets(const char* name, ByteView value) {
-  return OSSL_PARAM_construct_octet_string(name, const_cast<std::byte*>(value.data()), value.size());
+  static std::byte nothing{};
+  std::byte* const data = value.empty() ? &nothing : const_cast<std::byte*>(value.data());
+  return OSSL_PARAM_construct_octet_string(name, data, value.size());
 }
 /// Null if OpenSSL refuses the parameters. `selection` is EVP_PKEY_KEYPAIR or EVP_PKEY_PUBLIC_KEY.
 [[nodiscard]] KeyHandle import_key(const char* algorithm, int selection, std::span<OSSL_PARAM> params);
