@@ -1,0 +1,398 @@
+// A key file, and the file `state`:
+//
+//   "OPALVLT1" || u8 kind || u16 length || file's name || nonce (12) || AES-256-GCM-SIV(wrapping key, nonce, payload,
+//   aad)
+//
+// aad is all that comes before the nonce. kind 'k': payload is a key of 32 bytes. kind 's': payload is u8 1 || u32 the
+// last day that was destroyed, or u8 0 if none was. The wrapping key is HKDF-SHA-256(salt "opaline vault", the master
+// file's bytes, info "wrap 1"). master.key: "OPALMST1" || 32 random bytes || the first 8 bytes of SHA-256 of both.
+// Whoever changes files holds the lock of `lock`.
+#include "store/drivers/file_key_vault.hpp"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <charconv>
+#include <cstdlib>
+#include <cstring>
+#include <map>
+#include <mutex>
+
+#include "base/codec.hpp"
+#include "base/fault_point.hpp"
+#include "crypto/aead.hpp"
+#include "crypto/hash.hpp"
+#include "crypto/hkdf.hpp"
+#include "store/internal/posix_files.hpp"
+
+namespace opaline::store {
+namespace {
+
+using internal::FileDescriptor;
+using internal::FileError;
+using WrapKey = Secret<struct WrapKeyTag, 32>;
+
+constexpr std::string_view kMagic = "OPALVLT1";
+constexpr std::string_view kMasterMagic = "OPALMST1";
+constexpr std::size_t kMasterSumBytes = 8;
+constexpr std::size_t kMaxFileBytes = 4096;
+constexpr std::size_t kMinMasterBytes = 32;
+constexpr std::uint8_t kKeyKind = 'k';
+constexpr std::uint8_t kStateKind = 's';
+
+VaultError vault_error(FileError error) {
+  switch (error) {
+    case FileError::missing:
+      return VaultError::destroyed;
+    case FileError::full:
+      return VaultError::full;
+    case FileError::failed:
+      break;
+  }
+  return VaultError::failed;
+}
+
+std::string day_file(Day day) {
+  return "day-" + std::to_string(number(day)) + ".key";
+}
+std::string named_file(std::string_view purpose) {
+  return "named-" + std::string(purpose) + ".key";
+}
+/// The day of a day key's file name.
+std::optional<Day> day_of_file(std::string_view name) {
+  if (!name.starts_with("day-") || !name.ends_with(".key")) return std::nullopt;
+  name = name.substr(4, name.size() - 8);
+  std::uint32_t value = 0;
+  const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), value);
+  if (error != std::errc() || end != name.data() + name.size()) return std::nullopt;
+  return Day(value);
+}
+
+Bytes wrap(const WrapKey& key, std::uint8_t kind, std::string_view name, ByteView payload, RandomSource& random) {
+  Bytes out;
+  Writer(out).bytes(as_view(kMagic)).u8(kind).bytes16(as_view(name));
+  const Bytes aad = out;
+  const auto nonce = random.bytes<crypto::kAeadNonceBytes>();
+  append(out, nonce);
+  crypto::aes256gcmsiv_seal(key.reveal(), nonce, aad, payload, out);
+  return out;
+}
+
+std::optional<SecretBytes> unwrap(const WrapKey& key, std::uint8_t kind, std::string_view name, ByteView file) {
+  Bytes aad;
+  Writer(aad).bytes(as_view(kMagic)).u8(kind).bytes16(as_view(name));
+  if (file.size() < aad.size() || !equal(file.first(aad.size()), aad)) return std::nullopt;
+  Reader in(file.subspan(aad.size()));
+  const auto nonce = in.array<crypto::kAeadNonceBytes>();
+  return crypto::aes256gcmsiv_open(key.reveal(), nonce, aad, in.rest());
+}
+
+WrapKey wrap_key_of(ByteView master) {
+  WrapKey out;
+  crypto::hkdf(as_view("opaline vault"), master, as_view("wrap 1"), out.fill());
+  return out;
+}
+
+std::string reason() {
+  return std::strerror(errno);
+}
+
+/// Opens the directory, making it if need be, and refuses one that is not ours alone.
+Result<FileDescriptor, OpenError> open_directory(const std::filesystem::path& path) {
+  if (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) {
+    return fail(OpenError{"key vault " + path.string() + ": cannot make the directory: " + reason()});
+  }
+  FileDescriptor directory(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW));
+  struct stat status{};
+  if (!directory.is_open() || ::fstat(directory.get(), &status) != 0) {
+    return fail(
+        OpenError{"key vault " + path.string() + ": cannot open the directory (it may not be a link): " + reason()});
+  }
+  if (status.st_uid != ::geteuid()) {
+    return fail(OpenError{"key vault " + path.string() +
+                          ": the directory belongs to another user: chown it to the one that runs the server"});
+  }
+  if ((status.st_mode & 077) != 0) {
+    return fail(
+        OpenError{"key vault " + path.string() + ": others may enter the directory: chmod 700 " + path.string()});
+  }
+  return directory;
+}
+
+/// The master file elsewhere. A systemd credential's mode may show its group bits (the mask of an ACL), never those of
+/// others.
+Result<SecretBytes, OpenError> read_credential(const std::filesystem::path& path) {
+  const std::string where = "key vault: master key file " + path.string() + ": ";
+  struct stat status{};
+  if (::stat(path.c_str(), &status) != 0) return fail(OpenError{where + reason()});
+  if ((status.st_mode & 07) != 0) return fail(OpenError{where + "everybody may read it: chmod 400 " + path.string()});
+  const FileDescriptor directory(
+      ::open(path.parent_path().empty() ? "." : path.parent_path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!directory.is_open()) return fail(OpenError{where + reason()});
+  auto out = internal::read_file(directory.get(), path.filename().string(), kMaxFileBytes);
+  if (!out) return fail(OpenError{where + "cannot be read, is no regular file or is longer than 4096 bytes"});
+  if (out->size() < kMinMasterBytes) return fail(OpenError{where + "has fewer than 32 bytes"});
+  return std::move(*out);
+}
+
+}  // namespace
+
+std::optional<std::filesystem::path> systemd_credential(std::string_view name) {
+  const char* const directory = std::getenv("CREDENTIALS_DIRECTORY");
+  if (directory == nullptr) return std::nullopt;
+  std::filesystem::path path = std::filesystem::path(directory) / name;
+  std::error_code error;
+  if (!std::filesystem::exists(path, error)) return std::nullopt;
+  return path;
+}
+
+class FileKeyVault::Impl {
+ public:
+  Impl(FileDescriptor directory, RandomSource& random) : directory_(std::move(directory)), random_(random) {}
+
+  Result<void, OpenError> open(const FileKeyVaultOptions& options);
+  Result<DayKey, VaultError> day_key(Day day, bool make);
+  Result<void, VaultError> destroy_through(Day day);
+  Result<VaultKey, VaultError> named_key(std::string_view purpose);
+  Result<std::optional<Day>, VaultError> destroyed_through();
+
+ private:
+  Result<SecretBytes, OpenError> own_master(const std::string& where, bool fresh);
+  Result<void, OpenError> open_state(const std::string& where, bool fresh);
+  Result<void, VaultError> load_state();
+  Result<void, VaultError> save_state(Day day);
+  Result<void, VaultError> shred_destroyed();
+  template <class Key>
+  Result<Key, VaultError> load(const std::string& name);
+  template <class Key>
+  Result<Key, VaultError> make(const std::string& name);
+
+  std::mutex mutex_;  // guards everything below but the descriptor
+  FileDescriptor directory_;
+  RandomSource& random_;
+  WrapKey wrap_;
+  std::optional<Day> destroyed_;
+  std::map<Day, DayKey> days_;
+  std::map<std::string, VaultKey, std::less<>> named_;
+};
+
+Result<SecretBytes, OpenError> FileKeyVault::Impl::own_master(const std::string& where, bool fresh) {
+  const auto sum = [](ByteView key) { return crypto::sha256({as_view(kMasterMagic), key}); };
+  const auto stored = internal::read_file(directory_.get(), "master.key", kMaxFileBytes);
+  if (stored) {
+    Reader in(*stored);
+    const bool magic = equal(in.bytes(kMasterMagic.size()), as_view(kMasterMagic));
+    const ByteView key = in.bytes(kMinMasterBytes);
+    const ByteView check = in.bytes(kMasterSumBytes);
+    if (!in.finished() || !magic || !equal(check, ByteView(sum(key)).first(kMasterSumBytes))) {
+      return fail(OpenError{
+          where + "master.key is damaged: put back a copy of it; without it no key of this vault can be read"});
+    }
+    return to_secret_bytes(key);
+  }
+  if (stored.error() != FileError::missing || !fresh) {
+    return fail(OpenError{
+        where +
+        (stored.error() == FileError::missing
+             ? "master.key is missing, but there are keys: put it back, or name the master key file that was used"
+             : "master.key cannot be read")});
+  }
+  SecretBytes key(kMinMasterBytes);
+  random_.fill(key);
+  SecretBytes file = to_secret_bytes(as_view(kMasterMagic));
+  file.insert(file.end(), key.begin(), key.end());
+  const auto check = sum(key);
+  file.insert(file.end(), check.begin(), check.begin() + kMasterSumBytes);
+  if (!internal::write_file_synced(directory_.get(), "master.key", file, random_)) {
+    return fail(OpenError{where + "master.key cannot be written: the disk is full or failed"});
+  }
+  return key;
+}
+
+Result<void, OpenError> FileKeyVault::Impl::open_state(const std::string& where, bool fresh) {
+  const auto stored = internal::read_file(directory_.get(), "state", kMaxFileBytes);
+  if (!stored && stored.error() == FileError::missing && fresh) {
+    const std::byte none[] = {std::byte{0}};
+    if (!internal::write_file_synced(directory_.get(), "state", wrap(wrap_, kStateKind, "state", none, random_),
+                                     random_)) {
+      return fail(OpenError{where + "cannot be written: the disk is full or failed"});
+    }
+    return {};
+  }
+  if (!stored)
+    return fail(
+        OpenError{where + "the file `state` is missing or cannot be read: put back the whole directory from one copy"});
+  if (!load_state()) {
+    return fail(OpenError{
+        where +
+        "the master key does not open the file `state`: it is not this vault's master key, or the file is damaged"});
+  }
+  return {};
+}
+
+Result<void, OpenError> FileKeyVault::Impl::open(const FileKeyVaultOptions& options) {
+  const std::string where = "key vault " + options.directory.string() + ": ";
+  const auto lock = internal::DirectoryLock::take(directory_.get());
+  if (!lock)
+    return fail(OpenError{where + "cannot be locked: the disk is full or failed, or the file system has no locks"});
+  const auto names = internal::list_directory(directory_.get());
+  if (!names) return fail(OpenError{where + "cannot be listed"});
+  bool fresh = true;
+  for (const std::string& name : *names) {
+    if (name.starts_with(internal::kTemporaryPrefix)) {
+      if (!internal::remove_file(directory_.get(), name)) return fail(OpenError{where + "cannot be written"});
+    } else if (name == "state" || name.ends_with(".key")) {
+      fresh = fresh && name == "master.key";  // a crash at the very first opening leaves it alone
+    }
+  }
+  OPALINE_TRY(const SecretBytes master,
+              options.master_key_file ? read_credential(*options.master_key_file) : own_master(where, fresh));
+  wrap_ = wrap_key_of(master);
+  OPALINE_CHECK(open_state(where, fresh));
+  if (!shred_destroyed())
+    return fail(OpenError{where + "keys of destroyed days cannot be removed: is the disk read-only?"});
+  return {};
+}
+
+Result<void, VaultError> FileKeyVault::Impl::load_state() {
+  const auto stored = internal::read_file(directory_.get(), "state", kMaxFileBytes);
+  if (!stored) return fail(VaultError::failed);
+  const auto payload = unwrap(wrap_, kStateKind, "state", *stored);
+  if (!payload) return fail(VaultError::failed);
+  Reader in(*payload);
+  const std::uint8_t any = in.u8();
+  const Day day{any == 1 ? in.u32() : 0};
+  if (!in.finished() || any > 1) return fail(VaultError::failed);
+  destroyed_ = any == 1 ? std::optional(day) : std::nullopt;
+  return {};
+}
+
+Result<void, VaultError> FileKeyVault::Impl::save_state(Day day) {
+  Bytes payload;
+  Writer(payload).u8(1).u32(number(day));
+  const auto saved = internal::write_file_synced(directory_.get(), "state",
+                                                 wrap(wrap_, kStateKind, "state", payload, random_), random_);
+  if (!saved) return fail(saved.error() == FileError::full ? VaultError::full : VaultError::failed);
+  destroyed_ = day;
+  return {};
+}
+
+/// Ends what a crash may have interrupted, too.
+Result<void, VaultError> FileKeyVault::Impl::shred_destroyed() {
+  if (!destroyed_) return {};
+  const auto names = internal::list_directory(directory_.get());
+  if (!names) return fail(VaultError::failed);
+  for (const std::string& name : *names) {
+    const auto day = day_of_file(name);
+    if (!day || *day > *destroyed_) continue;
+    if (!internal::shred_file(directory_.get(), name, [] { fault_point("vault.after_overwrite"); })) {
+      return fail(VaultError::failed);
+    }
+  }
+  if (!internal::sync_directory(directory_.get())) return fail(VaultError::failed);
+  return {};
+}
+
+template <class Key>
+Result<Key, VaultError> FileKeyVault::Impl::load(const std::string& name) {
+  const auto file = internal::read_file(directory_.get(), name, kMaxFileBytes);
+  if (!file) return fail(vault_error(file.error()));
+  const auto payload = unwrap(wrap_, kKeyKind, name, *file);
+  if (!payload || payload->size() != Key::kSize) return fail(VaultError::failed);
+  return Key(FixedView<Key::kSize>(payload->data(), Key::kSize));
+}
+
+template <class Key>
+Result<Key, VaultError> FileKeyVault::Impl::make(const std::string& name) {
+  Key key;
+  random_.fill(key.fill());
+  const auto written =
+      internal::write_file_synced(directory_.get(), name, wrap(wrap_, kKeyKind, name, key.reveal(), random_), random_);
+  if (!written) return fail(written.error() == FileError::full ? VaultError::full : VaultError::failed);
+  return key;
+}
+
+Result<DayKey, VaultError> FileKeyVault::Impl::day_key(Day day, bool make_it) {
+  const std::lock_guard guard(mutex_);
+  if (destroyed_ && day <= *destroyed_) return fail(VaultError::destroyed);
+  if (const auto cached = days_.find(day); cached != days_.end()) return cached->second.clone();
+  const std::string name = day_file(day);
+  auto key = load<DayKey>(name);
+  if (!key && key.error() == VaultError::destroyed && make_it) {
+    const auto lock = internal::DirectoryLock::take(directory_.get());
+    if (!lock) return fail(lock.error() == FileError::full ? VaultError::full : VaultError::failed);
+    OPALINE_CHECK(load_state());  // another process may have destroyed days, or made the key, a moment ago
+    if (destroyed_ && day <= *destroyed_) return fail(VaultError::destroyed);
+    key = load<DayKey>(name);
+    if (!key && key.error() == VaultError::destroyed) key = make<DayKey>(name);
+  } else if (key && !internal::sync_file(directory_.get(), name)) {
+    return fail(VaultError::failed);  // it may be from before a crash that came between its name and its sync
+  }
+  if (!key) return fail(key.error());
+  return days_.emplace(day, std::move(*key)).first->second.clone();
+}
+
+Result<void, VaultError> FileKeyVault::Impl::destroy_through(Day day) {
+  const std::lock_guard guard(mutex_);
+  const auto lock = internal::DirectoryLock::take(directory_.get());
+  if (!lock) return fail(lock.error() == FileError::full ? VaultError::full : VaultError::failed);
+  OPALINE_CHECK(load_state());
+  if (!destroyed_ || *destroyed_ < day) {
+    fault_point("vault.before_destroy_mark");
+    OPALINE_CHECK(save_state(day));
+    fault_point("vault.after_destroy_mark");
+  }
+  days_.erase(days_.begin(), days_.upper_bound(*destroyed_));
+  return shred_destroyed();
+}
+
+Result<VaultKey, VaultError> FileKeyVault::Impl::named_key(std::string_view purpose) {
+  OPALINE_ASSERT(is_vault_purpose(purpose));
+  const std::lock_guard guard(mutex_);
+  if (const auto cached = named_.find(purpose); cached != named_.end()) return cached->second.clone();
+  const std::string name = named_file(purpose);
+  const auto lock = internal::DirectoryLock::take(directory_.get());
+  if (!lock) return fail(lock.error() == FileError::full ? VaultError::full : VaultError::failed);
+  auto key = load<VaultKey>(name);
+  if (!key && key.error() == VaultError::destroyed) key = make<VaultKey>(name);
+  if (!key) return fail(key.error());
+  if (!internal::sync_file(directory_.get(), name)) return fail(VaultError::failed);
+  return named_.emplace(std::string(purpose), std::move(*key)).first->second.clone();
+}
+
+Result<std::optional<Day>, VaultError> FileKeyVault::Impl::destroyed_through() {
+  const std::lock_guard guard(mutex_);
+  OPALINE_CHECK(load_state());
+  return destroyed_;
+}
+
+Result<std::unique_ptr<FileKeyVault>, OpenError> FileKeyVault::open(const FileKeyVaultOptions& options,
+                                                                    RandomSource& random) {
+  OPALINE_TRY(FileDescriptor directory, open_directory(options.directory));
+  auto impl = std::make_unique<Impl>(std::move(directory), random);
+  OPALINE_CHECK(impl->open(options));
+  return std::unique_ptr<FileKeyVault>(new FileKeyVault(std::move(impl)));
+}
+
+FileKeyVault::FileKeyVault(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+FileKeyVault::~FileKeyVault() = default;
+
+Result<DayKey, VaultError> FileKeyVault::day_key(Day day) {
+  return impl_->day_key(day, true);
+}
+Result<DayKey, VaultError> FileKeyVault::existing_day_key(Day day) {
+  return impl_->day_key(day, false);
+}
+Result<void, VaultError> FileKeyVault::destroy_through(Day day) {
+  return impl_->destroy_through(day);
+}
+Result<VaultKey, VaultError> FileKeyVault::named_key(std::string_view purpose) {
+  return impl_->named_key(purpose);
+}
+Result<std::optional<Day>, VaultError> FileKeyVault::destroyed_through() {
+  return impl_->destroyed_through();
+}
+
+}  // namespace opaline::store
