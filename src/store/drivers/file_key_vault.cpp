@@ -13,6 +13,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <charconv>
 #include <cstdlib>
@@ -36,6 +37,8 @@ using WrapKey = Secret<struct WrapKeyTag, 32>;
 
 constexpr std::string_view kMagic = "OPALVLT1";
 constexpr std::string_view kMasterMagic = "OPALMST1";
+constexpr std::string_view kNamedPrefix = "named-";
+constexpr std::string_view kKeySuffix = ".key";
 constexpr std::size_t kMasterSumBytes = 8;
 constexpr std::size_t kMaxFileBytes = 4096;
 constexpr std::size_t kMinMasterBytes = 32;
@@ -58,7 +61,7 @@ std::string day_file(Day day) {
   return "day-" + std::to_string(number(day)) + ".key";
 }
 std::string named_file(std::string_view purpose) {
-  return "named-" + std::string(purpose) + ".key";
+  return std::string(kNamedPrefix) + std::string(purpose) + std::string(kKeySuffix);
 }
 /// The day of a day key's file name.
 std::optional<Day> day_of_file(std::string_view name) {
@@ -156,6 +159,8 @@ class FileKeyVault::Impl {
   Result<DayKey, VaultError> day_key(Day day, bool make);
   Result<void, VaultError> destroy_through(Day day);
   Result<VaultKey, VaultError> named_key(std::string_view purpose);
+  Result<std::vector<std::string>, VaultError> named_purposes();
+  Result<bool, VaultError> import_named_key(std::string_view purpose, const VaultKey& key);
   Result<std::optional<Day>, VaultError> destroyed_through();
 
  private:
@@ -362,6 +367,34 @@ Result<VaultKey, VaultError> FileKeyVault::Impl::named_key(std::string_view purp
   return named_.emplace(std::string(purpose), std::move(*key)).first->second.clone();
 }
 
+Result<std::vector<std::string>, VaultError> FileKeyVault::Impl::named_purposes() {
+  const auto names = internal::list_directory(directory_.get());
+  if (!names) return fail(VaultError::failed);
+  std::vector<std::string> out;
+  for (const std::string_view name : *names) {
+    if (!name.starts_with(kNamedPrefix) || !name.ends_with(kKeySuffix)) continue;
+    const auto purpose = name.substr(kNamedPrefix.size(), name.size() - kNamedPrefix.size() - kKeySuffix.size());
+    if (is_vault_purpose(purpose)) out.emplace_back(purpose);
+  }
+  std::ranges::sort(out);
+  return out;
+}
+
+Result<bool, VaultError> FileKeyVault::Impl::import_named_key(std::string_view purpose, const VaultKey& key) {
+  OPALINE_ASSERT(is_vault_purpose(purpose));
+  const std::lock_guard guard(mutex_);
+  const std::string name = named_file(purpose);
+  const auto lock = internal::DirectoryLock::take(directory_.get());
+  if (!lock) return fail(lock.error() == FileError::full ? VaultError::full : VaultError::failed);
+  const auto present = load<VaultKey>(name);
+  if (present) return false;
+  if (present.error() != VaultError::destroyed) return fail(present.error());
+  const auto written =
+      internal::write_file_synced(directory_.get(), name, wrap(wrap_, kKeyKind, name, key.reveal(), random_), random_);
+  if (!written) return fail(written.error() == FileError::full ? VaultError::full : VaultError::failed);
+  return true;
+}
+
 Result<std::optional<Day>, VaultError> FileKeyVault::Impl::destroyed_through() {
   const std::lock_guard guard(mutex_);
   OPALINE_CHECK(load_state());
@@ -390,6 +423,12 @@ Result<void, VaultError> FileKeyVault::destroy_through(Day day) {
 }
 Result<VaultKey, VaultError> FileKeyVault::named_key(std::string_view purpose) {
   return impl_->named_key(purpose);
+}
+Result<std::vector<std::string>, VaultError> FileKeyVault::named_purposes() {
+  return impl_->named_purposes();
+}
+Result<bool, VaultError> FileKeyVault::import_named_key(std::string_view purpose, const VaultKey& key) {
+  return impl_->import_named_key(purpose, key);
 }
 Result<std::optional<Day>, VaultError> FileKeyVault::destroyed_through() {
   return impl_->destroyed_through();

@@ -6,6 +6,8 @@
 #include <filesystem>
 #include <memory>
 #include <optional>
+#include <string>
+#include <vector>
 
 #include "base/random.hpp"
 #include "store/key_vault.hpp"
@@ -37,6 +39,10 @@ class FileKeyVault final : public KeyVault {
   [[nodiscard]] Result<DayKey, VaultError> existing_day_key(Day day) override;
   [[nodiscard]] Result<void, VaultError> destroy_through(Day day) override;
   [[nodiscard]] Result<VaultKey, VaultError> named_key(std::string_view purpose) override;
+  /// The purposes of all named keys there are, sorted: what a backup has to take along.
+  [[nodiscard]] Result<std::vector<std::string>, VaultError> named_purposes();
+  /// Puts a key from a backup in place, synced when it returns. False: there is one of that purpose, and it stays.
+  [[nodiscard]] Result<bool, VaultError> import_named_key(std::string_view purpose, const VaultKey& key);
   /// The last day that was destroyed; nullopt: none yet.
   [[nodiscard]] Result<std::optional<Day>, VaultError> destroyed_through();
 
