@@ -32,7 +32,8 @@ ByteView view16(const pb_byte_t* from) {
 Result<void, ContentError> check(const Content& content) {
   if (const auto* text = std::get_if<Text>(&content.body)) {
     if (text->utf8.size() > kMaxTextBytes) return fail(ContentError::oversized);
-    if (!is_utf8(text->utf8)) return fail(ContentError::bad_utf8);
+    if (text->sender_handle.size() > kMaxHandleBytes) return fail(ContentError::oversized);
+    if (!is_utf8(text->utf8) || !is_utf8(text->sender_handle)) return fail(ContentError::bad_utf8);
   } else if (const auto* receipt = std::get_if<Receipt>(&content.body)) {
     if (receipt->count == 0 || receipt->count > kMaxReceiptIds) return fail(ContentError::oversized);
   } else if (const auto* list = std::get_if<NewerList>(&content.body)) {
@@ -56,6 +57,8 @@ void fill_body(Message& m, const Content& content) {
     void operator()(const Text& body) const {
       m.has_text = true;
       m.text.text = {.funcs = {.encode = encode_view}, .arg = const_cast<ByteView*>(&body.utf8)};
+      if (!body.sender_handle.empty())
+        m.text.sender_handle = {.funcs = {.encode = encode_view}, .arg = const_cast<ByteView*>(&body.sender_handle)};
     }
     void operator()(const Receipt& body) const {
       m.has_receipt = true;
@@ -95,10 +98,10 @@ Result<Time, ContentError> read_time(std::uint64_t millis) {
   return from_unix_millis(static_cast<std::int64_t>(millis));
 }
 
-Result<void, ContentError> read_body(Content& out, const Message& m, ByteView text, ByteView list) {
+Result<void, ContentError> read_body(Content& out, const Message& m, const Text& text, ByteView list) {
   const int bodies = m.has_text + m.has_receipt + m.has_retry + m.has_device_list + m.has_typing + m.has_hello;
   if (bodies > 1) return fail(ContentError::malformed);
-  if (m.has_text) out.body = Text{text};
+  if (m.has_text) out.body = text;
   if (m.has_typing) out.body = Typing{m.typing.active};
   if (m.has_hello) out.body = SessionHello{};
   if (m.has_device_list) out.body = NewerList{list};
@@ -135,8 +138,10 @@ Result<void, ContentError> encode(SecretBytes& out, const Content& content) {
 
 Result<Content, ContentError> decode_content(ByteView bytes) {
   Message m = opaline_content_v1_Content_init_zero;
-  ByteView text, list;
-  m.text.text = {.funcs = {.decode = decode_view}, .arg = &text};
+  Text text;
+  ByteView list;
+  m.text.text = {.funcs = {.decode = decode_view}, .arg = &text.utf8};
+  m.text.sender_handle = {.funcs = {.decode = decode_view}, .arg = &text.sender_handle};
   m.device_list.signed_list = {.funcs = {.decode = decode_view}, .arg = &list};
   pb_istream_t stream = pb_istream_from_buffer(reinterpret_cast<const pb_byte_t*>(bytes.data()), bytes.size());
   if (!pb_decode_ex(&stream, opaline_content_v1_Content_fields, &m, PB_DECODE_NOINIT))

@@ -14,11 +14,15 @@
 namespace opaline::wire {
 
 inline constexpr std::size_t kMaxReceiptIds = 64;
+/// An e-mail address (RFC 5321 section 4.5.3.1.3, less the brackets) or a phone number.
+inline constexpr std::size_t kMaxHandleBytes = 254;
 /// A signed device list inside a message; docs/protocol.md gives its layout.
 inline constexpr std::size_t kMaxContentListBytes = 28 * 1024;
 
 struct Text {
-  ByteView utf8;  ///< at most kMaxTextBytes, valid UTF-8
+  ByteView utf8;           ///< at most kMaxTextBytes, valid UTF-8
+  ByteView sender_handle;  ///< at most kMaxHandleBytes, valid UTF-8, may be empty; a claim, to be looked up before it
+                           ///< is believed
 };
 enum class ReceiptKind : std::uint8_t { delivered = 1, read = 2 };
 struct Receipt {

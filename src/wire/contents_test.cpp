@@ -29,7 +29,7 @@ second::Content parse_second(ByteView bytes) {
 TEST(Contents, TextIsReadAlikeByBothImplementations) {
   SeededRandom random(1);
   Content c = sample(random);
-  c.body = Text{as_view("Grüße, 世界 🦊")};
+  c.body = Text{as_view("Grüße, 世界 🦊"), as_view("anna@example.org")};
   SecretBytes out;
   ASSERT_TRUE(encode(out, c));
   const auto theirs = parse_second(out);
@@ -40,6 +40,7 @@ TEST(Contents, TextIsReadAlikeByBothImplementations) {
   const auto ours = decode_content(as_view(theirs.SerializeAsString()));
   ASSERT_TRUE(ours);
   EXPECT_EQ(as_text(std::get<Text>(ours->body).utf8), "Grüße, 世界 🦊");
+  EXPECT_EQ(as_text(std::get<Text>(ours->body).sender_handle), "anna@example.org");
   EXPECT_EQ(ours->message, c.message);
 }
 
@@ -71,11 +72,11 @@ TEST(Contents, LimitsAndUtf8AreCheckedBothWays) {
   Content c = sample(random);
   SecretBytes out;
   const Bytes longest(kMaxTextBytes, std::byte{'a'}), too_long(kMaxTextBytes + 1, std::byte{'a'});
-  c.body = Text{longest};
+  c.body = Text{longest, {}};
   EXPECT_TRUE(encode(out, c));
-  c.body = Text{too_long};
+  c.body = Text{too_long, {}};
   EXPECT_EQ(encode(out, c).error(), ContentError::oversized);
-  c.body = Text{as_view("\xc0\xaf")};
+  c.body = Text{as_view("\xc0\xaf"), {}};
   EXPECT_EQ(encode(out, c).error(), ContentError::bad_utf8);
   second::Content theirs;
   theirs.set_message_id(std::string(16, 'm'));
@@ -121,7 +122,7 @@ TEST(Contents, HostileBytesEndInAnErrorOrInSomethingThatEncodes) {
   }));
   SeededRandom random(4);
   Content c = sample(random);
-  c.body = Text{as_view("hello")};
+  c.body = Text{as_view("hello"), {}};
   SecretBytes out;
   ASSERT_TRUE(encode(out, c));
   for (std::size_t size = 0; size < out.size(); ++size) {

@@ -10,8 +10,8 @@ inline constexpr std::uint16_t kProtocolVersion = 1;
 inline constexpr std::size_t kMaxBatchBytes = 64 * 1024;
 inline constexpr std::size_t kFrameHeaderBytes = 4;
 inline constexpr std::size_t kMaxFrameBodyBytes = kMaxBatchBytes - kFrameHeaderBytes;
-/// One ciphertext: the largest plaintext of a session (32 KiB: a signed list of ten devices), padding, and a post-quantum
-/// handshake with both KEM fields in front (session/session.hpp, kMaxMessageBytes).
+/// One ciphertext: the largest plaintext of a session (32 KiB: a signed list of ten devices), padding, and a
+/// post-quantum handshake with both KEM fields in front (session/session.hpp, kMaxMessageBytes).
 inline constexpr std::size_t kMaxEnvelopeBytes = 48 * 1024;
 /// Text of one message in UTF-8 bytes; longer texts become attachments.
 inline constexpr std::size_t kMaxTextBytes = 16 * 1024;
