@@ -4,7 +4,6 @@
 #include <string>
 #include <vector>
 
-#include "base/random.hpp"
 #include "base/time.hpp"
 #include "net/error.hpp"
 

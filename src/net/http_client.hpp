@@ -44,6 +44,7 @@ class HttpClient {
 
  private:
   class Impl;
+  EventLoop& loop_;
   std::unique_ptr<Impl> impl_;
 };
 

@@ -33,14 +33,15 @@ class WebSocketClient {
   /// 6455 section 10.3) and must outlive the client.
   WebSocketClient(EventLoop& loop, RandomSource& random, WebSocketClientOptions options,
                   std::unique_ptr<WebSocketHandler> handler, std::function<void(WebSocketConnectFailure)> on_failure);
-  /// Cuts the attempt or the connection; nothing is called any more and the handler is destroyed. Not to be called from
-  /// inside the handler's functions.
+  /// Cuts the attempt or the connection; nothing is called any more. The handler is destroyed at the end of this round,
+  /// so that a client may be destroyed from inside its handler's functions.
   ~WebSocketClient();
   WebSocketClient(const WebSocketClient&) = delete;
   WebSocketClient& operator=(const WebSocketClient&) = delete;
 
  private:
   class Impl;
+  EventLoop& loop_;
   std::unique_ptr<Impl> impl_;
 };
 
