@@ -1,0 +1,283 @@
+#include "client/client.hpp"
+
+#include <algorithm>
+
+#include "client/requests.hpp"
+#include "proto/device.pb.h"
+
+namespace opaline::client {
+namespace {
+
+using namespace std::chrono_literals;
+constexpr auto kFirstBackOff = 500ms;
+constexpr auto kLastBackOff = 60'000ms;
+/// The credit that a device keeps open for what the server pushes.
+constexpr wire::Credit kReceiveCredit{wire::kInitialCreditEnvelopes, wire::kInitialCreditBytes};
+
+Failure offline_failure() {
+  return {ClientError::connect_failed, "not connected to the server"};
+}
+
+std::string_view trimmed(std::string_view text) {
+  const auto first = text.find_first_not_of(" \t\n");
+  if (first == std::string_view::npos) return {};
+  return text.substr(first, text.find_last_not_of(" \t\n") - first + 1);
+}
+
+}  // namespace
+
+Client::Client(net::EventLoop& loop, const Clock& clock, RandomSource& random, const LocalStore& store,
+               const Service& service, Events events)
+    : loop_(loop),
+      clock_(clock),
+      random_(random),
+      store_(store),
+      service_(service),
+      events_(std::move(events)),
+      rows_(store, random),
+      history_(store),
+      contacts_(store, random),
+      tick_(loop),
+      reconnect_(loop) {}
+
+Client::~Client() = default;
+
+Result<std::unique_ptr<Client>, Failure> Client::open(net::EventLoop& loop, const Clock& clock, RandomSource& random,
+                                                      const LocalStore& store, const Service& service, Events events) {
+  std::unique_ptr<Client> client(new Client(loop, clock, random, store, service, std::move(events)));
+  auto device = endpoint::Endpoint::load(client->rows_, random, clock);
+  if (!device) return fail(failure_of(device.error()));
+  client->device_ = std::move(*device);
+  return client;
+}
+
+// ---- connection
+
+void Client::start() {
+  wanted_ = true;
+  connect();
+}
+
+void Client::stop() {
+  wanted_ = false;
+  reconnect_.cancel();
+  if (connection_) connection_->close();
+}
+
+bool Client::online() const {
+  return connection_ && connection_->ready();
+}
+
+void Client::connect() {
+  ConnectionOwner& owner = *this;
+  connection_ = std::make_unique<Connection>(loop_, random_, service_, *device_, owner);
+}
+
+void Client::on_ready(const wire::Ready& ready) {
+  back_off_ = 0ms;
+  device_->connected(ready);
+  connection_->send(kReceiveCredit);
+  schedule_round();
+  events_.on_link(nullptr);
+}
+
+void Client::on_frame(const wire::Frame& frame) {
+  if (const auto* push = std::get_if<wire::Push>(&frame)) {
+    device_->on_push(push->subscription, push->gap, push->id, push->ciphertext);
+  } else if (const auto* result = std::get_if<wire::ResultFrame>(&frame)) {
+    for (std::size_t i = 0; i < result->size(); ++i) device_->on_result(result->at(i));
+  } else if (const auto* credit = std::get_if<wire::Credit>(&frame)) {
+    device_->on_credit(credit->envelopes, credit->bytes);
+  } else if (const auto* drained = std::get_if<wire::Drained>(&frame)) {
+    device_->on_drained(drained->subscription);
+    events_.on_drained();
+  } else if (const auto* notice = std::get_if<wire::Notice>(&frame)) {
+    wire::v1::PrekeyStatusReply status;
+    if (notice->kind == wire::v1::NOTICE_PREKEYS_LOW &&
+        status.ParseFromArray(notice->body.data(), static_cast<int>(notice->body.size())))
+      device_->on_prekeys_low(status.one_time_left());
+  }
+}
+
+void Client::on_batch_end() {
+  round();
+}
+
+void Client::on_ended(const Failure& why) {
+  device_->disconnected();
+  tick_.cancel();
+  events_.on_link(&why);
+  if (why.error == ClientError::refused) return fatal(why);
+  if (!wanted_) return;
+  back_off_ = back_off_ == 0ms ? kFirstBackOff : std::min(back_off_ * 2, std::chrono::milliseconds(kLastBackOff));
+  // Between half and the whole of it, so that a restarted server is not met by everybody at once.
+  const auto wait =
+      back_off_ / 2 + std::chrono::milliseconds(random_.below(static_cast<std::uint64_t>(back_off_.count() / 2 + 1)));
+  reconnect_.arm(wait, [this] { connect(); });
+}
+
+void Client::fatal(const Failure& why) {
+  wanted_ = false;
+  reconnect_.cancel();
+  events_.on_fatal(why);
+}
+
+// ---- rounds
+
+void Client::schedule_round() {
+  if (std::exchange(round_scheduled_, true)) return;
+  loop_.post([this] {
+    round_scheduled_ = false;
+    round();
+  });
+}
+
+void Client::round() {
+  auto actions = device_->commit_round();
+  if (!actions) {
+    const Failure why = failure_of(actions.error());
+    if (connection_) connection_->close();
+    if (actions.error() == endpoint::Error::corrupt_state) return fatal(why);
+    return;  // the connection's end leads to the next attempt
+  }
+  for (const endpoint::Action& action : *actions) perform(action);
+  if (connection_) connection_->flush();
+  arm_tick();
+}
+
+void Client::perform(const endpoint::Action& action) {
+  if (const auto* event = std::get_if<endpoint::Event>(&action)) return events_.on_event(*event);
+  if (!online()) return;
+  if (const auto* route = std::get_if<endpoint::OpenRoute>(&action)) {
+    connection_->send(wire::Route{route->route, route->mailbox, route->token});
+  } else if (const auto* submit = std::get_if<endpoint::SubmitEnvelope>(&action)) {
+    connection_->send(wire::Submit{submit->route, submit->envelope_class, submit->id, submit->ciphertext});
+  } else if (const auto* clear = std::get_if<endpoint::ClearRoute>(&action)) {
+    connection_->send(wire::Clear{clear->route});
+  } else if (const auto* ack = std::get_if<endpoint::AcknowledgePushes>(&action)) {
+    connection_->send(wire::Ack{ack->number});
+    connection_->send(wire::Credit{ack->envelopes, ack->bytes});
+  } else if (std::holds_alternative<endpoint::Reconnect>(action)) {
+    connection_->close();
+  } else if (const auto* request = std::get_if<endpoint::Request>(&action)) {
+    perform(*request);
+  }
+}
+
+void Client::perform(const endpoint::Request& request) {
+  const EncodedRequest encoded = encode_request(request.body);
+  const bool sent = connection_->call(encoded.method, encoded.body,
+                                      [this, id = request.id, method = encoded.method](const CallResult& result) {
+                                        give_reply(*device_, id, method, result);
+                                        schedule_round();
+                                      });
+  if (!sent) {
+    device_->on_request_failed(request.id, endpoint::RequestFailure::unavailable, seconds(1));
+    schedule_round();
+  }
+}
+
+void Client::arm_tick() {
+  const auto deadline = device_->next_deadline();
+  if (!deadline || !online()) return;
+  const auto wait = std::clamp<std::chrono::milliseconds>(*deadline - clock_.now(), 10ms, 60'000ms);
+  tick_.arm(wait, [this] {
+    device_->tick();
+    round();
+  });
+}
+
+// ---- the person
+
+Result<void, Failure> Client::change(const std::function<void(endpoint::Endpoint&)>& what) {
+  what(*device_);
+  auto actions = device_->commit_round();
+  if (!actions) {
+    if (connection_) connection_->close();
+    return fail(failure_of(actions.error()));
+  }
+  for (const endpoint::Action& action : *actions) perform(action);
+  if (connection_) connection_->flush();
+  arm_tick();
+  return {};
+}
+
+void Client::send(std::string_view to, std::string_view text, Done<MessageId> done) {
+  resolve(to, [this, text = SecretBytes(to_secret_bytes(as_view(text))),
+               done = std::move(done)](Result<AccountId, Failure> account) {
+    if (!account) return done(fail(account.error()));
+    std::optional<Result<MessageId, endpoint::Error>> queued;
+    const auto changed =
+        change([&](endpoint::Endpoint& device) { queued = device.send_text(*account, as_text(text)); });
+    if (!*queued) return done(fail(failure_of(queued->error())));
+    if (!changed) return done(fail(changed.error()));
+    done(**queued);
+  });
+}
+
+void Client::resolve(std::string_view to, Done<AccountId> done) {
+  const std::string handle(trimmed(to));
+  if (handle.size() == 2 * AccountId::kSize) {
+    if (const auto id = AccountId::from_hex(handle)) return done(*id);
+  }
+  const auto cached = contacts_.find(handle);
+  if (!cached) return done(fail(Failure{cached.error(), "the local store could not be read"}));
+  const Time now = clock_.now();
+  const bool known = *cached && (*cached)->account;
+  if (known && (!online() || now < (*cached)->refresh_at)) return done(*(*cached)->account);
+  if (*cached && !known && now < (*cached)->refresh_at)
+    return done(fail(Failure{ClientError::no_such_handle, handle + " is not reachable here"}));
+  if (!online())
+    return done(fail(Failure{ClientError::connect_failed,
+                             "never wrote to " + handle + " before, and the server is not reached to look it up"}));
+  lookup(handle, *cached ? (*cached)->renewal_token : Bytes(), std::move(done));
+}
+
+void Client::lookup(const std::string& handle, Bytes renewal_token, Done<AccountId> done) {
+  wire::v1::LookupRequest request;
+  auto* item = request.add_items();
+  item->set_handle(handle);
+  item->set_renewal_token(to_string(renewal_token));
+  call(wire::v1::METHOD_LOOKUP, as_view(request.SerializeAsString()),
+       [this, handle, done = std::move(done)](Result<Bytes, Failure> body) {
+         if (!body) return done(fail(body.error()));
+         done(lookup_answer(handle, *body));
+       });
+}
+
+Result<AccountId, Failure> Client::lookup_answer(const std::string& asked, ByteView body) {
+  wire::v1::LookupReply reply;
+  if (!reply.ParseFromArray(body.data(), static_cast<int>(body.size())) || reply.items_size() != 1)
+    return fail(Failure{ClientError::protocol, "the server's answer to a lookup makes no sense"});
+  const auto& item = reply.items(0);
+  Contact contact{asked, AccountId::from(as_view(item.account())), to_bytes(item.renewal_token()),
+                  clock_.now() + seconds(item.expires_seconds()), clock_.now() + seconds(item.refresh_seconds())};
+  if (const auto saved = contacts_.save(contact); !saved)
+    return fail(Failure{saved.error(), "the local store could not be written"});
+  if (item.handle() != asked && !item.handle().empty()) {
+    contact.handle = item.handle();
+    (void)contacts_.save(contact);  // a cache: the next lookup makes it again
+  }
+  if (!contact.account) return fail(Failure{ClientError::no_such_handle, item.handle() + " is not reachable here"});
+  device_->remember_renewal_token(*contact.account, contact.renewal_token);
+  schedule_round();
+  return *contact.account;
+}
+
+void Client::call(std::uint16_t method, ByteView body, Done<Bytes> done) {
+  if (!online()) return done(fail(offline_failure()));
+  auto shared = std::make_shared<Done<Bytes>>(std::move(done));
+  const bool sent = connection_->call(method, body, [shared](const CallResult& result) {
+    if (result.status == wire::v1::CALL_STATUS_OK) return (*shared)(result.body);
+    (*shared)(fail(refusal(result.body, "the server refused (status " + std::to_string(result.status) + ")")));
+  });
+  if (!sent) (*shared)(fail(Failure{ClientError::timed_out, "too many questions to the server at once"}));
+}
+
+std::string Client::display_name(const AccountId& account) const {
+  const auto contact = contacts_.find(account);
+  if (contact && *contact) return (*contact)->handle;
+  return account.hex();
+}
+
+}  // namespace opaline::client

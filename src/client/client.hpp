@@ -1,0 +1,97 @@
+#pragma once
+// A device in operation: the endpoint, its store, and a connection that comes back by itself. What the command line
+// client is a face of.
+#include <functional>
+#include <memory>
+
+#include "client/connection.hpp"
+#include "client/contacts.hpp"
+#include "client/history.hpp"
+#include "client/registration.hpp"
+
+namespace opaline::client {
+
+/// Answers of calls that go over the network; called once, from the loop.
+template <class T>
+using Done = std::function<void(Result<T, Failure>)>;
+
+class Client final : private ConnectionOwner {
+ public:
+  struct Events {
+    std::function<void(const endpoint::Event&)> on_event = [](const endpoint::Event&) {};
+    /// The connection is up (nullptr) or went down.
+    std::function<void(const Failure*)> on_link = [](const Failure*) {};
+    /// What waited at the server when the connection opened has all been received.
+    std::function<void()> on_drained = [] {};
+    /// Nothing goes on without the person: the store failed, or the server does not know this device. The link stays
+    /// down.
+    std::function<void(const Failure&)> on_fatal = [](const Failure&) {};
+  };
+
+  /// All arguments must outlive the client. not_registered, store_damaged, store_failed.
+  [[nodiscard]] static Result<std::unique_ptr<Client>, Failure> open(net::EventLoop& loop, const Clock& clock,
+                                                                     RandomSource& random, const LocalStore& store,
+                                                                     const Service& service, Events events);
+  ~Client() override;
+  Client(const Client&) = delete;
+  Client& operator=(const Client&) = delete;
+
+  /// Connects, and again whenever the connection ends: after 0.5 s, doubling to a minute, each with jitter.
+  void start();
+  /// Says goodbye to the server and stays away.
+  void stop();
+  [[nodiscard]] bool online() const;
+
+  /// Finds the account of a handle: from the cache while it is good (or while offline, and it was ever known), else by
+  /// a lookup. An account id in hexadecimal is taken as it is. no_such_handle, bad_handle, connect_failed, refused
+  /// (quota).
+  void resolve(std::string_view to, Done<AccountId> done);
+  /// Queues a text. Known recipients: works offline, answers at once.
+  void send(std::string_view to, std::string_view text, Done<MessageId> done);
+  /// Runs something on the endpoint and commits it. The failure is the store's.
+  [[nodiscard]] Result<void, Failure> change(const std::function<void(endpoint::Endpoint&)>& what);
+  /// Calls a method of proto/device.proto. connect_failed if offline; refused with the service's words.
+  void call(std::uint16_t method, ByteView body, Done<Bytes> done);
+
+  [[nodiscard]] endpoint::Endpoint& device() { return *device_; }
+  [[nodiscard]] const History& history() const { return history_; }
+  [[nodiscard]] const Contacts& contacts() const { return contacts_; }
+  /// The handle under which an account was looked up, or the claim of its first message, else its id.
+  [[nodiscard]] std::string display_name(const AccountId& account) const;
+
+ private:
+  Client(net::EventLoop& loop, const Clock& clock, RandomSource& random, const LocalStore& store,
+         const Service& service, Events events);
+
+  void on_ready(const wire::Ready& ready) override;
+  void on_frame(const wire::Frame& frame) override;
+  void on_batch_end() override;
+  void on_ended(const Failure& why) override;
+
+  void connect();
+  void schedule_round();
+  void round();
+  void perform(const endpoint::Action& action);
+  void perform(const endpoint::Request& request);
+  void arm_tick();
+  void lookup(const std::string& handle, Bytes renewal_token, Done<AccountId> done);
+  [[nodiscard]] Result<AccountId, Failure> lookup_answer(const std::string& asked, ByteView body);
+  void fatal(const Failure& why);
+
+  net::EventLoop& loop_;
+  const Clock& clock_;
+  RandomSource& random_;
+  const LocalStore& store_;
+  const Service& service_;
+  Events events_;
+  SqliteEndpointStore rows_;
+  History history_;
+  Contacts contacts_;
+  std::unique_ptr<endpoint::Endpoint> device_;
+  std::unique_ptr<Connection> connection_;
+  net::Timer tick_, reconnect_;
+  std::chrono::milliseconds back_off_{0};
+  bool wanted_ = false, round_scheduled_ = false;
+};
+
+}  // namespace opaline::client

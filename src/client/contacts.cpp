@@ -1,0 +1,62 @@
+#include "client/contacts.hpp"
+
+#include "base/codec.hpp"
+
+namespace opaline::client {
+namespace {
+
+Bytes place(ByteView blind) {
+  Bytes out = to_bytes("contact");
+  append(out, blind);
+  return out;
+}
+
+constexpr std::string_view kColumns = "SELECT blind, handle, account, token, expires_at, refresh_at FROM contact ";
+
+}  // namespace
+
+Result<std::optional<Contact>, ClientError> Contacts::read(Statement& statement) const {
+  const auto found = statement.step();
+  if (!found) return fail(client_error(found.error()));
+  if (!*found) return std::optional<Contact>();
+  const auto handle = store_.key().open_value(place(statement.bytes(0)), statement.bytes(1));
+  if (!handle) return fail(ClientError::store_damaged);
+  Contact out;
+  out.handle = to_string(*handle);
+  if (!statement.is_null(2)) out.account = AccountId::from(statement.bytes(2));
+  out.renewal_token = to_bytes(statement.bytes(3));
+  out.expires_at = from_unix_millis(statement.integer(4));
+  out.refresh_at = from_unix_millis(statement.integer(5));
+  return std::optional<Contact>(std::move(out));
+}
+
+Result<std::optional<Contact>, ClientError> Contacts::find(std::string_view handle) const {
+  const auto blind = store_.key().blind(as_view(handle));
+  auto statement = store_.database().prepare(std::string(kColumns) + "WHERE blind = ?");
+  statement.bind(1, blind);
+  return read(statement);
+}
+
+Result<std::optional<Contact>, ClientError> Contacts::find(const AccountId& account) const {
+  auto statement =
+      store_.database().prepare(std::string(kColumns) + "WHERE account = ? ORDER BY expires_at DESC LIMIT 1");
+  statement.bind(1, account.view());
+  return read(statement);
+}
+
+Result<void, ClientError> Contacts::save(const Contact& contact) const {
+  const auto blind = store_.key().blind(as_view(contact.handle));
+  const Bytes sealed = store_.key().seal(place(blind), as_view(contact.handle), random_);
+  auto statement = store_.database().prepare(
+      "INSERT INTO contact VALUES(?1,?2,?3,?4,?5,?6) ON CONFLICT DO UPDATE SET handle = ?2, account = ?3, token = ?4, "
+      "expires_at = ?5, refresh_at = ?6");
+  statement.bind(1, blind).bind(2, sealed);
+  if (contact.account) statement.bind(3, contact.account->view());  // unbound: NULL
+  statement.bind(4, contact.renewal_token)
+      .bind(5, unix_millis(contact.expires_at))
+      .bind(6, unix_millis(contact.refresh_at));
+  if (const auto done = statement.run(); !done) return fail(client_error(done.error()));
+  return {};
+}
+
+}  // namespace opaline::client

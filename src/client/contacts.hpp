@@ -1,0 +1,31 @@
+#pragma once
+// What lookups answered: which handle is which account, for how long, and the token that makes asking again free.
+#include "base/ids.hpp"
+#include "base/random.hpp"
+#include "base/time.hpp"
+#include "client/home.hpp"
+
+namespace opaline::client {
+
+struct Contact {
+  std::string handle;                ///< normalised
+  std::optional<AccountId> account;  ///< nullopt: not here
+  Bytes renewal_token;
+  Time expires_at, refresh_at;
+};
+
+class Contacts {
+ public:
+  Contacts(const LocalStore& store, RandomSource& random) : store_(store), random_(random) {}
+  [[nodiscard]] Result<std::optional<Contact>, ClientError> find(std::string_view handle) const;
+  /// Any handle under which this account was looked up.
+  [[nodiscard]] Result<std::optional<Contact>, ClientError> find(const AccountId& account) const;
+  [[nodiscard]] Result<void, ClientError> save(const Contact& contact) const;
+
+ private:
+  [[nodiscard]] Result<std::optional<Contact>, ClientError> read(Statement& statement) const;
+  const LocalStore& store_;
+  RandomSource& random_;
+};
+
+}  // namespace opaline::client

@@ -1,0 +1,57 @@
+#include "client/error.hpp"
+
+namespace opaline::client {
+
+const char* name(ClientError error) {
+  switch (error) {
+    case ClientError::not_registered:
+      return "not_registered";
+    case ClientError::registered:
+      return "registered";
+    case ClientError::locked:
+      return "locked";
+    case ClientError::permissions:
+      return "permissions";
+    case ClientError::wrong_passphrase:
+      return "wrong_passphrase";
+    case ClientError::passphrase_needed:
+      return "passphrase_needed";
+    case ClientError::store_full:
+      return "store_full";
+    case ClientError::store_failed:
+      return "store_failed";
+    case ClientError::store_damaged:
+      return "store_damaged";
+    case ClientError::store_newer:
+      return "store_newer";
+    case ClientError::server_unknown:
+      return "server_unknown";
+    case ClientError::connect_failed:
+      return "connect_failed";
+    case ClientError::certificate_rejected:
+      return "certificate_rejected";
+    case ClientError::refused:
+      return "refused";
+    case ClientError::no_such_handle:
+      return "no_such_handle";
+    case ClientError::bad_handle:
+      return "bad_handle";
+    case ClientError::bad_text:
+      return "bad_text";
+    case ClientError::to_self:
+      return "to_self";
+    case ClientError::outbox_full:
+      return "outbox_full";
+    case ClientError::unknown_peer:
+      return "unknown_peer";
+    case ClientError::no_alarm:
+      return "no_alarm";
+    case ClientError::timed_out:
+      return "timed_out";
+    case ClientError::protocol:
+      return "protocol";
+  }
+  return "unknown";
+}
+
+}  // namespace opaline::client

@@ -1,0 +1,47 @@
+#pragma once
+// The errors of this room. Each is one on which a caller acts, or speaks, differently.
+#include <cstdint>
+#include <string>
+
+#include "base/result.hpp"
+
+namespace opaline::client {
+
+enum class ClientError : std::uint8_t {
+  not_registered,    ///< there is no account in this home: `opaline register`
+  registered,        ///< there is one already
+  locked,            ///< another process uses this home
+  permissions,       ///< the home or its key file is open to other users
+  wrong_passphrase,  ///< the passphrase or key file does not open this home
+  passphrase_needed,
+  store_full,
+  store_failed,
+  store_damaged,   ///< the database is not ours, or was changed by somebody else
+  store_newer,     ///< written by a newer version of this program
+  server_unknown,  ///< no server was named, and none is in the home
+  connect_failed,  ///< the server is not reached
+  certificate_rejected,
+  refused,  ///< the service said no: see Failure
+  no_such_handle,
+  bad_handle,
+  bad_text,
+  to_self,
+  outbox_full,
+  unknown_peer,
+  no_alarm,
+  timed_out,
+  protocol,  ///< the server's answer makes no sense
+};
+
+/// What went wrong, for programs (`error`) and for people (`message`: a sentence that says what to do).
+struct Failure {
+  ClientError error{};
+  std::string message;
+  std::uint32_t retry_after_seconds = 0;
+  std::uint32_t tries_left = 0;
+};
+
+/// A stable name: the enumerator's.
+[[nodiscard]] const char* name(ClientError error);
+
+}  // namespace opaline::client

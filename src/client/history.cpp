@@ -1,0 +1,94 @@
+#include "client/history.hpp"
+
+#include <algorithm>
+
+#include "base/codec.hpp"
+
+namespace opaline::client {
+namespace {
+
+constexpr std::string_view kColumns =
+    "SELECT id, kind, peer, message, sent_at, at, state, reason, detail, late, shown, text FROM entry ";
+
+Result<Entry, ClientError> read(const Statement& row, const StoreKey& key) {
+  Entry out;
+  out.id = row.integer(0);
+  out.kind = EntryKind(row.integer(1));
+  const auto peer = AccountId::from(row.bytes(2));
+  if (!peer) return fail(ClientError::store_damaged);
+  out.peer = *peer;
+  out.sent_at = from_unix_millis(row.integer(4));
+  out.at = from_unix_millis(row.integer(5));
+  out.state = endpoint::MessageState(row.integer(6));
+  out.reason = endpoint::Reason(row.integer(7));
+  out.late = row.integer(9) != 0;
+  out.shown = row.integer(10) != 0;
+  if (out.kind == EntryKind::notice) {
+    out.notice = endpoint::NoticeKind(row.integer(8));
+    return out;
+  }
+  out.incoming = endpoint::IncomingKind(row.integer(8));
+  const auto message = MessageId::from(row.bytes(3));
+  if (!message) return fail(ClientError::store_damaged);
+  out.message = *message;
+  auto text = key.open_value(text_place(out.kind, out.peer, out.message), row.bytes(11));
+  if (!text) return fail(ClientError::store_damaged);
+  out.text = std::move(*text);
+  return out;
+}
+
+Result<std::vector<Entry>, ClientError> read_all(Statement& statement, const StoreKey& key) {
+  std::vector<Entry> out;
+  for (;;) {
+    const auto found = statement.step();
+    if (!found) return fail(client_error(found.error()));
+    if (!*found) return out;
+    OPALINE_TRY(Entry entry, read(statement, key));
+    out.push_back(std::move(entry));
+  }
+}
+
+}  // namespace
+
+Bytes text_place(EntryKind kind, const AccountId& peer, const MessageId& message) {
+  Bytes out;
+  Writer(out).bytes(as_view("entry")).u8(static_cast<std::uint8_t>(kind)).bytes(peer.view()).bytes(message.view());
+  return out;
+}
+
+Result<std::vector<Entry>, ClientError> History::entries(const Filter& filter, std::size_t limit) const {
+  const bool oldest = filter.unshown_only || filter.after > 0;
+  std::string sql(kColumns);
+  sql += "WHERE id > ?1 AND (?2 = x'' OR peer = ?2)";
+  if (filter.unshown_only) sql += " AND shown = 0";
+  sql += oldest ? " ORDER BY id" : " ORDER BY id DESC";
+  sql += " LIMIT ?3";
+  auto statement = store_.database().prepare(sql);
+  statement.bind(1, filter.after).bind(2, filter.peer ? ByteView(filter.peer->view()) : ByteView());
+  statement.bind(3, static_cast<std::int64_t>(limit));
+  OPALINE_TRY(auto out, read_all(statement, store_.key()));
+  if (!oldest) std::ranges::reverse(out);
+  return out;
+}
+
+Result<std::optional<Entry>, ClientError> History::outgoing(const MessageId& message) const {
+  auto statement = store_.database().prepare(std::string(kColumns) + "WHERE kind = 2 AND message = ?");
+  statement.bind(1, message.view());
+  OPALINE_TRY(auto found, read_all(statement, store_.key()));
+  if (found.empty()) return std::optional<Entry>();
+  return std::optional<Entry>(std::move(found.front()));
+}
+
+Result<void, ClientError> History::mark_shown(std::span<const std::int64_t> ids) const {
+  if (ids.empty()) return {};
+  auto transaction = Transaction::begin(store_.database());
+  if (!transaction) return fail(client_error(transaction.error()));
+  auto statement = store_.database().prepare("UPDATE entry SET shown = 1 WHERE id = ?");
+  for (const std::int64_t id : ids) {
+    if (const auto done = statement.bind(1, id).run(); !done) return fail(client_error(done.error()));
+  }
+  if (const auto done = transaction->commit(); !done) return fail(client_error(done.error()));
+  return {};
+}
+
+}  // namespace opaline::client

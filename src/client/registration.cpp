@@ -1,0 +1,96 @@
+#include "client/registration.hpp"
+
+#include "proto/device.pb.h"
+
+namespace opaline::client {
+namespace {
+
+Bytes serialized(const google::protobuf::MessageLite& message) {
+  return to_bytes(message.SerializeAsString());
+}
+
+template <class Reply>
+Result<Reply, Failure> parsed(const Result<Bytes, Failure>& body) {
+  if (!body) return fail(body.error());
+  Reply reply;
+  if (!reply.ParseFromArray(body->data(), static_cast<int>(body->size())))
+    return fail(Failure{ClientError::protocol, "the server's answer makes no sense; is it an Opaline server?"});
+  return reply;
+}
+
+std::string text(ByteView bytes) {
+  return to_string(bytes);
+}
+
+}  // namespace
+
+Failure failure_of(endpoint::Error error) {
+  switch (error) {
+    case endpoint::Error::too_large:
+      return {ClientError::bad_text, "the text is empty or longer than 16,384 bytes"};
+    case endpoint::Error::bad_text:
+      return {ClientError::bad_text, "the text is not valid UTF-8"};
+    case endpoint::Error::to_self:
+      return {ClientError::to_self, "that is your own account"};
+    case endpoint::Error::outbox_full:
+      return {ClientError::outbox_full, "10,000 messages are waiting to go out; let them go first (opaline receive)"};
+    case endpoint::Error::unknown_peer:
+      return {ClientError::unknown_peer, "nothing is known of this person yet; send a message first"};
+    case endpoint::Error::no_alarm:
+      return {ClientError::no_alarm, "this person's identity has not changed"};
+    case endpoint::Error::not_registered:
+      return {ClientError::not_registered, "there is no account in this home yet: opaline register HANDLE"};
+    case endpoint::Error::registered:
+      return {ClientError::registered, "there is an account in this home already"};
+    case endpoint::Error::store_full:
+      return {ClientError::store_full, "the disk is full; nothing was changed"};
+    case endpoint::Error::store_failed:
+      return {ClientError::store_failed, "the local store could not be read or written; nothing was sent"};
+    case endpoint::Error::corrupt_state:
+      return {ClientError::store_damaged,
+              "the local store is damaged; restore this home from a backup or register again"};
+  }
+  return {ClientError::store_failed, "unknown error"};
+}
+
+Result<Registration::Started, Failure> Registration::start(std::string_view handle) {
+  wire::v1::StartRequest request;
+  request.set_handle(std::string(handle));
+  OPALINE_TRY(const auto reply, parsed<wire::v1::StartReply>(service_.registration("start", serialized(request))));
+  verification_ = to_bytes(reply.verification());
+  handle_ = reply.normalized_handle();
+  return Started{handle_, seconds(reply.valid_seconds())};
+}
+
+Result<Registration::Checked, Failure> Registration::check(std::string_view code) {
+  wire::v1::CheckRequest request;
+  request.set_verification(text(verification_));
+  request.set_code(std::string(code));
+  OPALINE_TRY(const auto reply, parsed<wire::v1::CheckReply>(service_.registration("check", serialized(request))));
+  const auto account = AccountId::from(as_view(reply.account()));
+  const auto mailbox = MailboxId::from(as_view(reply.mailbox()));
+  if (!account || !mailbox || reply.device() == 0)
+    return fail(Failure{ClientError::protocol, "the server's answer makes no sense; is it an Opaline server?"});
+  ticket_ = to_bytes(reply.ticket());
+  const auto made =
+      endpoint::Endpoint::create(rows_, random_, clock_, {*account, DeviceNumber(reply.device()), *mailbox});
+  if (!made) return fail(failure_of(made.error()));
+  return Checked{reply.pin_required()};
+}
+
+Result<std::string, Failure> Registration::complete(std::string_view pin) {
+  const auto keys = endpoint::Endpoint::pending_registration(rows_);
+  if (!keys) return fail(failure_of(keys.error()));
+  wire::v1::CompleteRequest request;
+  request.set_ticket(text(ticket_));
+  request.set_pin(std::string(pin));
+  request.set_device_list(text(keys->device_list));
+  request.mutable_prekeys()->set_signed_prekeys(text(keys->prekeys.signed_set));
+  request.mutable_prekeys()->set_one_time_batch(text(keys->prekeys.one_time_batch));
+  OPALINE_TRY(const auto reply,
+              parsed<wire::v1::CompleteReply>(service_.registration("complete", serialized(request))));
+  if (const auto done = endpoint::Endpoint::confirm_registration(rows_); !done) return fail(failure_of(done.error()));
+  return reply.handle();
+}
+
+}  // namespace opaline::client

@@ -1,0 +1,16 @@
+#pragma once
+// The endpoint's requests as calls of proto/device.proto, and the replies back.
+#include "client/connection.hpp"
+
+namespace opaline::client {
+
+struct EncodedRequest {
+  std::uint16_t method = 0;
+  Bytes body;
+};
+[[nodiscard]] EncodedRequest encode_request(const decltype(endpoint::Request::body)& body);
+
+/// Gives the device the reply to request `id`, or that it failed.
+void give_reply(endpoint::Endpoint& device, endpoint::RequestId id, std::uint16_t method, const CallResult& result);
+
+}  // namespace opaline::client

@@ -1,0 +1,127 @@
+#include "client/service.hpp"
+
+#include <unistd.h>
+
+#include <cstdlib>
+
+#include "proto/device.pb.h"
+
+namespace opaline::client {
+namespace {
+
+constexpr auto kRequestDeadline = std::chrono::seconds(30);
+
+/// The TLS library reads authorities from files only.
+class TemporaryFile {
+ public:
+  explicit TemporaryFile(std::string_view content) {
+    char path[] = "/tmp/opaline-ca.XXXXXX";
+    const int fd = mkstemp(path);
+    if (fd < 0) return;
+    path_ = path;
+    if (::write(fd, content.data(), content.size()) != static_cast<ssize_t>(content.size())) clear();
+    ::close(fd);
+  }
+  TemporaryFile(const TemporaryFile&) = delete;
+  TemporaryFile& operator=(const TemporaryFile&) = delete;
+  ~TemporaryFile() { clear(); }
+  [[nodiscard]] const std::string& path() const { return path_; }
+
+ private:
+  void clear() {
+    if (!path_.empty()) ::unlink(path_.c_str());
+    path_.clear();
+  }
+  std::string path_;
+};
+
+Result<net::TlsClientContext, Failure> tls_context(const std::string& authority) {
+  const auto refused = [](net::NetError) {
+    return fail(
+        Failure{ClientError::certificate_rejected, "the certificate authority (--ca) is not a PEM certificate"});
+  };
+  if (authority.empty()) {
+    auto context = net::TlsClientContext::create({});
+    if (!context) return refused(context.error());
+    return std::move(*context);
+  }
+  const TemporaryFile file(authority);
+  if (file.path().empty()) return fail(Failure{ClientError::store_failed, "cannot write a temporary file to /tmp"});
+  auto context = net::TlsClientContext::create({.authority_file = file.path()});
+  if (!context) return refused(context.error());
+  return std::move(*context);
+}
+
+net::HttpClientOptions http_options(const net::Url& url, const net::TlsClientContext& tls) {
+  net::HttpClientOptions options;
+  options.origin = url;
+  options.tls = &tls;
+  return options;
+}
+
+}  // namespace
+
+Failure failure_of(net::NetError error, const net::Url& url) {
+  const std::string where = "https://" + url.authority();
+  switch (error) {
+    case net::NetError::certificate_rejected:
+      return {ClientError::certificate_rejected,
+              "the certificate of " + where +
+                  " is not trusted; for a server of your own give its authority with --ca FILE"};
+    case net::NetError::timed_out:
+      return {ClientError::timed_out, where + " did not answer in time"};
+    case net::NetError::name_not_found:
+      return {ClientError::connect_failed, "there is no server by the name " + url.host + "; check --server"};
+    case net::NetError::protocol_violation:
+    case net::NetError::too_large:
+    case net::NetError::upgrade_refused:
+      return {ClientError::protocol, where + " answers, but not as an Opaline server does"};
+    default:
+      return {ClientError::connect_failed, "cannot reach " + where + " (" + std::string(net::name(error)) + ")"};
+  }
+}
+
+Failure refusal(ByteView body, std::string_view fallback) {
+  wire::v1::Failure theirs;
+  Failure out{ClientError::refused, std::string(fallback)};
+  if (!theirs.ParseFromArray(body.data(), static_cast<int>(body.size()))) return out;
+  if (!theirs.message().empty()) out.message = theirs.message();
+  out.retry_after_seconds = theirs.retry_after_seconds();
+  out.tries_left = theirs.tries_left();
+  return out;
+}
+
+Result<std::unique_ptr<Service>, Failure> Service::create(net::EventLoop& loop, const Settings& settings) {
+  if (settings.server.empty())
+    return fail(Failure{ClientError::server_unknown, "no server is known yet; name one with --server https://HOST"});
+  auto url = net::Url::parse(settings.server);
+  if (!url || !url->tls)
+    return fail(
+        Failure{ClientError::server_unknown,
+                "'" + settings.server + "' is no server address; it looks like https://HOST or https://HOST:PORT"});
+  OPALINE_TRY(auto tls, tls_context(settings.authority));
+  return std::unique_ptr<Service>(new Service(loop, std::move(*url), std::move(tls)));
+}
+
+Service::Service(net::EventLoop& loop, net::Url url, net::TlsClientContext tls)
+    : loop_(loop), url_(std::move(url)), tls_(std::move(tls)), http_(loop, http_options(url_, tls_)) {}
+
+Result<Bytes, Failure> Service::registration(std::string_view step, ByteView body) {
+  std::optional<Result<net::HttpResponse, net::NetError>> answer;
+  net::HttpClientRequest request;
+  request.method = "POST";
+  request.target = "/v1/registration/" + std::string(step);
+  request.headers = {{"Content-Type", "application/x-protobuf"}};
+  request.body = to_bytes(body);
+  request.deadline = kRequestDeadline;
+  http_.request(std::move(request),
+                [&answer](Result<net::HttpResponse, net::NetError> a) { answer.emplace(std::move(a)); });
+  if (!loop_.run_until([&answer] { return answer.has_value(); }))
+    return fail(Failure{ClientError::timed_out, "stopped before the server answered"});
+  if (!*answer) return fail(failure_of(answer->error(), url_));
+  net::HttpResponse& response = **answer;
+  if (response.status == 200) return std::move(response.body);
+  return fail(refusal(response.body, "the server refused (HTTP status " + std::to_string(response.status) + ")"));
+}
+
+}  // namespace opaline::client

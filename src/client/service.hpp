@@ -1,0 +1,40 @@
+#pragma once
+// Talking to the service before there is an account: registration over HTTPS (docs/device-api.md).
+// Synchronous for the caller: the loop runs until the answer is here.
+#include <memory>
+#include <string>
+
+#include "client/home.hpp"
+#include "net/event_loop.hpp"
+#include "net/http_client.hpp"
+
+namespace opaline::client {
+
+/// A server and how its certificate is checked.
+class Service {
+ public:
+  /// `settings.authority` is written to a private temporary file for the TLS library and removed again. server_unknown
+  /// (no usable URL), certificate_rejected (the authority is no certificate), store_failed.
+  [[nodiscard]] static Result<std::unique_ptr<Service>, Failure> create(net::EventLoop& loop, const Settings& settings);
+
+  /// Sends `body` to `/v1/registration/<step>`. connect_failed, certificate_rejected, timed_out, refused (the service's
+  /// own words in `message`), protocol.
+  [[nodiscard]] Result<Bytes, Failure> registration(std::string_view step, ByteView body);
+
+  [[nodiscard]] const net::Url& url() const { return url_; }
+  [[nodiscard]] const net::TlsClientContext& tls() const { return tls_; }
+
+ private:
+  Service(net::EventLoop& loop, net::Url url, net::TlsClientContext tls);
+  net::EventLoop& loop_;
+  net::Url url_;
+  net::TlsClientContext tls_;
+  net::HttpClient http_;
+};
+
+/// What a network error means to a person.
+[[nodiscard]] Failure failure_of(net::NetError error, const net::Url& url);
+/// What a `Failure` body of the service says (docs/device-api.md); `fallback` where it says nothing.
+[[nodiscard]] Failure refusal(ByteView body, std::string_view fallback);
+
+}  // namespace opaline::client

@@ -1,0 +1,155 @@
+#include "client/sqlite_endpoint_store.hpp"
+
+#include "base/codec.hpp"
+#include "client/history.hpp"
+
+namespace opaline::client {
+namespace {
+
+using endpoint::StoreError;
+
+StoreError store_error(DatabaseError error) {
+  return error == DatabaseError::full ? StoreError::full : StoreError::failed;
+}
+
+Bytes row_place(endpoint::Table table, ByteView key) {
+  Bytes out;
+  Writer(out).u8(static_cast<std::uint8_t>(table)).bytes(key);
+  return out;
+}
+
+/// The smallest key that is greater than every key with this prefix; empty: there is none.
+Bytes past(ByteView prefix) {
+  Bytes out = to_bytes(prefix);
+  while (!out.empty() && out.back() == std::byte{0xff}) out.pop_back();
+  if (!out.empty()) out.back() = static_cast<std::byte>(std::to_integer<int>(out.back()) + 1);
+  return out;
+}
+
+constexpr std::string_view kAdd =
+    "INSERT INTO entry(kind, peer, message, device, sent_at, at, state, reason, detail, late, shown, text) "
+    "VALUES(?,?,?,?,?,?,?,?,?,?,?,?)";
+
+}  // namespace
+
+SqliteEndpointStore::SqliteEndpointStore(const LocalStore& store, RandomSource& random)
+    : store_(store),
+      random_(random),
+      get_(store.database().prepare("SELECT value FROM row WHERE place = ? AND key = ?")),
+      scan_(store.database().prepare("SELECT key, value FROM row WHERE place = ?1 AND key >= ?2 AND key > ?3 "
+                                     "AND (?4 = x'' OR key < ?4) ORDER BY key LIMIT ?5")),
+      put_(store.database().prepare("INSERT INTO row VALUES(?,?,?) ON CONFLICT DO UPDATE SET value = excluded.value")),
+      erase_(store.database().prepare("DELETE FROM row WHERE place = ? AND key = ?")),
+      text_(store.database().prepare("SELECT peer, text FROM entry WHERE kind = 2 AND message = ?")),
+      add_(store.database().prepare(kAdd)),
+      state_(store.database().prepare(
+          "UPDATE entry SET state = ?1, reason = ?2, at = ?3 WHERE kind = 2 AND message = ?4")) {}
+
+Result<std::optional<SecretBytes>, StoreError> SqliteEndpointStore::get(endpoint::Table table, ByteView key) {
+  get_.reset();
+  get_.bind(1, static_cast<std::int64_t>(table)).bind(2, key);
+  const auto found = get_.step();
+  if (!found) return fail(store_error(found.error()));
+  if (!*found) return std::optional<SecretBytes>();
+  auto value = store_.key().open_value(row_place(table, key), get_.bytes(0));
+  get_.reset();
+  if (!value) return fail(StoreError::failed);
+  return value;
+}
+
+Result<std::vector<endpoint::EndpointStore::Row>, StoreError> SqliteEndpointStore::scan(endpoint::Table table,
+                                                                                        ByteView prefix, ByteView after,
+                                                                                        std::size_t limit) {
+  const Bytes end = past(prefix);
+  scan_.reset();
+  scan_.bind(1, static_cast<std::int64_t>(table)).bind(2, prefix).bind(3, after).bind(4, end);
+  scan_.bind(5, static_cast<std::int64_t>(limit));
+  std::vector<Row> out;
+  for (;;) {
+    const auto found = scan_.step();
+    if (!found) return fail(store_error(found.error()));
+    if (!*found) break;
+    Row row{to_bytes(scan_.bytes(0)), {}};
+    auto value = store_.key().open_value(row_place(table, row.key), scan_.bytes(1));
+    if (!value) return fail(StoreError::failed);
+    row.value = std::move(*value);
+    out.push_back(std::move(row));
+  }
+  scan_.reset();
+  return out;
+}
+
+Result<std::optional<SecretBytes>, StoreError> SqliteEndpointStore::outgoing_text(const MessageId& id) {
+  text_.reset();
+  text_.bind(1, id.view());
+  const auto found = text_.step();
+  if (!found) return fail(store_error(found.error()));
+  if (!*found || text_.is_null(1)) return std::optional<SecretBytes>();
+  const auto peer = AccountId::from(text_.bytes(0));
+  if (!peer) return fail(StoreError::failed);
+  auto text = store_.key().open_value(text_place(EntryKind::outgoing, *peer, id), text_.bytes(1));
+  text_.reset();
+  if (!text) return fail(StoreError::failed);
+  return text;
+}
+
+Result<void, StoreError> SqliteEndpointStore::commit(endpoint::Batch batch) {
+  const auto done = apply_all(batch);
+  if (!done) return fail(store_error(done.error()));
+  return {};
+}
+
+Result<void, DatabaseError> SqliteEndpointStore::apply_all(const endpoint::Batch& batch) {
+  OPALINE_TRY(auto transaction, Transaction::begin(store_.database()));
+  for (const auto& change : batch.rows) OPALINE_CHECK(apply(change));
+  for (const auto& change : batch.history)
+    OPALINE_CHECK(std::visit([this](const auto& c) { return apply(c); }, change));
+  return transaction.commit();
+}
+
+Result<void, DatabaseError> SqliteEndpointStore::apply(const endpoint::RowChange& change) {
+  if (!change.value) {
+    erase_.reset();
+    return erase_.bind(1, static_cast<std::int64_t>(change.table)).bind(2, change.key).run();
+  }
+  const Bytes sealed = store_.key().seal(row_place(change.table, change.key), *change.value, random_);
+  put_.reset();
+  return put_.bind(1, static_cast<std::int64_t>(change.table)).bind(2, change.key).bind(3, sealed).run();
+}
+
+Result<void, DatabaseError> SqliteEndpointStore::apply(const endpoint::AddOutgoing& change) {
+  const auto& m = change.message;
+  const Bytes sealed = store_.key().seal(text_place(EntryKind::outgoing, m.peer, m.id), m.text, random_);
+  add_.reset();
+  add_.bind(1, static_cast<std::int64_t>(EntryKind::outgoing)).bind(2, m.peer.view()).bind(3, m.id.view()).bind(4, 0);
+  add_.bind(5, unix_millis(m.sent_at)).bind(6, unix_millis(m.sent_at));
+  add_.bind(7, static_cast<std::int64_t>(endpoint::MessageState::queued)).bind(8, 0).bind(9, 0).bind(10, 0);
+  return add_.bind(11, 1).bind(12, sealed).run();
+}
+
+Result<void, DatabaseError> SqliteEndpointStore::apply(const endpoint::SetOutgoingState& change) {
+  state_.reset();
+  state_.bind(1, static_cast<std::int64_t>(change.state)).bind(2, static_cast<std::int64_t>(change.reason));
+  return state_.bind(3, unix_millis(change.at)).bind(4, change.id.view()).run();
+}
+
+Result<void, DatabaseError> SqliteEndpointStore::apply(const endpoint::AddIncoming& change) {
+  const auto& m = change.message;
+  const AccountId& peer = m.sender.account;
+  const Bytes sealed = store_.key().seal(text_place(EntryKind::incoming, peer, m.id), m.text, random_);
+  add_.reset();
+  add_.bind(1, static_cast<std::int64_t>(EntryKind::incoming)).bind(2, peer.view()).bind(3, m.id.view());
+  add_.bind(4, static_cast<std::int64_t>(m.sender.device));
+  add_.bind(5, unix_millis(m.sent_at)).bind(6, unix_millis(m.received_at)).bind(7, 0).bind(8, 0);
+  add_.bind(9, static_cast<std::int64_t>(m.kind)).bind(10, m.late ? 1 : 0);
+  return add_.bind(11, 0).bind(12, sealed).run();
+}
+
+Result<void, DatabaseError> SqliteEndpointStore::apply(const endpoint::AddNotice& change) {
+  auto statement =
+      store_.database().prepare("INSERT INTO entry(kind, peer, sent_at, at, detail) VALUES(3, ?1, ?2, ?2, ?3)");
+  statement.bind(1, change.peer.view()).bind(2, unix_millis(change.at));
+  return statement.bind(3, static_cast<std::int64_t>(change.kind)).run();
+}
+
+}  // namespace opaline::client
