@@ -45,7 +45,7 @@ TEST(Aes256Ctr, CountsTheWholeBlockBigEndian) {
 }
 
 TEST(Aes256Ctr, StepsAndOffsetsGiveTheSameStream) {
-  rc::check("any steps, any beginning", [](std::uint64_t seed) {
+  EXPECT_TRUE(rc::check("any steps, any beginning", [](std::uint64_t seed) {
     SeededRandom random(seed);
     const auto key = random.bytes<32>();
     const Bytes whole = key_stream(key, 500);
@@ -58,7 +58,7 @@ TEST(Aes256Ctr, StepsAndOffsetsGiveTheSameStream) {
       RC_ASSERT(equal(part, ByteView(whole).subspan(at, step)));
       at += step;
     }
-  });
+  }));
 }
 
 TEST(Aes256Ctr, FarOffsets) {

@@ -27,6 +27,7 @@ MlKem768Encapsulation MlKem768Encapsulator::encapsulate(RandomSource& random) co
   std::size_t secret_size = MlKem768SharedSecret::kSize;
   OPALINE_ASSERT(EVP_PKEY_encapsulate(context.get(), raw_out(ciphertext), &ciphertext_size,
                                       raw_out(out.shared_secret.fill()), &secret_size) == 1);
+  internal::wipe_stack_below();
   OPALINE_ASSERT(ciphertext_size == ciphertext.size() && secret_size == MlKem768SharedSecret::kSize);
   out.ciphertext = MlKem768Ciphertext(ciphertext);
   return out;
@@ -42,6 +43,7 @@ MlKem768Decapsulator::MlKem768Decapsulator(const MlKem768PrivateKey& seed) {
   EVP_PKEY* key = nullptr;
   OPALINE_ASSERT(EVP_PKEY_generate(context.get(), &key) == 1);
   key_.reset(key);
+  internal::wipe_stack_below();
 }
 
 MlKem768EncapsulationKey MlKem768Decapsulator::encapsulation_key() const {
@@ -57,6 +59,7 @@ MlKem768SharedSecret MlKem768Decapsulator::decapsulate(const MlKem768Ciphertext&
   std::size_t size = MlKem768SharedSecret::kSize;
   OPALINE_ASSERT(EVP_PKEY_decapsulate(context.get(), raw_out(out.fill()), &size, raw(ciphertext.view()),
                                       MlKem768Ciphertext::kSize) == 1);
+  internal::wipe_stack_below();
   OPALINE_ASSERT(size == MlKem768SharedSecret::kSize);
   return out;
 }

@@ -18,6 +18,7 @@ void sign_into(const KeyHandle& key, EVP_SIGNATURE* algorithm, const OSSL_PARAM*
   OPALINE_ASSERT(EVP_PKEY_sign_message_init(context.get(), algorithm, params) == 1);
   std::size_t size = signature.size();
   OPALINE_ASSERT(EVP_PKEY_sign(context.get(), raw_out(signature), &size, raw(message), message.size()) == 1);
+  internal::wipe_stack_below();
   OPALINE_ASSERT(size == signature.size());
 }
 
@@ -59,6 +60,7 @@ bool is_acceptable_point(const Ed25519PublicKey& key) {
 Ed25519Signer::Ed25519Signer(const Ed25519PrivateKey& seed) {
   OSSL_PARAM params[] = {octets(OSSL_PKEY_PARAM_PRIV_KEY, seed.reveal()), OSSL_PARAM_construct_end()};
   key_ = internal::import_key("ED25519", EVP_PKEY_KEYPAIR, params);
+  internal::wipe_stack_below();
   OPALINE_ASSERT(key_ != nullptr);
 }
 
@@ -89,6 +91,7 @@ bool Ed25519Verifier::verify(ByteView message, const Ed25519Signature& signature
 MlDsa65Signer::MlDsa65Signer(const MlDsa65PrivateKey& seed) {
   OSSL_PARAM params[] = {octets(OSSL_PKEY_PARAM_ML_DSA_SEED, seed.reveal()), OSSL_PARAM_construct_end()};
   key_ = internal::import_key("ML-DSA-65", EVP_PKEY_KEYPAIR, params);
+  internal::wipe_stack_below();
   OPALINE_ASSERT(key_ != nullptr);
 }
 

@@ -24,6 +24,7 @@ X25519PublicKey x25519_public_of(const X25519PrivateKey& private_key) {
   const KeyHandle handle = internal::import_key("X25519", EVP_PKEY_KEYPAIR, params);
   ByteArray<kX25519Bytes> out{};
   internal::export_public_key(handle, out);
+  internal::wipe_stack_below();
   return X25519PublicKey(out);
 }
 
@@ -48,8 +49,9 @@ Result<X25519SharedSecret, Error> x25519_agree(const X25519PrivateKey& ours, con
   X25519SharedSecret out;
   std::size_t size = kX25519Bytes;
   // OpenSSL refuses an all-zero result.
-  if (EVP_PKEY_derive(context.get(), raw_out(out.fill()), &size) != 1 || size != kX25519Bytes)
-    return fail(Error::bad_key);
+  const bool good = EVP_PKEY_derive(context.get(), raw_out(out.fill()), &size) == 1 && size == kX25519Bytes;
+  internal::wipe_stack_below();
+  if (!good) return fail(Error::bad_key);
   return out;
 }
 

@@ -1,6 +1,7 @@
 #include "crypto/internal/openssl.hpp"
 
 #include "base/result.hpp"
+#include "base/secret.hpp"
 
 namespace opaline::crypto {
 
@@ -25,6 +26,11 @@ const Algorithms& algorithms() {
     return out;
   }();
   return fetched;
+}
+
+__attribute__((noinline)) void wipe_stack_below() {
+  std::byte used[8 * 1024];  // what is larger than that, OpenSSL allocates, and wipes when it frees
+  wipe(used, sizeof(used));
 }
 
 KeyContext context_of(const KeyHandle& key) {

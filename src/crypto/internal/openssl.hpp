@@ -50,6 +50,10 @@ using KeyContext = std::unique_ptr<EVP_PKEY_CTX, FreeContext>;
 using CipherContext = std::unique_ptr<EVP_CIPHER_CTX, FreeContext>;
 using KdfContext = std::unique_ptr<EVP_KDF_CTX, FreeContext>;
 
+/// Overwrites what the calls before it left on the stack below: OpenSSL's X25519, for one, leaves the shared secret
+/// there. For operations on keys that take microseconds anyway.
+void wipe_stack_below();
+
 /// A context for one use of `key`.
 [[nodiscard]] KeyContext context_of(const KeyHandle& key);
 /// An octet string parameter. OpenSSL does not write through it where it is an input, and takes a null pointer for an
