@@ -14,12 +14,14 @@ namespace {
 // Its hash: SHA-256("opaline audit v1" || value). Row 0 is the head: u8 version | u64 sequence | 32 hash.
 constexpr std::uint8_t kVersion = 1;
 constexpr std::string_view kLabel = "opaline audit v1";
-constexpr std::size_t kVerifyPage = 256;
 
 Bytes key_of(std::uint64_t sequence) {
   Bytes key;
   Writer(key).u64(sequence);
   return key;
+}
+store::SealedKey row_key(std::uint64_t sequence) {
+  return store::clear(key_of(sequence));
 }
 
 AuditHash hash_of(ByteView value) {
@@ -121,7 +123,7 @@ std::string_view name(Outcome outcome) {
 
 Result<AuditHead, Error> AuditTrail::head() {
   if (head_) return *head_;
-  const auto row = rows_.get(kAuditTable, key_of(0));
+  const auto row = rows_.get(kAuditTable, row_key(0));
   if (!row) return fail(Error::unavailable);
   if (!*row) {
     head_ = AuditHead{};
@@ -133,15 +135,14 @@ Result<AuditHead, Error> AuditTrail::head() {
   return *head_;
 }
 
-Result<void, Error> AuditTrail::append(Time now, Record record, std::vector<store::RowChange> changes) {
+Result<void, Error> AuditTrail::append(Time now, Record record, store::SealedRows::Batch changes) {
   OPALINE_TRY(const AuditHead last, head());
   const AuditEntry entry{
       last.sequence + 1, now, cut(std::move(record.actor)), record.action, cut(std::move(record.object)),
       record.outcome};
-  auto value = encode(entry, last.hash);
+  const auto value = encode(entry, last.hash);
   const AuditHead next{entry.sequence, hash_of(value)};
-  changes.push_back({kAuditTable, key_of(entry.sequence), std::move(value)});
-  changes.push_back({kAuditTable, key_of(0), encode(next)});
+  changes.put(kAuditTable, row_key(entry.sequence), value).put(kAuditTable, row_key(0), encode(next));
   if (!rows_.write(std::move(changes))) {
     head_.reset();  // what the store holds now is for the store to say
     return fail(Error::unavailable);
@@ -162,27 +163,22 @@ Result<std::vector<AuditEntry>, Error> AuditTrail::read(std::uint64_t after, std
   return out;
 }
 
-Result<AuditCheck, Error> AuditTrail::verify(const std::optional<AuditHead>& known) {
+AuditCheck AuditTrail::verify(const std::optional<AuditHead>& known) {
   head_.reset();
+  const auto stored = head();
   AuditCheck check;
   check.known_head_seen = !known || *known == AuditHead{};
-  for (;;) {
-    const auto rows = rows_.scan(kAuditTable, {}, key_of(check.head.sequence), kVerifyPage);
-    if (!rows) return fail(Error::unavailable);
-    for (const auto& [key, value] : *rows) {
-      const auto decoded = decode(value);
-      const auto expected = check.head.sequence + 1;
-      if (!decoded || key != key_of(expected) || decoded->entry.sequence != expected ||
-          decoded->before != check.head.hash) {
-        check.broken_at = expected;
-        return check;
-      }
-      check.head = {expected, hash_of(value)};
-      if (known && *known == check.head) check.known_head_seen = true;
+  for (std::uint64_t sequence = 1;; ++sequence) {
+    const auto value = rows_.get(kAuditTable, row_key(sequence));
+    if (value && !*value) break;
+    const auto decoded = value ? decode(**value) : std::nullopt;
+    if (!decoded || decoded->entry.sequence != sequence || decoded->before != check.head.hash) {
+      check.broken_at = sequence;
+      return check;
     }
-    if (rows->size() < kVerifyPage) break;
+    check.head = {sequence, hash_of(**value)};
+    if (known && *known == check.head) check.known_head_seen = true;
   }
-  const auto stored = head();
   check.intact = stored && *stored == check.head;
   if (!check.intact) check.broken_at = check.head.sequence + 1;
   return check;

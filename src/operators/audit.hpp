@@ -9,7 +9,7 @@
 #include "base/ids.hpp"
 #include "base/time.hpp"
 #include "operators/error.hpp"
-#include "store/row_store.hpp"
+#include "store/sealed_rows.hpp"
 
 namespace opaline::operators {
 
@@ -60,10 +60,11 @@ struct AuditCheck {
   bool known_head_seen = true;  ///< false: a head that was noted earlier is not in this chain
 };
 
-/// One thread. The store must outlive it.
+/// One thread. The store must outlive it. Rows are sealed: without the vault nobody reads who did what, and with it
+/// the chain still shows what was changed.
 class AuditTrail {
  public:
-  explicit AuditTrail(store::RowStore& rows) : rows_(rows) {}
+  explicit AuditTrail(store::SealedRows& rows) : rows_(rows) {}
 
   struct Record {
     std::string actor;
@@ -73,16 +74,19 @@ class AuditTrail {
   };
   /// Appends the entry and makes `changes` in one atomic, synced write: no change without its entry. `unavailable`:
   /// neither was made, or the store broke and a restart shows which.
-  [[nodiscard]] Result<void, Error> append(Time now, Record record, std::vector<store::RowChange> changes = {});
+  [[nodiscard]] Result<void, Error> append(Time now, Record record, store::SealedRows::Batch changes);
+  [[nodiscard]] Result<void, Error> append(Time now, Record record) {
+    return append(now, std::move(record), rows_.batch());
+  }
 
   /// Entries after `after`, oldest first, at most `limit` (at most kMaxAuditPage).
   [[nodiscard]] Result<std::vector<AuditEntry>, Error> read(std::uint64_t after, std::size_t limit);
   [[nodiscard]] Result<AuditHead, Error> head();
-  /// Walks the whole chain. `known`: a head that somebody noted earlier.
-  [[nodiscard]] Result<AuditCheck, Error> verify(const std::optional<AuditHead>& known = std::nullopt);
+  /// Walks the whole chain; an entry that cannot be read counts as broken. `known`: a head that somebody noted earlier.
+  [[nodiscard]] AuditCheck verify(const std::optional<AuditHead>& known = std::nullopt);
 
  private:
-  store::RowStore& rows_;
+  store::SealedRows& rows_;
   std::optional<AuditHead> head_;  // nullopt: read it again
 };
 

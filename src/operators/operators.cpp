@@ -8,16 +8,17 @@
 namespace opaline::operators {
 namespace {
 
-// An operator's row: key name; value
-//   u8 version (1) | u8 role | u64 created (ms) | u8 revoked (0, 1) | u64 revoked at (ms)
+// All rows are sealed. An operator's row: key 16 random bytes; value
+//   u8 version (1) | u8 role | u64 created (ms) | u8 revoked (0, 1) | u64 revoked at (ms) | rest: name
 // A token's row: key SHA-256("opaline operator token v1" || token); value
 //   u8 version (1) | u64 created (ms) | u64 expires (ms) | rest: name
 constexpr std::uint8_t kVersion = 1;
 constexpr std::string_view kTokenLabel = "opaline operator token v1";
 constexpr std::size_t kPage = 256;
+constexpr std::size_t kOperatorKeyBytes = 16;
 
-Bytes token_key(FixedView<32> token) {
-  return to_bytes(crypto::sha256({as_view(kTokenLabel), token}));
+store::SealedKey token_key(FixedView<32> token) {
+  return store::clear(crypto::sha256({as_view(kTokenLabel), token}));
 }
 
 std::uint64_t millis(Time t) {
@@ -30,6 +31,8 @@ Time read_time(Reader& in) {
 }  // namespace
 
 struct Operators::Row {
+  Bytes key;
+  std::string name;
   Role role{};
   Time created;
   bool revoked = false;
@@ -42,7 +45,8 @@ struct Operators::Row {
         .u8(static_cast<std::uint8_t>(role))
         .u64(millis(created))
         .u8(revoked ? 1 : 0)
-        .u64(millis(revoked_at));
+        .u64(millis(revoked_at))
+        .bytes(as_view(name));
     return out;
   }
   static std::optional<Row> decode(ByteView value) {
@@ -54,7 +58,9 @@ struct Operators::Row {
     const auto revoked = in.u8();
     out.revoked = revoked != 0;
     out.revoked_at = read_time(in);
+    out.name = to_string(in.rest());
     if (!in.finished() || version != kVersion || revoked > 1 || role < 1 || role > 3) return std::nullopt;
+    if (!valid_name(out.name)) return std::nullopt;
     out.role = Role{role};
     return out;
   }
@@ -96,13 +102,25 @@ bool Operators::valid_name(std::string_view name) {
   });
 }
 
+Result<std::vector<Operators::Row>, Error> Operators::all() {
+  auto rows = rows_.scan(kOperatorsTable, {}, {}, kMaxOperators);
+  if (!rows) return fail(Error::unavailable);
+  std::vector<Row> out;
+  for (auto& [key, value] : *rows) {
+    auto row = Row::decode(value);
+    if (!row) return fail(Error::unavailable);
+    row->key = std::move(key);
+    out.push_back(std::move(*row));
+  }
+  std::ranges::sort(out, {}, &Row::name);
+  return out;
+}
+
 Result<std::optional<Operators::Row>, Error> Operators::find(const std::string& name) {
-  const auto value = rows_.get(kOperatorsTable, as_view(name));
-  if (!value) return fail(Error::unavailable);
-  if (!*value) return std::optional<Row>{};
-  auto row = Row::decode(**value);
-  if (!row) return fail(Error::unavailable);
-  return row;
+  OPALINE_TRY(auto rows, all());
+  const auto found = std::ranges::find(rows, name, &Row::name);
+  if (found == rows.end()) return std::optional<Row>{};
+  return std::optional<Row>(std::move(*found));
 }
 
 Result<void, Error> Operators::record(const Principal& actor, Action action, const std::string& object,
@@ -119,7 +137,7 @@ Result<void, Error> Operators::require(const Principal& actor, Permission permis
 
 Result<void, Error> Operators::each_token(const TokenVisitor& visit) {
   for (Bytes after;;) {
-    const auto rows = rows_.scan(kTokensTable, {}, after, kPage);
+    auto rows = rows_.scan(kTokensTable, {}, after, kPage);
     if (!rows) return fail(Error::unavailable);
     for (const auto& [key, value] : *rows) {
       const auto token = TokenRow::decode(value);
@@ -127,17 +145,17 @@ Result<void, Error> Operators::each_token(const TokenVisitor& visit) {
       visit(key, *token);
     }
     if (rows->size() < kPage) return {};
-    after = rows->back().first;
+    after = std::move(rows->back().key);
   }
 }
 
 Result<IssuedToken, Error> Operators::add_token(const Principal& actor, Action action, const std::string& name,
-                                                seconds lifetime, std::vector<store::RowChange> changes) {
+                                                seconds lifetime, store::SealedRows::Batch changes) {
   const auto now = clock_.now();
   std::size_t valid = 0;
   OPALINE_CHECK(each_token([&](const Bytes& key, const TokenRow& token) {
     if (token.expires <= now) {
-      changes.push_back({kTokensTable, key, std::nullopt});  // over: nobody needs it any more
+      changes.erase(kTokensTable, store::clear(key));  // over: nobody needs it any more
     } else if (token.name == name) {
       ++valid;
     }
@@ -146,7 +164,7 @@ Result<IssuedToken, Error> Operators::add_token(const Principal& actor, Action a
   IssuedToken token;
   random_.fill(token.secret.fill());
   token.expires = now + lifetime;
-  changes.push_back({kTokensTable, token_key(token.secret.reveal()), TokenRow{now, token.expires, name}.encode()});
+  changes.put(kTokensTable, token_key(token.secret.reveal()), TokenRow{now, token.expires, name}.encode());
   OPALINE_CHECK(audit_.append(now, {actor.name, action, name, Outcome::done}, std::move(changes)));
   return token;
 }
@@ -155,13 +173,12 @@ Result<IssuedToken, Error> Operators::create(const Principal& actor, const std::
                                              seconds lifetime) {
   OPALINE_CHECK(require(actor, Permission::change_operators, Action::operator_create, name));
   if (!valid_name(name) || lifetime < seconds(1) || lifetime > kMaxTokenLifetime) return fail(Error::invalid);
-  OPALINE_TRY(const auto present, find(name));
-  if (present) return fail(Error::exists);
-  const auto all = rows_.scan(kOperatorsTable, {}, {}, kMaxOperators);
-  if (!all) return fail(Error::unavailable);
-  if (all->size() >= kMaxOperators) return fail(Error::too_many);
-  std::vector<store::RowChange> changes;
-  changes.push_back({kOperatorsTable, to_bytes(name), Row{role, clock_.now(), false, {}}.encode()});
+  OPALINE_TRY(const auto present, all());
+  if (std::ranges::find(present, name, &Row::name) != present.end()) return fail(Error::exists);
+  if (present.size() >= kMaxOperators) return fail(Error::too_many);
+  auto changes = rows_.batch();
+  const auto key = store::clear(random_.bytes<kOperatorKeyBytes>());
+  changes.put(kOperatorsTable, key, Row{{}, name, role, clock_.now(), false, {}}.encode());
   return add_token(actor, Action::operator_create, name, lifetime, std::move(changes));
 }
 
@@ -171,7 +188,7 @@ Result<IssuedToken, Error> Operators::issue_token(const Principal& actor, const 
   OPALINE_TRY(const auto row, find(name));
   if (!row) return fail(Error::not_found);
   if (row->revoked) return fail(Error::revoked);
-  return add_token(actor, Action::token_issue, name, lifetime, {});
+  return add_token(actor, Action::token_issue, name, lifetime, rows_.batch());
 }
 
 Result<void, Error> Operators::revoke(const Principal& actor, const std::string& name) {
@@ -181,24 +198,19 @@ Result<void, Error> Operators::revoke(const Principal& actor, const std::string&
   if (row->revoked) return fail(Error::revoked);
   row->revoked = true;
   row->revoked_at = clock_.now();
-  std::vector<store::RowChange> changes;
-  changes.push_back({kOperatorsTable, to_bytes(name), row->encode()});
+  auto changes = rows_.batch();
+  changes.put(kOperatorsTable, store::clear(row->key), row->encode());
   OPALINE_CHECK(each_token([&](const Bytes& key, const TokenRow& token) {
-    if (token.name == name) changes.push_back({kTokensTable, key, std::nullopt});
+    if (token.name == name) changes.erase(kTokensTable, store::clear(key));
   }));
   return audit_.append(clock_.now(), {actor.name, Action::operator_revoke, name, Outcome::done}, std::move(changes));
 }
 
 Result<std::vector<Operator>, Error> Operators::list(const Principal& actor) {
   OPALINE_CHECK(require(actor, Permission::read_operators, Action::operator_list, {}));
+  OPALINE_TRY(const auto rows, all());
   std::vector<Operator> out;
-  const auto rows = rows_.scan(kOperatorsTable, {}, {}, kMaxOperators);
-  if (!rows) return fail(Error::unavailable);
-  for (const auto& [key, value] : *rows) {
-    const auto row = Row::decode(value);
-    if (!row) return fail(Error::unavailable);
-    out.push_back({to_string(key), row->role, row->created, row->revoked, row->revoked_at, 0});
-  }
+  for (const auto& row : rows) out.push_back({row.name, row.role, row.created, row.revoked, row.revoked_at, 0});
   const auto now = clock_.now();
   OPALINE_CHECK(each_token([&](const Bytes&, const TokenRow& token) {
     const auto owner = std::ranges::find(out, token.name, &Operator::name);

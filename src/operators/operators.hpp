@@ -52,7 +52,7 @@ struct IssuedToken {
 /// One thread. Everything must outlive it.
 class Operators {
  public:
-  Operators(store::RowStore& rows, const Clock& clock, RandomSource& random)
+  Operators(store::SealedRows& rows, const Clock& clock, RandomSource& random)
       : rows_(rows), clock_(clock), random_(random), audit_(rows) {}
 
   /// 1 to kMaxNameBytes of a-z, 0-9, '.', '-', '_', beginning with a letter. Names are never used twice.
@@ -85,13 +85,14 @@ class Operators {
  private:
   struct Row;
   struct TokenRow;
+  [[nodiscard]] Result<std::vector<Row>, Error> all();
   [[nodiscard]] Result<std::optional<Row>, Error> find(const std::string& name);
   using TokenVisitor = std::function<void(const Bytes& key, const TokenRow& token)>;
   [[nodiscard]] Result<void, Error> each_token(const TokenVisitor& visit);
   [[nodiscard]] Result<IssuedToken, Error> add_token(const Principal& actor, Action action, const std::string& name,
-                                                     seconds lifetime, std::vector<store::RowChange> changes);
+                                                     seconds lifetime, store::SealedRows::Batch changes);
 
-  store::RowStore& rows_;
+  store::SealedRows& rows_;
   const Clock& clock_;
   RandomSource& random_;
   AuditTrail audit_;

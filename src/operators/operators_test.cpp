@@ -34,7 +34,8 @@ class OperatorsTest : public testing::Test {
   MemoryRows rows_;
   ManualClock clock_{kNow};
   SeededRandom random_{7};
-  Operators operators_{rows_, clock_, random_};
+  store::SealedRows sealed_{rows_, store::VaultKey{}, store::VaultKey{}, random_};
+  Operators operators_{sealed_, clock_, random_};
   const Principal root_ = local_owner(0);
 };
 
@@ -45,15 +46,21 @@ TEST_F(OperatorsTest, ATokenSaysWhoItIs) {
   EXPECT_EQ(last_entry(), (AuditEntry{1, kNow, "local:0", Action::operator_create, "alice", Outcome::done}));
 }
 
-TEST_F(OperatorsTest, TheStoreHoldsNoToken) {
+TEST_F(OperatorsTest, TheStoreHoldsNoTokenAndTheFilesNoName) {
   const auto token = make("alice", Role::admin);
   const auto secret = *from_base64url(std::string_view(token).substr(kTokenPrefix.size()));
   for (const auto& [table, rows] : rows_.tables) {
     for (const auto& [key, value] : rows) {
       for (const auto& bytes : {key, value}) {
-        EXPECT_EQ(std::string(as_text(bytes)).find(as_text(secret)), std::string::npos) << table;
+        EXPECT_EQ(as_text(bytes).find("alice"), std::string_view::npos) << table;
+        EXPECT_EQ(as_text(bytes).find(as_text(secret)), std::string_view::npos) << table;
       }
     }
+  }
+  for (const auto table : {kOperatorsTable, kTokensTable}) {
+    const auto opened = sealed_.scan(table, {}, {}, 10);
+    ASSERT_EQ(opened->size(), 1U);
+    EXPECT_EQ(as_text(opened->front().value).find(as_text(secret)), std::string_view::npos) << table;
   }
 }
 
@@ -176,8 +183,16 @@ TEST_F(OperatorsTest, AStoreThatFailsChangesNothing) {
 
 TEST_F(OperatorsTest, DamagedRowsLetNobodyIn) {
   const auto token = make("alice", Role::auditor);
-  auto& row = rows_.tables[std::string(kOperatorsTable)].begin()->second;
-  row[1] = std::byte{9};  // no such role
+  const auto row = sealed_.scan(kOperatorsTable, {}, {}, 1)->front();
+  for (const std::uint8_t role : {0, 4, 9}) {
+    auto value = to_bytes(row.value);
+    value[1] = std::byte{role};
+    auto batch = sealed_.batch();
+    batch.put(kOperatorsTable, store::clear(row.key), value);
+    ASSERT_TRUE(sealed_.write(std::move(batch)));
+    EXPECT_EQ(operators_.authenticate(token).error(), Error::unavailable);
+  }
+  rows_.tables[std::string(kOperatorsTable)].begin()->second.back() ^= std::byte{1};
   EXPECT_EQ(operators_.authenticate(token).error(), Error::unavailable);
 }
 
