@@ -20,11 +20,12 @@ MemoryMailboxStore::MemoryMailboxStore(MemoryDisk& disk, KeyVault& vault, Execut
 std::optional<OwnerEpoch> MemoryMailboxStore::acquire_all() {
   if (disk_.faults.failed) return std::nullopt;
   disk_.synced_.epoch = ++disk_.live_.epoch;
-  return OwnerEpoch(disk_.live_.epoch);
+  owner_ = OwnerEpoch(disk_.live_.epoch);
+  return owner_;
 }
 
 bool MemoryMailboxStore::fenced(OwnerEpoch epoch) const {
-  return epoch != OwnerEpoch(disk_.live_.epoch);
+  return epoch != owner_ || epoch != OwnerEpoch(disk_.live_.epoch);
 }
 
 AppendOutcome MemoryMailboxStore::put(const Append& append) {

@@ -47,6 +47,7 @@ class MemoryMailboxStore final : public MailboxStore {
   MemoryDisk& disk_;
   KeyVault& vault_;
   Executor executor_;
+  OwnerEpoch owner_{};
   struct Call {
     bool is_append = false;
     std::size_t items = 0;

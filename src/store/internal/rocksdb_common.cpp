@@ -1,0 +1,120 @@
+#include "store/internal/rocksdb_common.hpp"
+
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+
+#include <cerrno>
+#include <cstring>
+
+namespace opaline::store::internal {
+namespace {
+
+constexpr std::uint64_t kMaxLogBytes = std::uint64_t{256} << 20;  // replayed at a start after a crash: about a second
+
+/// True if the directory holds a database or what is left of one.
+Result<bool, OpenError> holds_database(const DatabaseSettings& settings) {
+  std::error_code error;
+  bool current = false;
+  bool remains = false;
+  for (const auto& entry : std::filesystem::directory_iterator(settings.directory, error)) {
+    const std::string name = entry.path().filename().string();
+    current = current || name == "CURRENT";
+    remains = remains || name.starts_with("MANIFEST-") || name.ends_with(".sst") || name.ends_with(".log");
+  }
+  const std::string where = std::string(settings.what) + " " + settings.directory.string() + ": ";
+  if (error) return fail(OpenError{where + "cannot be listed: " + error.message()});
+  if (remains && !current) {
+    return fail(
+        OpenError{where +
+                  "the file CURRENT is missing, but there is data: put back the whole directory from one copy, or move "
+                  "it away to start with an empty one (what waits in it is then lost)"});
+  }
+  return current;
+}
+
+}  // namespace
+
+rocksdb::DBOptions database_options(const DatabaseSettings& settings) {
+  rocksdb::DBOptions out;
+  out.create_if_missing = true;
+  out.paranoid_checks = true;
+  if (settings.env != nullptr) out.env = settings.env;
+  // A log with a hole is refused, not cut off at the hole: what comes after was accepted. A last record that a crash
+  // cut short never was.
+  out.wal_recovery_mode = settings.accept_damaged_log ? rocksdb::WALRecoveryMode::kPointInTimeRecovery
+                                                      : rocksdb::WALRecoveryMode::kTolerateCorruptedTailRecords;
+  out.track_and_verify_wals_in_manifest = !settings.accept_damaged_log;
+  // What a start finds in the log goes to synced files, because the log itself may only be in the page cache after a
+  // kill.
+  out.avoid_flush_during_recovery = false;
+  out.recycle_log_file_num = 0;  // a recycled log would keep old bytes
+  out.WAL_ttl_seconds = 0;
+  out.WAL_size_limit_MB = 0;
+  out.max_total_wal_size = kMaxLogBytes;
+  out.allow_concurrent_memtable_write = false;
+  out.enable_pipelined_write = false;
+  out.max_background_jobs = 2;
+  out.bytes_per_sync = 1 << 20;
+  out.max_open_files = -1;
+  out.skip_stats_update_on_db_open = true;
+  out.stats_dump_period_sec = 0;
+  out.stats_persist_period_sec = 0;
+  out.info_log_level = rocksdb::InfoLogLevel::WARN_LEVEL;
+  out.keep_log_file_num = 2;
+  out.max_log_file_size = 1 << 20;
+  return out;
+}
+
+OpenError open_error(const DatabaseSettings& settings, const rocksdb::Status& status) {
+  std::string message = std::string(settings.what) + " " + settings.directory.string() + ": ";
+  const std::string text = status.ToString();
+  if (is_full(status)) {
+    message += "the disk is full: make room and start again. ";
+  } else if (status.IsIOError() && text.find("lock") != std::string::npos) {
+    message += "another process uses it. ";
+  } else if (status.IsCorruption() && !settings.accept_damaged_log) {
+    message +=
+        "its files are damaged. Put back the directory from a copy, or move it away to start with an empty one. If it "
+        "is the "
+        "write-ahead log (*.log) that is damaged, for instance by a power cut, accept_damaged_log = true opens it for "
+        "once without "
+        "what comes after the damage. ";
+  } else if (status.IsCorruption()) {
+    message +=
+        "its files are damaged. Put back the directory from a copy, or move it away to start with an empty one. ";
+  } else {
+    message += "cannot be opened. ";
+  }
+  return OpenError{message + "(" + text + ")"};
+}
+
+Result<OpenDatabase, OpenError> open_database(const DatabaseSettings& settings, rocksdb::DBOptions options,
+                                              const rocksdb::ColumnFamilyOptions& family_options) {
+  if (::mkdir(settings.directory.c_str(), 0700) != 0 && errno != EEXIST) {
+    return fail(OpenError{std::string(settings.what) + " " + settings.directory.string() +
+                          ": cannot make the directory: " + std::strerror(errno)});
+  }
+  OPALINE_TRY(const bool exists, holds_database(settings));
+  OpenDatabase out;
+  out.names = {rocksdb::kDefaultColumnFamilyName};
+  if (exists) {
+    out.names.clear();
+    const auto listed = rocksdb::DB::ListColumnFamilies(options, settings.directory.string(), &out.names);
+    if (!listed.ok()) return fail(open_error(settings, listed));
+  }
+  std::vector<rocksdb::ColumnFamilyDescriptor> families;
+  for (const std::string& name : out.names) families.emplace_back(name, family_options);
+  rocksdb::DB* db = nullptr;
+  const auto opened = rocksdb::DB::Open(options, settings.directory.string(), families, &out.handles, &db);
+  if (!opened.ok()) return fail(open_error(settings, opened));
+  out.db.reset(db);
+  return out;
+}
+
+std::uint64_t free_bytes(const std::filesystem::path& directory) {
+  struct statvfs status{};
+  if (::statvfs(directory.c_str(), &status) != 0) return UINT64_MAX;
+  return static_cast<std::uint64_t>(status.f_bavail) * status.f_frsize;
+}
+
+}  // namespace opaline::store::internal
