@@ -11,13 +11,13 @@
 #include "identity/failure.hpp"
 #include "identity/ports.hpp"
 #include "store/key_vault.hpp"
-#include "store/row_store.hpp"
+#include "store/sealed_rows.hpp"
 
 namespace opaline::identity {
 
 /// All must outlive the service.
 struct Ports {
-  store::RowStore& rows;  ///< opened with the tables of identity/tables.hpp
+  store::SealedRows& rows;  ///< over a RowStore opened with the tables of identity/tables.hpp
   store::KeyVault& vault;
   CodeSender& codes;
   RelayControl& relay;
@@ -127,8 +127,9 @@ class Service {
   void tick();
   [[nodiscard]] Counters counters() const;
 
+  struct State;  ///< internal/state.hpp
+
  private:
-  struct State;
   explicit Service(std::unique_ptr<State> state);
   std::unique_ptr<State> state_;
 };

@@ -1,0 +1,126 @@
+#include "identity/dispatcher.hpp"
+
+#include <functional>
+
+#include "identity/internal/failures.hpp"
+
+namespace opaline::identity {
+namespace {
+
+Bytes serialise(const google::protobuf::MessageLite& message) {
+  Bytes out(message.ByteSizeLong());
+  message.SerializeToArray(out.data(), static_cast<int>(out.size()));
+  return out;
+}
+
+/// What parses as `Request`; protobuf refuses strings that are not UTF-8.
+template <class Request>
+std::optional<Request> parse(ByteView body) {
+  Request out;
+  if (body.size() > kMaxRegistrationBodyBytes || !out.ParseFromArray(body.data(), static_cast<int>(body.size())))
+    return std::nullopt;
+  return out;
+}
+
+template <class Reply>
+CallReply to_reply(const Answer<Reply>& answer) {
+  if (answer) return {.status = calls::CALL_STATUS_OK, .body = serialise(*answer)};
+  return {.status = answer.error().status, .body = serialise(answer.error().to_message())};
+}
+
+CallReply malformed(const char* message) {
+  return to_reply<calls::Empty>(internal::bad_request(message));
+}
+
+/// Parses, calls, serialises.
+template <class Request, class Method>
+CallReply run(ByteView body, Method method) {
+  const auto request = parse<Request>(body);
+  if (!request) return malformed("The body is not the message that this call takes.");
+  return to_reply(method(*request));
+}
+
+std::uint16_t http_status(calls::CallStatus status) {
+  switch (status) {
+    case calls::CALL_STATUS_OK:
+      return 200;
+    case calls::CALL_STATUS_BAD_REQUEST:
+      return 400;
+    case calls::CALL_STATUS_NOT_FOUND:
+      return 404;
+    case calls::CALL_STATUS_QUOTA:
+      return 429;
+    case calls::CALL_STATUS_FORBIDDEN:
+    case calls::CALL_STATUS_WRONG_CODE:
+    case calls::CALL_STATUS_PIN_REQUIRED:
+    case calls::CALL_STATUS_WRONG_PIN:
+      return 403;
+    case calls::CALL_STATUS_CONFLICT:
+      return 409;
+    case calls::CALL_STATUS_EXPIRED:
+      return 410;
+    case calls::CALL_STATUS_UNAVAILABLE:
+    case calls::CallStatus_INT_MIN_SENTINEL_DO_NOT_USE_:
+    case calls::CallStatus_INT_MAX_SENTINEL_DO_NOT_USE_:
+      break;
+  }
+  return 503;
+}
+
+}  // namespace
+
+CallReply CallDispatcher::call(const Caller& caller, std::uint16_t method, ByteView body) {
+  const auto with = [&](auto handler) {
+    return [this, &caller, handler](const auto& request) { return std::invoke(handler, service_, caller, request); };
+  };
+  const auto without = [&](auto handler) {
+    return [this, &caller, handler](const calls::Empty&) { return std::invoke(handler, service_, caller); };
+  };
+  switch (method) {
+    case calls::METHOD_LOOKUP:
+      return run<calls::LookupRequest>(body, with(&Service::lookup));
+    case calls::METHOD_BUNDLES:
+      return run<calls::BundlesRequest>(body, with(&Service::bundles));
+    case calls::METHOD_UPLOAD_PREKEYS:
+      return run<calls::UploadPrekeysRequest>(body, with(&Service::upload_prekeys));
+    case calls::METHOD_PREKEY_STATUS:
+      return run<calls::Empty>(body, without(&Service::prekey_status));
+    case calls::METHOD_ACCOUNT:
+      return run<calls::Empty>(body, without(&Service::account));
+    case calls::METHOD_HANDLE_ADD_START:
+      return run<calls::HandleAddStartRequest>(body, with(&Service::handle_add_start));
+    case calls::METHOD_HANDLE_ADD_FINISH:
+      return run<calls::HandleAddFinishRequest>(body, with(&Service::handle_add_finish));
+    case calls::METHOD_HANDLE_REMOVE:
+      return run<calls::HandleRemoveRequest>(body, with(&Service::handle_remove));
+    case calls::METHOD_SET_PIN:
+      return run<calls::SetPinRequest>(body, with(&Service::set_pin));
+    case calls::METHOD_ACCOUNT_DELETE:
+      return run<calls::AccountDeleteRequest>(body, with(&Service::delete_account));
+    case calls::METHOD_SEND_TOKENS:
+      return run<calls::SendTokensRequest>(body, with(&Service::send_tokens));
+    default:
+      return malformed("There is no such method.");
+  }
+}
+
+HttpAnswer CallDispatcher::registration(const SourceAddress& source, std::string_view step, ByteView body) {
+  CallReply reply;
+  if (step == "start") {
+    reply = run<calls::StartRequest>(body, [&](const auto& request) { return service_.start(source, request); });
+  } else if (step == "check") {
+    reply = run<calls::CheckRequest>(body, [&](const auto& request) { return service_.check(request); });
+  } else if (step == "complete") {
+    reply = run<calls::CompleteRequest>(body, [&](const auto& request) { return service_.complete(request); });
+  } else {
+    reply = to_reply<calls::Empty>(internal::not_found("There is no such step."));
+  }
+  HttpAnswer out{.http_status = http_status(reply.status), .status = reply.status, .body = std::move(reply.body)};
+  if (out.status != calls::CALL_STATUS_OK) {
+    const auto failed = parse<calls::Failure>(out.body);
+    out.retry_after_seconds = failed ? failed->retry_after_seconds() : 0;
+  }
+  return out;
+}
+
+}  // namespace opaline::identity

@@ -1,2 +1,0 @@
-#include "identity/dispatcher.hpp"
-#include "identity/limits.hpp"

@@ -1,0 +1,66 @@
+#pragma once
+// Typed access to the rows of identity/tables.hpp.
+#include "identity/internal/records.hpp"
+#include "store/sealed_rows.hpp"
+
+namespace opaline::identity::internal {
+
+/// Why a row could not be read or written; `failed` also for one that does not decode.
+using store::RowError;
+template <class T>
+using Found = Result<std::optional<T>, RowError>;
+
+enum class Revocation : std::uint8_t { mailbox = 1, sender = 2 };
+
+/// Changes that happen together. Lives no longer than its Directory.
+class Changes {
+ public:
+  Changes& put_handle(const Handle& handle, const AccountId& account);
+  Changes& erase_handle(const Handle& handle);
+  Changes& put(const AccountId& account, const AccountRecord& record);
+  Changes& put(const AccountId& account, DeviceNumber device, const DeviceRecord& record);
+  Changes& put(const AccountId& account, DeviceNumber device, const PrekeyRecord& record);
+  Changes& put(const AccountId& account, DeviceNumber device, const OneTimeCursor& record);
+  Changes& put(const AccountId& account, const LookupLevel& level);
+  Changes& put_removed(const MailboxId& mailbox, Time at);
+  Changes& put_revoked(Revocation kind, FixedView<16> id, Time at);
+  Changes& erase_account(const AccountId& account);
+  /// The device's row, prekeys and cursor.
+  Changes& erase_device(const AccountId& account, DeviceNumber device);
+  Changes& erase(std::string_view table, ByteView clear_key);
+  [[nodiscard]] bool empty() const { return batch_.empty(); }
+
+ private:
+  friend class Directory;
+  explicit Changes(store::SealedRows::Batch batch) : batch_(std::move(batch)) {}
+  store::SealedRows::Batch batch_;
+};
+
+class Directory {
+ public:
+  explicit Directory(store::SealedRows& rows) : rows_(rows) {}
+
+  [[nodiscard]] Found<AccountId> account_of(const Handle& handle);
+  [[nodiscard]] Found<AccountRecord> account(const AccountId& account);
+  [[nodiscard]] Found<DeviceRecord> device(const AccountId& account, DeviceNumber device);
+  [[nodiscard]] Found<PrekeyRecord> prekeys(const AccountId& account, DeviceNumber device);
+  [[nodiscard]] Found<OneTimeCursor> one_time(const AccountId& account, DeviceNumber device);
+  [[nodiscard]] Found<LookupLevel> lookup_level(const AccountId& account);
+
+  struct Moment {
+    Bytes key;
+    Time at;
+  };
+  /// All rows of kRemoved or kRevoked.
+  [[nodiscard]] Result<std::vector<Moment>, RowError> moments(std::string_view table);
+
+  [[nodiscard]] Changes changes() const { return Changes(rows_.batch()); }
+  [[nodiscard]] Result<void, RowError> write(Changes changes) { return rows_.write(std::move(changes.batch_)); }
+
+ private:
+  template <class Record>
+  [[nodiscard]] Found<Record> get(std::string_view table, const store::SealedKey& key);
+  store::SealedRows& rows_;
+};
+
+}  // namespace opaline::identity::internal

@@ -1,0 +1,75 @@
+#pragma once
+// The rows of identity/tables.hpp as values, and their bytes: u8 version (1), then the fields in order. Integers are
+// big-endian.
+#include <vector>
+
+#include "base/secret.hpp"
+#include "base/time.hpp"
+#include "credentials/device_list.hpp"
+#include "credentials/prekey_set.hpp"
+#include "identity/service.hpp"
+
+namespace opaline::identity::internal {
+
+struct PinRecord {
+  ByteArray<16> salt{};
+  ByteArray<32> hash{};
+  std::uint8_t tries_left = 0;
+  Day tries_day{};  ///< when tries_left was last counted
+  friend bool operator==(const PinRecord&, const PinRecord&) = default;
+};
+
+struct AccountRecord {
+  std::vector<std::string> handles;  ///< normalised, oldest first
+  Bytes device_list;                 ///< signed
+  ServiceSwitches switches;
+  std::string managed_by;
+  std::optional<PinRecord> pin;
+  friend bool operator==(const AccountRecord&, const AccountRecord&) = default;
+};
+
+struct DeviceRecord {
+  MailboxId mailbox;
+  bool web = false;
+  crypto::HybridPublicKey signing_key;
+  std::optional<Day> seen;  ///< only where the account has a PIN
+  friend bool operator==(const DeviceRecord&, const DeviceRecord&) = default;
+};
+
+struct PrekeyRecord {
+  Bytes signed_set;
+  Bytes one_time_batch;
+  friend bool operator==(const PrekeyRecord&, const PrekeyRecord&) = default;
+};
+
+/// Rewritten with each one-time prekey that is handed out, before it is.
+struct OneTimeCursor {
+  credentials::PrekeySetId set{};
+  std::uint16_t next = 0;
+  friend bool operator==(const OneTimeCursor&, const OneTimeCursor&) = default;
+};
+
+struct LookupLevel {
+  std::uint32_t level = 0;
+  Day day{};
+  friend bool operator==(const LookupLevel&, const LookupLevel&) = default;
+};
+
+/// Of a removed mailbox, or of a revocation.
+struct MomentRecord {
+  Time at;
+  friend bool operator==(const MomentRecord&, const MomentRecord&) = default;
+};
+
+[[nodiscard]] Bytes encode(const AccountRecord& record);
+[[nodiscard]] Bytes encode(const DeviceRecord& record);
+[[nodiscard]] Bytes encode(const PrekeyRecord& record);
+[[nodiscard]] Bytes encode(const OneTimeCursor& record);
+[[nodiscard]] Bytes encode(const LookupLevel& record);
+[[nodiscard]] Bytes encode(const MomentRecord& record);
+
+/// nullopt: not what encode writes (a damaged store, or a newer program's).
+template <class Record>
+[[nodiscard]] std::optional<Record> decode(ByteView bytes);
+
+}  // namespace opaline::identity::internal

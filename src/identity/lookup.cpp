@@ -1,0 +1,113 @@
+// Lookups of handles (docs/device-api.md, "Lookups").
+#include <algorithm>
+
+#include "identity/internal/state.hpp"
+
+namespace opaline::identity {
+
+using internal::bad_request;
+using internal::Changes;
+using internal::failure;
+using internal::LoadedAccount;
+
+namespace {
+
+std::string text(ByteView bytes) {
+  return std::string(as_text(bytes));
+}
+
+/// How many of the account's devices take messages: the log's fifth field.
+std::uint32_t capable_devices(const LoadedAccount& account) {
+  return static_cast<std::uint32_t>(
+      std::ranges::count_if(account.list.list().devices, [](const credentials::DeviceEntry& device) {
+        return (device.capabilities & credentials::kCapabilityMessages) != 0;
+      }));
+}
+
+seconds until_days_pass(Time now, std::uint32_t days) {
+  return std::chrono::ceil<seconds>(std::chrono::floor<std::chrono::days>(now) + std::chrono::days(days) - now);
+}
+
+/// Normalises all or none.
+Answer<std::vector<Handle>> normalize_all(const calls::LookupRequest& request) {
+  if (request.items().empty() || request.items_size() > static_cast<int>(kMaxLookupItems)) {
+    return bad_request("A lookup asks for 1 to 100 handles.");
+  }
+  std::vector<Handle> out;
+  for (const auto& item : request.items()) {
+    auto handle = normalize_handle(item.handle());
+    if (!handle) return bad_request("Item " + std::to_string(out.size() + 1) + ": " + internal::kNoHandle);
+    out.push_back(std::move(*handle));
+  }
+  return out;
+}
+
+}  // namespace
+
+Answer<internal::LookupLevel> Service::State::lookup_level_after(const AccountId& account, std::uint32_t cost,
+                                                                 Time now) {
+  OPALINE_TRY(const auto stored, read(directory.lookup_level(account)));
+  const Day today = day_of(now);
+  internal::LookupLevel level{.level = config.lookup_capacity, .day = today};
+  if (stored) {
+    const std::uint64_t days = today > stored->day ? number(today) - number(stored->day) : 0;
+    level.level = static_cast<std::uint32_t>(
+        std::min<std::uint64_t>(config.lookup_capacity, stored->level + days * config.lookup_refill_per_day));
+    level.day = std::max(today, stored->day);  // a clock that went back refills nothing twice
+  }
+  if (level.level < cost) {
+    ++counters.lookups_over_quota;
+    const std::uint32_t missing = cost - level.level;
+    const std::uint32_t refill = std::max<std::uint32_t>(1, config.lookup_refill_per_day);
+    return internal::quota("This account has asked for too many new contacts.",
+                           until_days_pass(now, (missing + refill - 1) / refill));
+  }
+  level.level -= cost;
+  return level;
+}
+
+Answer<calls::LookupReply> Service::lookup(const Caller& caller, const calls::LookupRequest& request) {
+  State& s = *state_;
+  const Time now = s.ports.clock.now();
+  OPALINE_TRY(const std::vector<Handle> handles, normalize_all(request));
+  OPALINE_CHECK(s.charge_calls(caller.account, static_cast<std::uint32_t>(handles.size())));
+  OPALINE_TRY(const LoadedAccount asker, s.load_own(caller));
+  if (!asker.record.switches.people)
+    return failure(calls::CALL_STATUS_FORBIDDEN, "Messages to people are switched off for this account.");
+
+  std::uint32_t cost = 0;
+  for (std::size_t i = 0; i < handles.size(); ++i) {
+    const std::string& token = request.items(static_cast<int>(i)).renewal_token();
+    if (!internal::renews_handle(s.renewal_key, as_view(token), caller.account, handles[i].text(), now)) ++cost;
+  }
+  if (cost > 0) {
+    OPALINE_TRY(const auto level, s.lookup_level_after(caller.account, cost, now));
+    Changes changes = s.directory.changes();
+    changes.put(caller.account, level);
+    OPALINE_CHECK(s.write(std::move(changes)));
+  }
+  s.counters.lookups_charged += cost;
+  s.counters.lookups_renewed += handles.size() - cost;
+
+  calls::LookupReply reply;
+  std::vector<LookupLogEntry> log;
+  for (const Handle& handle : handles) {
+    OPALINE_TRY(const auto holder, s.read(s.directory.account_of(handle)));
+    OPALINE_TRY(const auto found, s.load_reachable(holder));
+    auto& item = *reply.add_items();
+    item.set_handle(handle.text());
+    if (found) item.set_account(text(found->id.view()));
+    item.set_renewal_token(text(s.renewal_token(caller.account, handle.text(), found ? found->id : AccountId(), now)));
+    item.set_expires_seconds(static_cast<std::uint32_t>(seconds(found ? kPositiveExpires : kNegativeExpires).count()));
+    item.set_refresh_seconds(static_cast<std::uint32_t>(seconds(found ? kPositiveRefresh : kNegativeExpires).count()));
+    log.push_back({.time = now,
+                   .source_handle = asker.record.handles.front(),
+                   .source = caller.source,
+                   .looked_up_handle = handle.text(),
+                   .capable_devices = found ? capable_devices(*found) : 0});
+  }
+  s.ports.lookups.append(log);
+  return reply;
+}
+
+}  // namespace opaline::identity

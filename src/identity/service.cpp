@@ -1,0 +1,289 @@
+#include "identity/service.hpp"
+
+#include "base/codec.hpp"
+#include "identity/internal/state.hpp"
+#include "identity/tables.hpp"
+
+namespace opaline::identity {
+
+using internal::Changes;
+using internal::Effects;
+using internal::LoadedAccount;
+using store::RowError;
+
+namespace {
+
+/// How long a removed mailbox or a revocation is remembered: until no send token from before it can be valid, and a day
+/// for clocks.
+constexpr auto kRememberRemoval = wire::kSendTokenLifetime + std::chrono::days(1);
+constexpr std::chrono::hours kReplayEvery{1};
+constexpr std::uint32_t kNetworkFactor = 8;
+/// An id of which there is never a row.
+constexpr AccountId kNobody = [] {
+  ByteArray<AccountId::kSize> bytes{};
+  bytes.fill(std::byte{0xff});
+  return AccountId(bytes);
+}();
+
+Quota times(Quota quota, std::uint32_t factor) {
+  quota.capacity *= factor;
+  return quota;
+}
+
+/// Loads a vault key into a secret of its own kind.
+template <class SecretKind>
+bool load_key(store::KeyVault& vault, std::string_view purpose, SecretKind& out) {
+  const auto key = vault.named_key(purpose);
+  if (key) out = SecretKind(key->reveal());
+  return key.has_value();
+}
+
+}  // namespace
+
+Service::State::State(const Config& config_, const Ports& ports_)
+    : config(config_),
+      ports(ports_),
+      directory(ports.rows),
+      decoy_key(crypto::HybridSigner(crypto::hybrid_generate(ports.random)).public_key()),
+      verifications(ports.random),
+      daily(ports.random),
+      codes_per_handle(config.codes_per_handle, kMaxBuckets),
+      codes_per_source(config.codes_per_source, kMaxBuckets),
+      codes_per_network(times(config.codes_per_source, kNetworkFactor), kMaxBuckets),
+      failed_auth(config.failed_auth_per_source, kMaxBuckets),
+      calls_per_account(config.calls_per_account, kMaxBuckets),
+      one_time_per_pair(config.one_time_per_pair, kMaxBuckets),
+      one_time_per_target(config.one_time_per_target, kMaxBuckets),
+      replayed_at(ports.clock.monotonic()) {
+  daily.turn(day_of(ports.clock.now()));
+}
+
+Service::Service(std::unique_ptr<State> state) : state_(std::move(state)) {}
+Service::~Service() = default;
+
+Result<std::unique_ptr<Service>, OpenError> Service::open(const Config& config, const Ports& ports) {
+  auto state = std::make_unique<State>(config, ports);
+  if (!load_key(ports.vault, "send-token", state->send_token_key) ||
+      !load_key(ports.vault, "renewal-token", state->renewal_key) ||
+      !load_key(ports.vault, "pin-pepper", state->pin_pepper)) {
+    return fail(OpenError::vault);
+  }
+  if (!state->make_decoy() || !state->replay(ports.clock.now())) return fail(OpenError::store);
+  return std::unique_ptr<Service>(new Service(std::move(state)));
+}
+
+// ---------------------------------------------------------------- storage
+
+CallFailure Service::State::store_failure(RowError error) {
+  ++counters.store_errors;
+  if (error == RowError::unknown) replay_due = true;
+  if (!store_failing) {
+    store_failing = true;
+    ports.log.event(
+        LogLevel::error, "identity.store_failing",
+        {{"full", std::int64_t{error == RowError::full}}, {"unknown", std::int64_t{error == RowError::unknown}}});
+  }
+  return {.status = calls::CALL_STATUS_UNAVAILABLE,
+          .message = "The service cannot reach its storage. Try again.",
+          .retry_after = seconds(5)};
+}
+
+Answer<void> Service::State::write(Changes changes) {
+  if (const auto done = directory.write(std::move(changes)); !done) return fail(store_failure(done.error()));
+  store_failing = false;
+  return {};
+}
+
+Answer<void> Service::State::commit(Changes changes, Effects effects, Time now) {
+  const auto done = directory.write(std::move(changes));
+  if (done) {
+    store_failing = false;
+    apply(effects, now);
+    return {};
+  }
+  if (done.error() == RowError::unknown)
+    uncertain_removals.insert(uncertain_removals.end(), effects.removed.begin(), effects.removed.end());
+  return fail(store_failure(done.error()));
+}
+
+Answer<std::optional<LoadedAccount>> Service::State::load(const AccountId& account) {
+  OPALINE_TRY(auto record, read(directory.account(account)));
+  if (!record) return std::nullopt;
+  auto list = credentials::load_device_list(record->device_list);
+  if (!list) return fail(store_failure(RowError::failed));
+  return LoadedAccount{.id = account, .record = std::move(*record), .list = std::move(*list)};
+}
+
+Answer<LoadedAccount> Service::State::load_own(const Caller& caller) {
+  OPALINE_TRY(auto account, load(caller.account));
+  if (!account || account->list.find(caller.device) == nullptr) {
+    return internal::not_found("This device's account does not exist any more.");
+  }
+  return std::move(*account);
+}
+
+Answer<std::optional<LoadedAccount>> Service::State::load_reachable(const std::optional<AccountId>& account) {
+  OPALINE_TRY(auto found, load(account.value_or(AccountId())));
+  if (!found || found->id.is_zero() || !found->record.switches.people) return std::nullopt;
+  return found;
+}
+
+Answer<std::optional<LoadedAccount>> Service::State::load_reachable_by_id(const AccountId& account) {
+  OPALINE_TRY(auto found, load(account));
+  if (found && !found->id.is_zero() && found->record.switches.people) return found;
+  // Not there: a row was not found, now one is decoded. Switched off: the other way round.
+  OPALINE_TRY(const auto second, load(found ? kNobody : AccountId()));
+  return std::nullopt;
+}
+
+/// Under the id zero, which no account has: a row of the size of a real one, read where there is nothing to read.
+Result<void, RowError> Service::State::make_decoy() {
+  OPALINE_TRY(const auto found, directory.account(AccountId()));
+  if (found) return {};
+  credentials::DeviceList list{.account = ports.random.id<AccountId>(),
+                               .account_key = decoy_key,
+                               .number = ListNumber{1},
+                               .previous = {},
+                               .created = ports.clock.now(),
+                               .next_device = DeviceNumber{2},
+                               .devices = {}};
+  credentials::DeviceEntry& device = list.devices.emplace_back();
+  device.number = DeviceNumber{1};
+  device.mailbox = ports.random.id<MailboxId>();
+  device.created = list.created;
+  device.keys.signing = decoy_key;
+  internal::AccountRecord record;
+  record.handles = {"nobody"};
+  record.device_list = credentials::encode_device_list_body(list);
+  append(record.device_list, ports.random.bytes<crypto::HybridSignature::kSize>());  // nobody checks it
+  Changes changes = directory.changes();
+  changes.put(AccountId(), record);
+  return directory.write(std::move(changes));
+}
+
+// ---------------------------------------------------------------- changes of accounts
+
+void Service::State::remove_account(Changes& changes, Effects& effects, const LoadedAccount& account, Time now) {
+  for (const std::string& handle : account.record.handles) changes.erase_handle(Handle::from_stored(handle));
+  for (const credentials::DeviceEntry& device : account.list.list().devices) {
+    changes.erase_device(account.id, device.number);
+    changes.put_removed(device.mailbox, now);
+    effects.destroyed.push_back(device.mailbox);
+    effects.removed.push_back({account.id, device.number});
+  }
+  changes.erase_account(account.id);
+}
+
+void Service::State::lose_handle(Changes& changes, Effects& effects, LoadedAccount account, const Handle& handle,
+                                 Time now) {
+  std::erase(account.record.handles, handle.text());
+  if (account.record.handles.empty()) {
+    remove_account(changes, effects, account, now);
+    return;
+  }
+  changes.put(account.id, account.record);
+  tell_changed(account, std::nullopt, effects);
+}
+
+void Service::State::tell_changed(const LoadedAccount& account, std::optional<DeviceNumber> except,
+                                  Effects& effects) const {
+  for (const credentials::DeviceEntry& device : account.list.list().devices) {
+    if (device.number != except) effects.changed.push_back({{account.id, device.number}, to_reply(account)});
+  }
+}
+
+void Service::State::apply(const Effects& effects, Time now) {
+  for (const MailboxId& mailbox : effects.destroyed) ports.relay.destroy(mailbox, now);
+  for (const auto& device : effects.removed)
+    ports.relay.disconnect(device.account, device.device, wire::GoodbyeCode::removed);
+  for (const auto& [device, reply] : effects.changed) {
+    ports.relay.notify(device.account, device.device, calls::NOTICE_ACCOUNT_CHANGED, reply.SerializeAsString());
+  }
+}
+
+Result<void, RowError> Service::State::replay(Time now) {
+  Changes over = directory.changes();
+  OPALINE_TRY(const auto removed, directory.moments(tables::kRemoved));
+  for (const auto& row : removed) {
+    const auto mailbox = MailboxId::from(row.key);
+    if (!mailbox) return fail(RowError::failed);
+    if (now - row.at > kRememberRemoval) {
+      over.erase(tables::kRemoved, row.key);
+    } else {
+      ports.relay.destroy(*mailbox, row.at);
+    }
+  }
+  OPALINE_TRY(const auto revoked, directory.moments(tables::kRevoked));
+  for (const auto& row : revoked) {
+    Reader in(row.key);
+    const auto kind = internal::Revocation(in.u8());
+    const auto id = in.array<16>();
+    if (!in.finished()) return fail(RowError::failed);
+    if (now - row.at > kRememberRemoval) {
+      over.erase(tables::kRevoked, row.key);
+    } else if (kind == internal::Revocation::mailbox) {
+      ports.relay.revoke_mailbox(MailboxId(id), row.at);
+    } else {
+      ports.relay.revoke_sender(AccountId(id), row.at);
+    }
+  }
+  for (const credentials::DeviceAddress& device : uncertain_removals) {
+    OPALINE_TRY(const auto row, directory.device(device.account, device.device));
+    if (!row) ports.relay.disconnect(device.account, device.device, wire::GoodbyeCode::removed);
+  }
+  uncertain_removals.clear();
+  if (!over.empty()) OPALINE_CHECK(directory.write(std::move(over)));
+  replay_due = false;
+  replayed_at = ports.clock.monotonic();
+  return {};
+}
+
+// ---------------------------------------------------------------- quotas, tokens, housekeeping
+
+void Service::State::turn_day(Time now) {
+  if (!daily.turn(day_of(now))) return;
+  for (internal::Buckets* buckets : {&codes_per_handle, &codes_per_source, &codes_per_network, &failed_auth,
+                                     &calls_per_account, &one_time_per_pair, &one_time_per_target}) {
+    buckets->clear();
+  }
+}
+
+Answer<void> Service::State::charge_calls(const AccountId& account, std::uint32_t cost) {
+  turn_day(ports.clock.now());
+  const auto wait = calls_per_account.take(daily.key("calls", account.view()), cost, ports.clock.monotonic());
+  if (wait) return internal::quota("This account asks too much of the service.", *wait);
+  return {};
+}
+
+Bytes Service::State::send_token(const AccountId& sender, const MailboxId& mailbox, Time now) const {
+  return to_bytes(wire::make_send_token(send_token_key, sender, mailbox, now + wire::kSendTokenLifetime));
+}
+
+internal::RenewalToken Service::State::renewal_token(const AccountId& asker, std::string_view handle,
+                                                     const AccountId& account, Time now) const {
+  return internal::make_renewal_token(renewal_key, asker, handle, account, now + kRenewalTokenLifetime);
+}
+
+void Service::tick() {
+  State& s = *state_;
+  const Time now = s.ports.clock.now();
+  const Instant instant = s.ports.clock.monotonic();
+  s.verifications.drop_expired(instant);
+  s.turn_day(now);
+  for (internal::Buckets* buckets : {&s.codes_per_handle, &s.codes_per_source, &s.codes_per_network, &s.failed_auth,
+                                     &s.calls_per_account, &s.one_time_per_pair, &s.one_time_per_target}) {
+    buckets->tidy(instant);
+  }
+  if (s.replay_due || instant - s.replayed_at >= kReplayEvery) {
+    if (const auto done = s.replay(now); !done) (void)s.store_failure(done.error());
+  }
+}
+
+Counters Service::counters() const {
+  Counters out = state_->counters;
+  out.verifications = state_->verifications.size();
+  out.tickets = state_->verifications.tickets();
+  return out;
+}
+
+}  // namespace opaline::identity
