@@ -1,5 +1,7 @@
-// The one-shot and incremental SHA-256 use OpenSSL's plain functions, which 3.0 declared deprecated in favour of EVP:
-// the EVP ones allocate, and for the one or two blocks of a chain key step cost more than the hashing itself.
+// OpenSSL's plain SHA functions, which 3.0 declared deprecated in favour of EVP. Their state is a plain struct: it
+// lives on the stack, is copied (a keyed HMAC state is two of them) and wiped by us. Through EVP a chain key step costs
+// half as much again (EVP_MAC 0.36 microseconds, this 0.24), HKDF four times as much (2.4 to 0.5), and contexts are
+// allocated or keep keys.
 #define OPENSSL_SUPPRESS_DEPRECATED
 #include "crypto/hash.hpp"
 

@@ -1,5 +1,5 @@
 #pragma once
-// HKDF with SHA-256 (RFC 5869), written as its HMACs: OpenSSL's EVP_KDF costs three times as much for one block.
+// HKDF with SHA-256 (RFC 5869), written as its HMACs: OpenSSL's EVP_KDF costs four times as much for one block.
 // Thread-safe, no allocation; outputs go where the caller says, as a rule into `Secret::fill()`.
 #include "crypto/hash.hpp"
 

@@ -178,13 +178,18 @@ TEST_F(Hygiene, Ctr) {
 }
 
 TEST_F(Hygiene, HmacAndHkdf) {
-  expect_no_trace<32>([](FixedView<32> key) {
-    static_cast<void>(hmac_sha256(key, as_view("text")));
-    Secret<struct HygieneOutTag, 64> out;
-    hkdf(key, as_view("ikm"), as_view("info"), out.fill());
-    hkdf(as_view("salt"), key, as_view("info"), out.fill());
-    hkdf_expand(key, as_view("info"), out.fill());
-  });
+  Secret<struct HygieneKdfTag, 64> out;
+  expect_no_trace<32>([](FixedView<32> key) { const HmacSha256Key ready(key); });
+  expect_no_trace<32>([](FixedView<32> key) { static_cast<void>(hmac_sha256(key, as_view("text"))); });
+  expect_no_trace<32>([](FixedView<32> key) { static_cast<void>(hmac_sha256(as_view("key"), key)); });
+  expect_no_trace<32>([&](FixedView<32> key) { hkdf(key, as_view("ikm"), as_view("info"), out.fill()); });
+  expect_no_trace<32>([&](FixedView<32> key) { hkdf(as_view("salt"), key, as_view("info"), out.fill()); });
+  expect_no_trace<32>([&](FixedView<32> key) { hkdf_expand(key, as_view("info"), out.fill()); });
+}
+
+TEST_F(Hygiene, Hashes) {
+  expect_no_trace<32>([](FixedView<32> text) { static_cast<void>(sha256(text)); });
+  expect_no_trace<32>([](FixedView<32> text) { static_cast<void>(sha512(text)); });
 }
 
 TEST_F(Hygiene, HkdfOutput) {
