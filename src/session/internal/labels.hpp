@@ -1,5 +1,6 @@
 #pragma once
-// Every label of the session protocol that is not in credentials/labels.hpp. One label, one use; docs/protocol.md lists the same.
+// Every label of the session protocol that is not in credentials/labels.hpp. One label, one use; docs/protocol.md lists
+// the same.
 #include "credentials/labels.hpp"
 
 namespace opaline::session::internal {

@@ -108,6 +108,11 @@ struct Step {
   MessageSeed seed{};                       ///< of the message itself
 };
 
+crypto::MlKem768SharedSecret decapsulate(const KemOffer& offer, const crypto::MlKem768Ciphertext& ciphertext) {
+  if (offer.decoded) return offer.decoded->decapsulate(ciphertext);
+  return crypto::MlKem768Decapsulator(offer.seed).decapsulate(ciphertext);
+}
+
 Result<Step, Error> take_step(const State& state, const ParsedMessage& message, Time now) {
   const Header& header = message.header;
   const SendChain& ours = *state.send;
@@ -123,8 +128,7 @@ Result<Step, Error> take_step(const State& state, const ParsedMessage& message, 
   std::optional<KemSecret> kem;
   if (header.has(kFlagAnswer)) {
     const crypto::MlKem768Ciphertext ciphertext(message.answer.first<crypto::MlKem768Ciphertext::kSize>());
-    kem = KemSecret{crypto::MlKem768Decapsulator(ours.offer->seed).decapsulate(ciphertext),
-                    kem_binding(ours.offer->key.view(), message.answer)};
+    kem = KemSecret{decapsulate(*ours.offer, ciphertext), kem_binding(ours.offer->key.view(), message.answer)};
   }
   Step step{.root = root_step(state.root, *dh, kem ? &*kem : nullptr, header.ratchet_key, ours.ratchet_public),
             .with_kem = kem.has_value()};
@@ -141,8 +145,7 @@ Result<Step, Error> take_step(const State& state, const ParsedMessage& message, 
   return step;
 }
 
-void keep_step(State& state, Step step, const ParsedMessage& message, Time now) {
-  const Header& header = message.header;
+void keep_step(State& state, Step step, std::unique_ptr<PeerOffer> offer, const Header& header, Time now) {
   if (state.receive) {
     move_to_end(step.passed_before, state.receive->skipped);
     if (!state.receive->skipped.empty()) {
@@ -157,10 +160,7 @@ void keep_step(State& state, Step step, const ParsedMessage& message, Time now) 
   chain.next = ephemeral ? 0 : header.number + 1;
   chain.next_ephemeral = ephemeral ? header.number + 1 : 0;
   chain.skipped = std::move(step.passed);
-  if (header.has(kFlagOffer)) {
-    chain.offer = std::make_unique<crypto::MlKem768EncapsulationKey>(
-        message.offer.first<crypto::MlKem768EncapsulationKey::kSize>());
-  }
+  chain.offer = std::move(offer);
   state.root = std::move(step.root.root);
   state.next_tag = step.root.next_tag;
   state.peer_ratchet = header.ratchet_key;
@@ -182,11 +182,14 @@ Result<Decrypted, Error> open_new_chain(State& state, const ParsedMessage& messa
   OPALINE_TRY(SecretBytes plaintext, open_sealed(step.seed, message.header.salt, context, message.sealed));
   // Only now: else anybody who sees the tag could end the session by leaving the encapsulation out.
   if (state.send->offer && !step.with_kem) return fail(Error::encapsulation_missing);
+  std::unique_ptr<PeerOffer> offer;
   if (message.header.has(kFlagOffer)) {
     const crypto::MlKem768EncapsulationKey key(message.offer.first<crypto::MlKem768EncapsulationKey::kSize>());
-    if (!crypto::MlKem768Encapsulator::from(key)) return fail(Error::bad_key);
+    auto decoded = crypto::MlKem768Encapsulator::from(key);
+    if (!decoded) return fail(Error::bad_key);
+    offer = std::make_unique<PeerOffer>(key, std::move(*decoded));
   }
-  keep_step(state, std::move(step), message, now);
+  keep_step(state, std::move(step), std::move(offer), message.header, now);
   return Decrypted{.plaintext = std::move(plaintext), .ephemeral = message.header.has(kFlagEphemeral), .stepped = true};
 }
 

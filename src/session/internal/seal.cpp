@@ -19,11 +19,9 @@ void begin_chain(State& state, Time now, RandomSource& random) {
   std::optional<KemSecret> kem;
   std::unique_ptr<crypto::MlKem768Ciphertext> answer;
   if (state.receive && state.receive->offer) {
-    const crypto::MlKem768EncapsulationKey& key = *state.receive->offer;
-    const auto encapsulator = crypto::MlKem768Encapsulator::from(key);
-    OPALINE_ASSERT(encapsulator.has_value());  // checked when it came
-    crypto::MlKem768Encapsulation made = encapsulator->encapsulate(random);
-    kem = KemSecret{std::move(made.shared_secret), kem_binding(key.view(), made.ciphertext.view())};
+    const PeerOffer& offer = *state.receive->offer;
+    crypto::MlKem768Encapsulation made = offer.decoded.encapsulate(random);
+    kem = KemSecret{std::move(made.shared_secret), kem_binding(offer.key.view(), made.ciphertext.view())};
     answer = std::make_unique<crypto::MlKem768Ciphertext>(made.ciphertext);
     state.receive->offer.reset();
     state.since_kem = 0;
@@ -40,8 +38,9 @@ void begin_chain(State& state, Time now, RandomSource& random) {
   chain.answer = std::move(answer);
   if (offer_is_due(state, now)) {
     crypto::MlKem768PrivateKey seed = crypto::mlkem768_generate(random);
-    const auto key = crypto::MlKem768Decapsulator(seed).encapsulation_key();
-    chain.offer = std::make_unique<KemOffer>(std::move(seed), key);
+    crypto::MlKem768Decapsulator decoded(seed);
+    const auto key = decoded.encapsulation_key();
+    chain.offer = std::make_unique<KemOffer>(std::move(seed), key, std::move(decoded));
   }
   state.root = std::move(step.root);
   state.next_tag = step.next_tag;

@@ -10,6 +10,14 @@ namespace opaline::session::internal {
 struct KemOffer {
   crypto::MlKem768PrivateKey seed;
   crypto::MlKem768EncapsulationKey key;
+  /// The decoded seed, unless this state was loaded since: kept because decoding costs twice what using it does.
+  std::optional<crypto::MlKem768Decapsulator> decoded;
+};
+
+/// An ML-KEM key that the peer offered, checked, and our next chain must answer.
+struct PeerOffer {
+  crypto::MlKem768EncapsulationKey key;
+  crypto::MlKem768Encapsulator decoded;
 };
 
 struct SendChain {
@@ -43,8 +51,8 @@ struct ReceiveChain {
   SessionTag tag;
   std::uint32_t next = 0;
   std::uint32_t next_ephemeral = 0;
-  std::unique_ptr<crypto::MlKem768EncapsulationKey> offer;  ///< to be answered by our next chain
-  std::vector<SkippedKey> skipped;                          ///< by rising number
+  std::unique_ptr<PeerOffer> offer;  ///< to be answered by our next chain
+  std::vector<SkippedKey> skipped;   ///< by rising number
 };
 
 struct State {

@@ -65,7 +65,7 @@ void write_send(SecretWriter& out, const SendChain& chain) {
 void write_receive(SecretWriter& out, const ReceiveChain& chain) {
   out.bytes(chain.key.reveal()).bytes(chain.ephemeral.reveal()).bytes(chain.tag.view());
   out.u32(chain.next).u32(chain.next_ephemeral).u8(chain.offer ? kHasOffer : 0);
-  if (chain.offer) out.bytes(chain.offer->view());
+  if (chain.offer) out.bytes(chain.offer->key.view());
   out.skipped(chain.skipped);
 }
 
@@ -111,7 +111,7 @@ bool read_send(Reader& in, SendChain& chain) {
   if ((flags & ~(kHasOffer | kHasAnswer)) != 0) return false;
   if ((flags & kHasOffer) != 0) {
     auto seed = read<crypto::MlKem768PrivateKey>(in);
-    chain.offer = std::make_unique<KemOffer>(std::move(seed), read<crypto::MlKem768EncapsulationKey>(in));
+    chain.offer = std::make_unique<KemOffer>(std::move(seed), read<crypto::MlKem768EncapsulationKey>(in), std::nullopt);
   }
   if ((flags & kHasAnswer) != 0) {
     chain.answer = std::make_unique<crypto::MlKem768Ciphertext>(read<crypto::MlKem768Ciphertext>(in));
@@ -128,8 +128,10 @@ bool read_receive(Reader& in, ReceiveChain& chain) {
   const std::uint8_t offer = in.u8();
   if (offer > kHasOffer) return false;
   if (offer != 0) {
-    chain.offer = std::make_unique<crypto::MlKem768EncapsulationKey>(read<crypto::MlKem768EncapsulationKey>(in));
-    if (!crypto::MlKem768Encapsulator::from(*chain.offer)) return false;
+    const auto key = read<crypto::MlKem768EncapsulationKey>(in);
+    auto decoded = crypto::MlKem768Encapsulator::from(key);
+    if (!decoded) return false;
+    chain.offer = std::make_unique<PeerOffer>(key, std::move(*decoded));
   }
   if (!read_skipped(in, chain.next, chain.skipped)) return false;
   return !chain.tag.is_zero() && chain.next <= kMaxChainMessages && chain.next_ephemeral <= kMaxChainMessages;
@@ -152,6 +154,7 @@ bool is_consistent(const State& state) {
   for (const OldChain& chain : state.old) skipped += chain.skipped.size();
   if (skipped > kMaxSkippedPerSession || state.next_tag.is_zero() || state.us == state.peer) return false;
   if (state.since_kem > kKemOfferAfterMessages || state.sent_before > kMaxChainMessages) return false;
+  if (unix_millis(state.last_kem) < 0) return false;
   const bool waits = state.initiator && !state.receive;  // for the first answer
   if (waits == state.handshake.empty() || (!state.initiator && !state.receive)) return false;
   return state.receive || state.old.empty();
