@@ -1,0 +1,181 @@
+#include "apps/opaline/agent.hpp"
+
+#include <fmt/format.h>
+
+#include "net/http_client.hpp"
+
+namespace opaline::cli {
+namespace {
+
+using client::ClientError;
+using client::Failure;
+using endpoint::MessageState;
+using namespace std::chrono_literals;
+
+net::HttpResponse json_response(unsigned status, const boost::json::object& body) {
+  return net::text_response(status, "application/json", boost::json::serialize(body));
+}
+
+boost::json::object failure_json(const Failure& failure) {
+  return {{"event", "error"},
+          {"error", client::name(failure.error)},
+          {"message", failure.message},
+          {"retry_after_seconds", failure.retry_after_seconds}};
+}
+
+std::optional<AgentSend> parse_send(ByteView body) {
+  boost::system::error_code error;
+  const auto value = boost::json::parse(boost::json::string_view(as_text(body)), error);
+  if (error || !value.is_object()) return std::nullopt;
+  const auto text = [&](const char* key) -> std::optional<std::string> {
+    const auto* found = value.as_object().if_contains(key);
+    if (found == nullptr || !found->is_string()) return std::nullopt;
+    return std::string(found->as_string());
+  };
+  const auto to = text("to"), message = text("text"), until = text("until");
+  const auto* wait = value.as_object().if_contains("wait_seconds");
+  if (!to || !message || !until || wait == nullptr || !wait->is_int64()) return std::nullopt;
+  const auto state = state_by_name(*until);
+  if (!state || wait->as_int64() < 0 || wait->as_int64() > 600) return std::nullopt;
+  return AgentSend{*to, *message, *state, seconds(wait->as_int64())};
+}
+
+}  // namespace
+
+/// One `send` that waits for its state: looks whenever something happens, and at the latest when its time is over.
+class Agent::Waiting : public std::enable_shared_from_this<Waiting> {
+ public:
+  Waiting(Context& context, net::HttpResponder responder, AgentSend send)
+      : context_(context),
+        responder_(std::move(responder)),
+        send_(std::move(send)),
+        timer_(context.loop()),
+        late_(context.loop()) {}
+
+  void start() {
+    context_.client().send(send_.to, send_.text, [self = shared_from_this()](Result<MessageId, Failure> id) {
+      if (!id) return self->responder_.respond(json_response(409, failure_json(id.error())));
+      self->id_ = *id;
+      self->late_.arm(self->send_.wait, [self] { self->answer(); });
+      self->look();
+    });
+  }
+
+ private:
+  void look() {
+    if (done_) return;
+    const auto found = context_.client().history().outgoing(id_);
+    if (found && *found && ((*found)->state >= send_.until || (*found)->state == MessageState::failed)) return answer();
+    timer_.arm(50ms, [self = shared_from_this()] { self->look(); });
+  }
+  void answer() {
+    if (std::exchange(done_, true)) return;
+    timer_.cancel();
+    late_.cancel();
+    const auto found = context_.client().history().outgoing(id_);
+    if (found && *found) return responder_.respond(json_response(200, entry_json(**found, send_.to)));
+    responder_.respond(json_response(500, failure_json({ClientError::store_failed, "the history could not be read"})));
+  }
+
+  Context& context_;
+  net::HttpResponder responder_;
+  AgentSend send_;
+  MessageId id_;
+  net::Timer timer_, late_;
+  bool done_ = false;
+};
+
+std::unique_ptr<Agent> Agent::start(Context& context) {
+  std::unique_ptr<Agent> agent(new Agent(context));
+  net::HttpServerOptions options;
+  options.address.unix_path = context.home().socket_file().string();
+  options.max_connections = 32;
+  auto server = net::HttpServer::start(context.loop(), std::move(options),
+                                       [raw = agent.get()](net::HttpRequest request, net::HttpResponder responder) {
+                                         raw->handle(request, std::move(responder));
+                                       });
+  if (!server) {
+    context.output().hint(fmt::format("`opaline send` will not work beside this process: no socket in {} ({})",
+                                      context.home().directory().string(), net::name(server.error())));
+    return nullptr;
+  }
+  agent->server_ = std::move(*server);
+  return agent;
+}
+
+Agent::~Agent() = default;
+
+void Agent::handle(const net::HttpRequest& request, net::HttpResponder responder) {
+  auto send = request.method == "POST" && request.path() == "/send" ? parse_send(request.body) : std::nullopt;
+  if (!send)
+    return responder.respond(json_response(400, failure_json({ClientError::protocol, "not a request to send"})));
+  std::make_shared<Waiting>(context_, std::move(responder), std::move(*send))->start();
+}
+
+Exit send_through_agent(Context& context, const AgentSend& send) {
+  net::HttpClientOptions options;
+  options.unix_path = context.home().socket_file().string();
+  options.origin.tls = false;
+  options.origin.host = "localhost";
+  net::HttpClient http(context.loop(), std::move(options));
+  const boost::json::object body{
+      {"to", send.to}, {"text", send.text}, {"until", name(send.until)}, {"wait_seconds", send.wait.count()}};
+  net::HttpClientRequest request;
+  request.method = "POST";
+  request.target = "/send";
+  request.body = to_bytes(boost::json::serialize(body));
+  request.deadline = send.wait + 30s;
+  std::optional<Result<net::HttpResponse, net::NetError>> answer;
+  http.request(std::move(request),
+               [&answer](Result<net::HttpResponse, net::NetError> a) { answer.emplace(std::move(a)); });
+  context.wait(send.wait + 31s, [&answer] { return answer.has_value(); });
+  if (!answer || !*answer)
+    return failed(context, {ClientError::locked, "another opaline process uses " + context.options().home +
+                                                     " and does not take messages; stop it first"});
+  boost::system::error_code error;
+  const auto value = boost::json::parse(boost::json::string_view(as_text((*answer)->body)), error);
+  if (error || !value.is_object())
+    return failed(context, {ClientError::protocol, "the other opaline process answered nonsense"});
+  const boost::json::object& object = value.as_object();
+  const auto field = [&](const char* key) {
+    const auto* found = object.if_contains(key);
+    return found != nullptr && found->is_string() ? std::string(found->as_string()) : std::string();
+  };
+  if ((*answer)->status != 200) return failed(context, {ClientError::refused, field("message")});
+  const std::string state = field("state");
+  context.output().line(object, fmt::format("{} to {}", state, printable(as_view(send.to))));
+  return state == "failed" ? Exit::failed : state == "queued" ? Exit::queued : Exit::ok;
+}
+
+void report_event(Context& context, const endpoint::Event& event) {
+  if (const auto* changed = std::get_if<endpoint::MessageStateChanged>(&event)) {
+    const std::string peer = context.client().display_name(changed->peer);
+    boost::json::object object{
+        {"event", "state"}, {"id", changed->id.hex()}, {"to", peer}, {"state", name(changed->state)}};
+    if (changed->reason != endpoint::Reason::none) object["reason"] = name(changed->reason);
+    context.output().line(object,
+                          fmt::format("  -- your message to {}: {}", printable(as_view(peer)), name(changed->state)));
+  } else if (const auto* typing = std::get_if<endpoint::TypingChanged>(&event)) {
+    const std::string peer = context.client().display_name(typing->sender.account);
+    context.output().line({{"event", "typing"}, {"from", peer}, {"active", typing->active}}, "");
+  } else if (std::holds_alternative<endpoint::MessagesMissed>(event)) {
+    context.output().line({{"event", "missed"}}, "  -- some messages were lost: the mailbox was full, or they expired");
+  } else if (const auto* dropped = std::get_if<endpoint::StrangersDropped>(&event)) {
+    context.output().line(
+        {{"event", "strangers_dropped"}, {"count", dropped->count}},
+        fmt::format("  -- {} messages of unknown senders were dropped: who they are could not be confirmed",
+                    dropped->count));
+  } else if (std::holds_alternative<endpoint::OwnListForged>(event)) {
+    context.output().line({{"event", "own_list_forged"}},
+                          "  -- WARNING: somebody shows others another device list of yours than the one you made");
+  }
+}
+
+std::optional<MessageState> state_by_name(std::string_view wanted) {
+  for (const MessageState state :
+       {MessageState::queued, MessageState::sent, MessageState::delivered, MessageState::read})
+    if (name(state) == wanted) return state;
+  return std::nullopt;
+}
+
+}  // namespace opaline::cli

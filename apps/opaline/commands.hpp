@@ -1,0 +1,72 @@
+#pragma once
+// The commands of `opaline`. Each opens what it needs, does its work, prints, and returns the exit code.
+#include <string>
+#include <vector>
+
+#include "apps/opaline/context.hpp"
+
+namespace opaline::cli {
+
+struct RegisterArguments {
+  std::string handle;
+  std::string code;  ///< empty: ask
+  std::string pin;
+  bool passphrase = false;
+};
+[[nodiscard]] Exit run_register(Context& context, const RegisterArguments& arguments);
+
+struct SendArguments {
+  std::string to;
+  std::string text;  ///< "-": standard input
+  std::string until = "sent";
+  unsigned wait_seconds = 15;
+};
+[[nodiscard]] Exit run_send(Context& context, const SendArguments& arguments);
+
+struct ReceiveArguments {
+  bool follow = false;
+  unsigned wait_seconds = 15;
+};
+[[nodiscard]] Exit run_receive(Context& context, const ReceiveArguments& arguments);
+
+struct HistoryArguments {
+  std::string peer;
+  std::size_t limit = 50;
+};
+[[nodiscard]] Exit run_history(Context& context, const HistoryArguments& arguments);
+
+struct VerifyArguments {
+  std::string peer;
+  bool confirm = false;
+  bool undo = false;
+};
+[[nodiscard]] Exit run_verify(Context& context, const VerifyArguments& arguments);
+[[nodiscard]] Exit run_accept(Context& context, const std::string& peer);
+
+[[nodiscard]] Exit run_account(Context& context);
+[[nodiscard]] Exit run_account_delete(Context& context, bool yes);
+struct HandleArguments {
+  std::string handle;
+  std::string code;
+  std::string pin;
+};
+[[nodiscard]] Exit run_handle_add(Context& context, const HandleArguments& arguments);
+[[nodiscard]] Exit run_handle_remove(Context& context, const std::string& handle);
+[[nodiscard]] Exit run_pin(Context& context, const std::string& pin, bool remove);
+[[nodiscard]] Exit run_receipts(Context& context, bool on);
+
+/// Prints the failure and gives the exit code for it.
+[[nodiscard]] Exit failed(Context& context, const client::Failure& failure);
+/// Waits for a callback's answer.
+template <class T>
+[[nodiscard]] Result<T, client::Failure> await(Context& context, std::chrono::milliseconds within,
+                                               const std::function<void(client::Done<T>)>& start) {
+  auto answer = std::make_shared<std::optional<Result<T, client::Failure>>>();
+  start([answer](Result<T, client::Failure> result) { answer->emplace(std::move(result)); });
+  context.wait(within, [&answer] { return answer->has_value(); });
+  if (*answer) return std::move(**answer);
+  if (context.fatal()) return fail(*context.fatal());
+  return fail(client::Failure{client::ClientError::timed_out, "the server did not answer in time"});
+}
+
+}  // namespace opaline::cli

@@ -1,0 +1,163 @@
+#include <fmt/format.h>
+
+#include <iostream>
+#include <iterator>
+
+#include "apps/opaline/agent.hpp"
+#include "apps/opaline/commands.hpp"
+
+namespace opaline::cli {
+namespace {
+
+using client::ClientError;
+using client::Entry;
+using client::Failure;
+using namespace std::chrono_literals;
+
+constexpr std::size_t kPageEntries = 200;
+constexpr auto kConnectWithin = 15s;
+
+std::string text_argument(const std::string& text) {
+  if (text != "-") return text;
+  std::string out(std::istreambuf_iterator<char>(std::cin), {});
+  if (!out.empty() && out.back() == '\n') out.pop_back();
+  return out;
+}
+
+/// Prints what has come and was not shown, marks it as shown and tells the senders that it was read.
+Result<void, Failure> show_new(Context& context) {
+  for (;;) {
+    auto entries =
+        context.client().history().entries({.peer = std::nullopt, .unshown_only = true, .after = 0}, kPageEntries);
+    if (!entries) return fail(Failure{entries.error(), "the history could not be read"});
+    if (entries->empty()) return {};
+    std::vector<std::int64_t> ids;
+    for (const Entry& entry : *entries) {
+      const std::string peer = context.client().display_name(entry.peer);
+      context.output().line(entry_json(entry, peer), entry_text(entry, peer));
+      ids.push_back(entry.id);
+    }
+    if (const auto done = context.client().history().mark_shown(ids); !done)
+      return fail(Failure{done.error(), "the history could not be written"});
+    OPALINE_CHECK(context.client().change([&](endpoint::Endpoint& device) {
+      for (const Entry& entry : *entries)
+        if (entry.kind == client::EntryKind::incoming) device.mark_read(entry.peer, std::span(&entry.message, 1));
+    }));
+  }
+}
+
+Exit exit_code(endpoint::MessageState state) {
+  if (state == endpoint::MessageState::failed) return Exit::failed;
+  return state == endpoint::MessageState::queued ? Exit::queued : Exit::ok;
+}
+
+Exit report_sent(Context& context, const Entry& entry, const std::string& to) {
+  std::string text = fmt::format("{} to {}", name(entry.state), printable(as_view(to)));
+  if (const auto why = explain(entry.reason); !why.empty()) text += fmt::format(": {}", why);
+  if (entry.state == endpoint::MessageState::queued && entry.reason == endpoint::Reason::none)
+    text += ": it goes out when the server is reached (opaline receive)";
+  context.output().line(entry_json(entry, to), text);
+  return exit_code(entry.state);
+}
+
+}  // namespace
+
+Exit run_send(Context& context, const SendArguments& arguments) {
+  const std::string text = text_argument(arguments.text);
+  const auto until = state_by_name(arguments.until);
+  if (const auto opened = context.open(); !opened) {
+    if (opened.error().error == ClientError::locked)
+      return send_through_agent(context, {arguments.to, text, *until, seconds(arguments.wait_seconds)});
+    return failed(context, opened.error());
+  }
+  const auto reached = context.connect(kConnectWithin);
+  if (!reached && context.fatal()) return failed(context, reached.error());
+  const auto id =
+      await<MessageId>(context, kConnectWithin, [&](auto done) { context.client().send(arguments.to, text, done); });
+  if (!id) return failed(context, id.error());
+  std::optional<Entry> entry;
+  const auto look = [&] {
+    auto found = context.client().history().outgoing(*id);
+    if (found && *found) entry = std::move(**found);
+    return entry && (entry->state >= *until || entry->state == endpoint::MessageState::failed);
+  };
+  if (reached) {
+    bool changed = true;
+    context.on_event = [&](const endpoint::Event&) { changed = true; };
+    context.wait(seconds(arguments.wait_seconds), [&] { return std::exchange(changed, false) && look(); });
+  }
+  (void)look();
+  context.finish(2s);
+  if (!entry) return failed(context, {ClientError::store_failed, "the history could not be read"});
+  return report_sent(context, *entry, arguments.to);
+}
+
+Exit run_receive(Context& context, const ReceiveArguments& arguments) {
+  if (const auto opened = context.open(); !opened) return failed(context, opened.error());
+  const auto reached = context.connect(kConnectWithin);
+  if (!reached && (!arguments.follow || context.fatal())) {
+    (void)show_new(context);
+    return failed(context, reached.error());
+  }
+  if (!reached) context.output().hint(fmt::format("{}; trying again", reached.error().message));
+  std::optional<Failure> trouble;
+  bool fresh = true;
+  context.on_event = [&](const endpoint::Event& event) {
+    fresh = true;
+    if (arguments.follow) report_event(context, event);
+  };
+  const auto show = [&] {
+    if (!std::exchange(fresh, false)) return;
+    if (const auto shown = show_new(context); !shown) trouble = shown.error();
+  };
+  std::unique_ptr<Agent> agent;
+  if (arguments.follow) {
+    agent = Agent::start(context);
+    context.output().hint("connected; waiting for messages (Ctrl-C ends)");
+    context.on_link = [&](const Failure* why) {
+      context.output().hint(why != nullptr ? fmt::format("{}; trying again", why->message)
+                                           : std::string("connected again"));
+    };
+    while (!context.interrupted() && !context.fatal() && !trouble) {
+      context.wait(1h, [&] {
+        show();
+        return trouble.has_value();
+      });
+    }
+  } else {
+    context.wait(seconds(arguments.wait_seconds), [&] {
+      show();
+      return trouble || (context.drained() && context.client().device().waiting() == 0);
+    });
+  }
+  show();
+  context.on_event = [](const endpoint::Event&) {};
+  agent.reset();
+  context.finish(2s);
+  if (trouble) return failed(context, *trouble);
+  if (context.fatal()) return failed(context, *context.fatal());
+  if (!arguments.follow && !context.drained() && !context.interrupted())
+    return failed(context, {ClientError::timed_out, "the server did not hand over everything in time; run it again"});
+  return Exit::ok;
+}
+
+Exit run_history(Context& context, const HistoryArguments& arguments) {
+  if (const auto opened = context.open(); !opened) return failed(context, opened.error());
+  client::History::Filter filter;
+  if (!arguments.peer.empty()) {
+    const auto peer = await<AccountId>(context, 1s, [&](auto done) { context.client().resolve(arguments.peer, done); });
+    if (!peer)
+      return failed(context, {ClientError::unknown_peer, "nothing was written to or received from " + arguments.peer});
+    filter.peer = *peer;
+  }
+  const auto entries = context.client().history().entries(filter, arguments.limit);
+  if (!entries) return failed(context, {entries.error(), "the history could not be read"});
+  for (const Entry& entry : *entries) {
+    const std::string peer = context.client().display_name(entry.peer);
+    context.output().line(entry_json(entry, peer), entry_text(entry, peer));
+  }
+  if (entries->empty()) context.output().hint("nothing yet");
+  return Exit::ok;
+}
+
+}  // namespace opaline::cli

@@ -1,0 +1,198 @@
+#include "apps/opaline/context.hpp"
+
+#include <csignal>
+#include <fstream>
+#include <sstream>
+
+#include "apps/opaline/prompt.hpp"
+
+namespace opaline::cli {
+namespace {
+
+using client::ClientError;
+using client::Failure;
+
+constexpr std::size_t kMaxFileBytes = 1 << 20;
+
+/// A sentence that says what to do about an error of the home.
+Failure home_failure(ClientError error, const std::string& home) {
+  switch (error) {
+    case ClientError::not_registered:
+      return {error, "there is no account in " + home + " yet; make one with: opaline register HANDLE"};
+    case ClientError::registered:
+      return {error, "there is an account in " + home + " already"};
+    case ClientError::locked:
+      return {error,
+              "another opaline process uses " + home + "; stop it first (only `send` works beside `receive --follow`)"};
+    case ClientError::permissions:
+      return {error, home + " or its key file can be read by other users; mend that with: chmod -R go= " + home};
+    case ClientError::wrong_passphrase:
+      return {error, "that passphrase (or the key file device.key) does not open " + home};
+    case ClientError::passphrase_needed:
+      return {error, home + " is protected by a passphrase; run in a terminal, or give --passphrase-file FILE"};
+    case ClientError::store_damaged:
+      return {error,
+              "the database in " + home + " is damaged; restore it from a backup, or register again in a new --home"};
+    case ClientError::store_newer:
+      return {error, home + " was written by a newer version of opaline; update this program"};
+    case ClientError::store_full:
+      return {error, "the disk that holds " + home + " is full"};
+    default:
+      return {error, home + " cannot be read or written"};
+  }
+}
+
+}  // namespace
+
+std::optional<std::string> read_file(const std::string& path) {
+  std::ifstream in(path, std::ios::binary);
+  if (!in) return std::nullopt;
+  std::ostringstream text;
+  text << in.rdbuf();
+  if (!in || text.view().size() > kMaxFileBytes) return std::nullopt;
+  return std::move(text).str();
+}
+
+Result<void, Failure> Context::open_home() {
+  auto home = client::Home::at(options_.home);
+  if (!home) return fail(home_failure(home.error(), options_.home));
+  home_.emplace(std::move(*home));
+  return {};
+}
+
+Result<client::Unlock, Failure> Context::unlock(bool wants_passphrase, bool is_new) {
+  client::Unlock out;
+  out.key_file = home_->key_file();
+  if (!wants_passphrase) return out;
+  if (!options_.passphrase_file.empty()) {
+    auto text = read_file(options_.passphrase_file);
+    if (!text) return fail(Failure{ClientError::passphrase_needed, "cannot read " + options_.passphrase_file});
+    const std::string_view line = std::string_view(*text).substr(0, text->find('\n'));
+    out.passphrase = to_secret_bytes(as_view(line));
+    wipe(text->data(), text->size());
+  } else {
+    out.passphrase = is_new ? ask_new_passphrase() : ask_passphrase("Passphrase of this home: ");
+  }
+  if (!out.passphrase || out.passphrase->empty())
+    return fail(home_failure(ClientError::passphrase_needed, options_.home));
+  return out;
+}
+
+Result<client::Settings, Failure> Context::settings_from_options() const {
+  client::Settings settings{options_.server, {}};
+  if (!options_.authority_file.empty()) {
+    auto pem = read_file(options_.authority_file);
+    if (!pem) return fail(Failure{ClientError::certificate_rejected, "cannot read " + options_.authority_file});
+    settings.authority = std::move(*pem);
+  }
+  return settings;
+}
+
+Result<void, Failure> Context::open_service() {
+  auto settings = store_->settings();
+  if (!settings) return fail(home_failure(settings.error(), options_.home));
+  OPALINE_TRY(const client::Settings given, settings_from_options());
+  if (!given.server.empty()) settings->server = given.server;
+  if (!given.authority.empty()) settings->authority = given.authority;
+  OPALINE_TRY(service_, client::Service::create(loop_, *settings));
+  return {};
+}
+
+Result<void, Failure> Context::open() {
+  OPALINE_CHECK(open_home());
+  const auto wants = client::LocalStore::wants_passphrase(*home_);
+  if (!wants) return fail(home_failure(wants.error(), options_.home));
+  auto lock = home_->lock();
+  if (!lock) return fail(home_failure(lock.error(), options_.home));
+  lock_.emplace(std::move(*lock));
+  OPALINE_TRY(const client::Unlock key, unlock(*wants, false));
+  auto store = client::LocalStore::open(*home_, key);
+  if (!store) return fail(home_failure(store.error(), options_.home));
+  store_.emplace(std::move(*store));
+  OPALINE_CHECK(open_service());
+  return load_client();
+}
+
+Result<void, Failure> Context::open_for_registration(bool with_passphrase) {
+  OPALINE_CHECK(open_home());
+  auto lock = home_->lock();
+  if (!lock) return fail(home_failure(lock.error(), options_.home));
+  lock_.emplace(std::move(*lock));
+  OPALINE_TRY(const client::Settings settings, settings_from_options());
+  const auto wants = client::LocalStore::wants_passphrase(*home_);
+  if (wants) {  // an earlier registration that was not finished, or one that was: the endpoint knows
+    OPALINE_TRY(const client::Unlock key, unlock(*wants, false));
+    auto store = client::LocalStore::open(*home_, key);
+    if (!store) return fail(home_failure(store.error(), options_.home));
+    store_.emplace(std::move(*store));
+    auto saved = store_->settings();
+    if (!saved) return fail(home_failure(saved.error(), options_.home));
+    if (!settings.server.empty()) saved->server = settings.server;
+    if (!settings.authority.empty()) saved->authority = settings.authority;
+    if (const auto done = store_->save(*saved); !done) return fail(home_failure(done.error(), options_.home));
+    return open_service();
+  }
+  if (wants.error() != ClientError::not_registered) return fail(home_failure(wants.error(), options_.home));
+  if (settings.server.empty())
+    return fail(Failure{ClientError::server_unknown, "which server? Name it with --server https://HOST[:PORT]"});
+  OPALINE_TRY(const client::Unlock key, unlock(with_passphrase || !options_.passphrase_file.empty(), true));
+  auto store = client::LocalStore::create(*home_, key, settings, random_);
+  if (!store) return fail(home_failure(store.error(), options_.home));
+  store_.emplace(std::move(*store));
+  return open_service();
+}
+
+Result<void, Failure> Context::load_client() {
+  client::Client::Events events;
+  events.on_event = [this](const endpoint::Event& event) { on_event(event); };
+  events.on_link = [this](const Failure* why) {
+    if (why != nullptr) last_link_failure_ = *why;
+    on_link(why);
+  };
+  events.on_drained = [this] { drained_ = true; };
+  events.on_fatal = [this](const Failure& why) { fatal_ = why; };
+  auto client = client::Client::open(loop_, clock_, random_, *store_, *service_, std::move(events));
+  if (!client) {
+    if (client.error().error == ClientError::not_registered)
+      return fail(home_failure(ClientError::not_registered, options_.home));
+    return fail(client.error());
+  }
+  client_ = std::move(*client);
+  return {};
+}
+
+bool Context::wait(std::chrono::milliseconds within, const std::function<bool()>& done) {
+  if (!signals_) {
+    signals_ = true;
+    for (const int number : {SIGINT, SIGTERM})
+      (void)loop_.on_signal(number, [this] { interrupted_ = true; });  // without it the signal just ends the program
+  }
+  bool late = false;
+  connection_wait_.arm(within, [&late] { late = true; });
+  loop_.run_until([&] { return late || interrupted_ || fatal_ || done(); });
+  connection_wait_.cancel();
+  return done();
+}
+
+Result<void, Failure> Context::connect(std::chrono::milliseconds within) {
+  client_->start();
+  const bool up = wait(within, [this] { return client_->online() || last_link_failure_.has_value(); });
+  if (client_->online()) return {};
+  if (fatal_) return fail(*fatal_);
+  if (last_link_failure_) return fail(*last_link_failure_);
+  (void)up;
+  return fail(Failure{ClientError::timed_out, "the server did not answer in time"});
+}
+
+void Context::finish(std::chrono::milliseconds within) {
+  if (!client_) return;
+  if (client_->online())
+    wait(within, [this] { return client_->device().waiting() == 0 && !client_->device().has_work(); });
+  bool down = !client_->online();
+  on_link = [&down](const Failure* why) { down = down || why != nullptr; };
+  client_->stop();
+  wait(std::chrono::seconds(2), [&down] { return down; });
+  on_link = [](const Failure*) {};
+}
+
+}  // namespace opaline::cli

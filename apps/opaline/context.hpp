@@ -1,0 +1,83 @@
+#pragma once
+// What every command needs: where the home is, how it is opened, and a client that runs.
+#include <optional>
+#include <string>
+
+#include "apps/opaline/output.hpp"
+#include "client/client.hpp"
+#include "crypto/random.hpp"
+
+namespace opaline::cli {
+
+/// Exit codes (docs/cli.md).
+enum class Exit : int { ok = 0, failed = 1, usage = 2, queued = 3 };
+
+struct GlobalOptions {
+  std::string home;
+  std::string server;
+  std::string authority_file;
+  std::string passphrase_file;
+  bool json = false;
+};
+
+/// The home, opened. Members are declared in the order in which they depend on each other.
+class Context {
+ public:
+  Context(const GlobalOptions& options, Output& output)
+      : options_(options), output_(output), loop_(clock_), connection_wait_(loop_) {}
+
+  /// Opens an existing home (asking for its passphrase if it wants one), takes its lock, and loads the device.
+  [[nodiscard]] Result<void, client::Failure> open();
+  /// The same for `register`: makes the store if there is none. `with_passphrase` asks for a new one.
+  [[nodiscard]] Result<void, client::Failure> open_for_registration(bool with_passphrase);
+  /// Loads the device and builds the client. After open or a registration.
+  [[nodiscard]] Result<void, client::Failure> load_client();
+  /// Connects and waits until the server is reached: a reason why it was not within `within`.
+  [[nodiscard]] Result<void, client::Failure> connect(std::chrono::milliseconds within);
+  /// Lets the outbox go, says goodbye to the server.
+  void finish(std::chrono::milliseconds within);
+  /// Runs the loop until `done` or the time is over (or a signal); false then.
+  bool wait(std::chrono::milliseconds within, const std::function<bool()>& done);
+
+  [[nodiscard]] const GlobalOptions& options() const { return options_; }
+  [[nodiscard]] Output& output() { return output_; }
+  [[nodiscard]] net::EventLoop& loop() { return loop_; }
+  [[nodiscard]] client::Client& client() { return *client_; }
+  [[nodiscard]] client::Service& service() { return *service_; }
+  [[nodiscard]] const client::LocalStore& store() const { return *store_; }
+  [[nodiscard]] const client::Home& home() const { return *home_; }
+  [[nodiscard]] const Clock& clock() const { return clock_; }
+  [[nodiscard]] RandomSource& random() { return random_; }
+  [[nodiscard]] bool drained() const { return drained_; }
+  /// True after SIGINT or SIGTERM.
+  [[nodiscard]] bool interrupted() const { return interrupted_; }
+  /// Called for each event of the device.
+  std::function<void(const endpoint::Event&)> on_event = [](const endpoint::Event&) {};
+  std::function<void(const client::Failure*)> on_link = [](const client::Failure*) {};
+  [[nodiscard]] const std::optional<client::Failure>& fatal() const { return fatal_; }
+
+ private:
+  [[nodiscard]] Result<void, client::Failure> open_home();
+  [[nodiscard]] Result<client::Unlock, client::Failure> unlock(bool wants_passphrase, bool is_new);
+  [[nodiscard]] Result<void, client::Failure> open_service();
+  [[nodiscard]] Result<client::Settings, client::Failure> settings_from_options() const;
+
+  const GlobalOptions& options_;
+  Output& output_;
+  SystemClock clock_;
+  crypto::SystemRandom random_;
+  net::EventLoop loop_;
+  std::optional<client::Home> home_;
+  std::optional<client::Home::Lock> lock_;
+  std::optional<client::LocalStore> store_;
+  std::unique_ptr<client::Service> service_;
+  std::unique_ptr<client::Client> client_;
+  net::Timer connection_wait_;
+  std::optional<client::Failure> fatal_, last_link_failure_;
+  bool drained_ = false, interrupted_ = false, signals_ = false;
+};
+
+/// Reads a file whole; nullopt if it cannot be read or is longer than 1 MiB.
+[[nodiscard]] std::optional<std::string> read_file(const std::string& path);
+
+}  // namespace opaline::cli

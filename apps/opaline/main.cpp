@@ -1,0 +1,175 @@
+// opaline: the command line client. This file parses flags and hands over; docs/cli.md describes every command.
+#include <fmt/format.h>
+#include <CLI/CLI.hpp>
+
+#include <cstdlib>
+
+#include "apps/opaline/commands.hpp"
+#include "crypto/version.hpp"
+
+namespace opaline::cli {
+namespace {
+
+constexpr const char* kIntroduction =
+    "Write to people, end-to-end encrypted. A first conversation:\n"
+    "  opaline --server https://HOST register anna@example.org   (a code comes by mail)\n"
+    "  opaline send ben@example.org \"hello Ben\"\n"
+    "  opaline receive --follow\n"
+    "Everything of one account is in its home directory (--home); nothing leaves it but what is encrypted for others.";
+
+std::string default_home() {
+  if (const char* home = std::getenv("HOME"); home != nullptr && *home != '\0') return std::string(home) + "/.opaline";
+  return ".opaline";
+}
+
+std::string version() {
+  return fmt::format("opaline {} ({})", OPALINE_VERSION, crypto::openssl_version());
+}
+
+/// All flags and what to run; filled by CLI11.
+struct Arguments {
+  GlobalOptions global;
+  RegisterArguments registration;
+  SendArguments send;
+  ReceiveArguments receive;
+  HistoryArguments history;
+  VerifyArguments verify;
+  HandleArguments handle;
+  std::string peer, pin, receipts;
+  bool yes = false;
+  std::function<Exit(Context&)> run;
+};
+
+void add_global(CLI::App& app, Arguments& a) {
+  app.add_option("--home", a.global.home, "Directory of this account and device")
+      ->envname("OPALINE_HOME")
+      ->default_val(default_home());
+  app.add_option("--server", a.global.server, "https://HOST[:PORT]; remembered by `register`")
+      ->envname("OPALINE_SERVER");
+  app.add_option("--ca", a.global.authority_file,
+                 "PEM file of the authority to trust, for a server of your own; remembered by `register`")
+      ->envname("OPALINE_CA");
+  app.add_option("--passphrase-file", a.global.passphrase_file,
+                 "Take the home's passphrase from the first line of this file");
+  app.add_flag("--json", a.global.json, "One JSON object a line (docs/cli.md)");
+  app.set_version_flag("--version", version());
+}
+
+void add_register(CLI::App& app, Arguments& a) {
+  auto* c = app.add_subcommand("register", "Make an account for a phone number or e-mail address");
+  c->footer(
+      "A code of 6 digits is sent to the handle and asked for. Keys are made here and never leave this home.\n"
+      "If the handle has an account already, it loses the handle to you; a registration PIN prevents that.");
+  c->add_option("handle", a.registration.handle, "+4915112345678 or anna@example.org")->required();
+  c->add_option("--code", a.registration.code, "The code, where it is known already");
+  c->add_option("--pin", a.registration.pin, "The registration PIN of the handle's present account");
+  c->add_flag("--passphrase", a.registration.passphrase, "Protect this home by a passphrase instead of a key file");
+  c->callback([&a] { a.run = [&a](Context& context) { return run_register(context, a.registration); }; });
+}
+
+void add_messages(CLI::App& app, Arguments& a) {
+  auto* send = app.add_subcommand("send", "Send a text");
+  send->footer(
+      "`sent` means: their device has it, or it is safely stored for it. Without a connection the message is kept "
+      "here\n"
+      "(exit code 3) and goes out with the next command that connects, in order and once.");
+  send->add_option("to", a.send.to, "A phone number, e-mail address, or account id")->required();
+  send->add_option("text", a.send.text, "The text; - reads it from standard input")->required();
+  send->add_option("--until", a.send.until, "Wait until it is so far")
+      ->check(CLI::IsMember({"queued", "sent", "delivered", "read"}))
+      ->default_val("sent");
+  send->add_option("--wait", a.send.wait_seconds, "Seconds to wait at most")
+      ->check(CLI::Range(0, 600))
+      ->default_val(15);
+  send->callback([&a] { a.run = [&a](Context& context) { return run_send(context, a.send); }; });
+
+  auto* receive = app.add_subcommand("receive", "Fetch and show what has come");
+  receive->footer(
+      "Shows each message once; `opaline history` shows them again. With --follow it stays and shows messages as they "
+      "come;\n"
+      "`opaline send` from another terminal works beside it.");
+  receive->add_flag("-f,--follow", a.receive.follow, "Stay connected until Ctrl-C");
+  receive->add_option("--wait", a.receive.wait_seconds, "Seconds to wait at most without --follow")
+      ->check(CLI::Range(1, 600))
+      ->default_val(15);
+  receive->callback([&a] { a.run = [&a](Context& context) { return run_receive(context, a.receive); }; });
+
+  auto* history = app.add_subcommand("history", "Show the messages on this device");
+  history->footer("The server keeps no history; this is what this device has.");
+  history->add_option("with", a.history.peer, "Only the conversation with this person");
+  history->add_option("--limit", a.history.limit, "The newest so many")->check(CLI::Range(1, 100000))->default_val(50);
+  history->callback([&a] { a.run = [&a](Context& context) { return run_history(context, a.history); }; });
+}
+
+void add_contacts(CLI::App& app, Arguments& a) {
+  auto* verify = app.add_subcommand("verify", "Show the safety number with somebody");
+  verify->footer("Two people who see the same 60 digits have no one between them, not even the server.");
+  verify->add_option("who", a.verify.peer, "A phone number, e-mail address, or account id")->required();
+  auto* confirm = verify->add_flag("--confirm", a.verify.confirm, "It was the same on both sides");
+  verify->add_flag("--undo", a.verify.undo, "Take that back")->excludes(confirm);
+  verify->callback([&a] { a.run = [&a](Context& context) { return run_verify(context, a.verify); }; });
+
+  auto* accept = app.add_subcommand("accept", "Go on with somebody whose identity has changed");
+  accept->footer(
+      "People get a new identity when they register again. So does an impostor: compare safety numbers first.");
+  accept->add_option("who", a.peer, "A phone number, e-mail address, or account id")->required();
+  accept->callback([&a] { a.run = [&a](Context& context) { return run_accept(context, a.peer); }; });
+}
+
+void add_account(CLI::App& app, Arguments& a) {
+  auto* account = app.add_subcommand("account", "Show this account");
+  auto* remove = account->add_subcommand("delete", "Delete this account at the server, for good");
+  remove->add_flag("--yes", a.yes, "Do not ask");
+  remove->callback([&a] { a.run = [&a](Context& context) { return run_account_delete(context, a.yes); }; });
+  account->callback([&a, account] {
+    if (account->get_subcommands().empty()) a.run = [](Context& context) { return run_account(context); };
+  });
+
+  auto* handle = app.add_subcommand("handle", "Add or remove a phone number or e-mail address")->require_subcommand(1);
+  auto* add = handle->add_subcommand("add", "Add a handle to this account");
+  add->add_option("handle", a.handle.handle)->required();
+  add->add_option("--code", a.handle.code, "The code, where it is known already");
+  add->add_option("--pin", a.handle.pin, "The registration PIN of the handle's present account");
+  add->callback([&a] { a.run = [&a](Context& context) { return run_handle_add(context, a.handle); }; });
+  auto* drop = handle->add_subcommand("remove", "Remove a handle from this account");
+  drop->add_option("handle", a.handle.handle)->required();
+  drop->callback([&a] { a.run = [&a](Context& context) { return run_handle_remove(context, a.handle.handle); }; });
+
+  auto* pin = app.add_subcommand("pin", "Protect your handles from being registered by others")->require_subcommand(1);
+  auto* set = pin->add_subcommand("set", "Set or change the registration PIN");
+  set->add_option("--pin", a.pin, "4 to 64 characters; asked for if not given");
+  set->callback([&a] { a.run = [&a](Context& context) { return run_pin(context, a.pin, false); }; });
+  auto* unset = pin->add_subcommand("remove", "Remove the registration PIN");
+  unset->callback([&a] { a.run = [](Context& context) { return run_pin(context, "", true); }; });
+
+  auto* receipts = app.add_subcommand("receipts", "Tell others when their messages were delivered and read, or not");
+  receipts->add_option("state", a.receipts, "on or off")->required()->check(CLI::IsMember({"on", "off"}));
+  receipts->callback([&a] { a.run = [&a](Context& context) { return run_receipts(context, a.receipts == "on"); }; });
+}
+
+int run(int argc, char** argv) {
+  CLI::App app{kIntroduction, "opaline"};
+  app.require_subcommand(1);
+  app.fallthrough();
+  Arguments arguments;
+  add_global(app, arguments);
+  add_register(app, arguments);
+  add_messages(app, arguments);
+  add_contacts(app, arguments);
+  add_account(app, arguments);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : static_cast<int>(Exit::usage);
+  }
+  Output output(arguments.global.json);
+  Context context(arguments.global, output);
+  return static_cast<int>(arguments.run(context));
+}
+
+}  // namespace
+}  // namespace opaline::cli
+
+int main(int argc, char** argv) {
+  return opaline::cli::run(argc, argv);
+}

@@ -1,0 +1,42 @@
+#pragma once
+// What the commands print: lines for people, or one JSON object a line (docs/cli.md).
+#include <boost/json.hpp>
+#include <string>
+
+#include "client/history.hpp"
+
+namespace opaline::cli {
+
+class Output {
+ public:
+  explicit Output(bool json) : json_(json) {}
+  [[nodiscard]] bool json() const { return json_; }
+
+  /// Prints `object` with --json, else `text` (not at all if empty). Flushed.
+  void line(const boost::json::object& object, const std::string& text) const;
+  /// A hint on standard error, for people alone.
+  void hint(const std::string& text) const;
+  /// An error: standard error for people, a JSON line on standard output with --json.
+  void error(const client::Failure& failure) const;
+
+ private:
+  bool json_;
+};
+
+/// One entry of the history, as JSON and for people. `peer` is the name to show.
+[[nodiscard]] boost::json::object entry_json(const client::Entry& entry, const std::string& peer);
+[[nodiscard]] std::string entry_text(const client::Entry& entry, const std::string& peer);
+
+/// Text from others made safe for a terminal: control characters (but line feed and tab) become U+FFFD.
+[[nodiscard]] std::string printable(ByteView utf8);
+/// 2026-11-21T22:46:44.123Z
+[[nodiscard]] std::string iso_time(Time time);
+/// Stable names of states and reasons (docs/cli.md).
+[[nodiscard]] std::string_view name(endpoint::MessageState state);
+[[nodiscard]] std::string_view name(endpoint::Reason reason);
+[[nodiscard]] std::string_view name(endpoint::NoticeKind kind);
+/// What a person should know of it; empty for `none`.
+[[nodiscard]] std::string_view explain(endpoint::Reason reason);
+[[nodiscard]] std::string explain(endpoint::NoticeKind kind, const std::string& peer);
+
+}  // namespace opaline::cli

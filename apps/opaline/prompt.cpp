@@ -1,0 +1,71 @@
+#include "apps/opaline/prompt.hpp"
+
+#include <termios.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <iostream>
+
+#include "crypto/compare.hpp"
+
+namespace opaline::cli {
+namespace {
+
+constexpr std::size_t kMaxPassphraseBytes = 1024;
+
+/// Switches the echo off while it lives.
+class Silence {
+ public:
+  Silence() {
+    tcgetattr(STDIN_FILENO, &before_);
+    termios quiet = before_;
+    quiet.c_lflag &= ~static_cast<tcflag_t>(ECHO);
+    tcsetattr(STDIN_FILENO, TCSAFLUSH, &quiet);
+  }
+  ~Silence() {
+    tcsetattr(STDIN_FILENO, TCSAFLUSH, &before_);
+    std::fputc('\n', stderr);
+  }
+  Silence(const Silence&) = delete;
+  Silence& operator=(const Silence&) = delete;
+
+ private:
+  termios before_{};
+};
+
+}  // namespace
+
+bool can_ask() {
+  return isatty(STDIN_FILENO) != 0;
+}
+
+std::optional<std::string> ask(const std::string& question) {
+  if (can_ask()) std::fputs(question.c_str(), stderr);
+  std::string line;
+  if (!std::getline(std::cin, line)) return std::nullopt;
+  return line;
+}
+
+std::optional<SecretBytes> ask_passphrase(const std::string& question) {
+  if (!can_ask()) return std::nullopt;
+  std::fputs(question.c_str(), stderr);
+  const Silence silence;
+  SecretBytes out;
+  out.reserve(kMaxPassphraseBytes);
+  for (char c = 0; out.size() < kMaxPassphraseBytes && ::read(STDIN_FILENO, &c, 1) == 1 && c != '\n';)
+    out.push_back(static_cast<std::byte>(c));
+  return out;
+}
+
+std::optional<SecretBytes> ask_new_passphrase() {
+  for (int i = 0; i < 3; ++i) {
+    auto first = ask_passphrase("New passphrase for this home: ");
+    if (!first) return std::nullopt;
+    const auto second = ask_passphrase("The same again: ");
+    if (second && !first->empty() && crypto::constant_time_equal(*first, *second)) return first;
+    std::fputs("These were not the same (or empty). Once more.\n", stderr);
+  }
+  return std::nullopt;
+}
+
+}  // namespace opaline::cli
