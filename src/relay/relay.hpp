@@ -113,7 +113,8 @@ class Relay {
   Relay& operator=(const Relay&) = delete;
 
   /// The connection reads `mailbox` from now on as `subscription` (0, 1, 2, ... in order of attaching), with no credit
-  /// at first. An earlier reader of the mailbox loses it. What waits is pushed as credit allows, then `drained`.
+  /// at first. A connection that read the mailbox before is detached: the caller closes it. What waits is pushed as
+  /// credit allows, then `drained`.
   void attach(ConnectionId reader, std::uint8_t subscription, const MailboxId& mailbox);
   /// The connection is gone, as reader and as sender: what it did not acknowledge goes to the store; no more results.
   void detach(ConnectionId connection);
