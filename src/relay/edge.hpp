@@ -17,8 +17,9 @@ class Link {
   /// One binary message of whole frames, at most kMaxBatchBytes; copied before it returns. Leaves with the rest of the
   /// round's output.
   virtual void send(ByteView batch) = 0;
-  /// Ends the connection once what was sent has gone out. The edge never touches the link again.
-  virtual void close(wire::GoodbyeCode code) = 0;
+  /// Ends the connection once what was sent has gone out; nullopt: the device said goodbye. The edge never touches the
+  /// link again.
+  virtual void close(std::optional<wire::GoodbyeCode> code) = 0;
   /// Bytes sent and not yet taken by the system.
   [[nodiscard]] virtual std::size_t queued_bytes() const = 0;
 };
@@ -69,7 +70,8 @@ struct EdgeLimits {
 
 /// What an operator may want to count; no identifiers.
 struct EdgeCounters {
-  std::uint64_t opened = 0, authenticated = 0, calls = 0, notices = 0, replies_too_large = 0;
+  std::uint64_t opened = 0, authenticated = 0, calls = 0, notices = 0, too_large = 0;
+  std::uint64_t refresh = 0, refused = 0;  ///< submissions that the edge answered so
   std::uint64_t bytes_in = 0, bytes_out = 0, batches_in = 0, batches_out = 0;
   /// Connections that ended by us, by GoodbyeCode (index; 0: the device or its transport ended it).
   std::uint64_t closed[10] = {};

@@ -23,6 +23,7 @@ class Revocations {
 
   /// `token_expires`: whole seconds, as it stands in the token.
   [[nodiscard]] Verdict check(const AccountId& sender, const MailboxId& mailbox, Time token_expires) const;
+  [[nodiscard]] bool is_gone(const MailboxId& mailbox) const { return gone_.contains(mailbox); }
   /// Rises with each change: a verdict found under another version has to be asked for again.
   [[nodiscard]] std::uint32_t version() const { return version_; }
   /// Drops entries whose tokens have all expired by themselves. Cost: the size of the tables.
