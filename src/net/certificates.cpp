@@ -147,17 +147,14 @@ bool is_dns_name(std::string_view name) {
          name.front() != '-';
 }
 
-Result<std::string, NetError> alternative_names(const std::vector<std::string>& names) {
-  std::string out = "DNS:localhost,IP:127.0.0.1,IP:::1";
-  for (const std::string& name : names) {
-    if (internal::ip_address(name, 0)) {
-      out += ",IP:" + name;
-    } else if (is_dns_name(name)) {
-      out += ",DNS:" + name;
-    } else {
-      return fail(NetError::address_invalid);
-    }
+Result<std::string, NetError> alternative_names(const ServerCertificateRequest& request) {
+  std::string out = request.with_localhost ? "DNS:localhost,IP:127.0.0.1,IP:::1" : "";
+  for (const std::string& name : request.names) {
+    const bool is_ip = internal::ip_address(name, 0).has_value();
+    if (!is_ip && !is_dns_name(name)) return fail(NetError::address_invalid);
+    out += (out.empty() ? "" : ",") + std::string(is_ip ? "IP:" : "DNS:") + name;
   }
+  if (out.empty()) return fail(NetError::address_invalid);
   return out;
 }
 
@@ -183,7 +180,7 @@ Result<void, NetError> make_authority(const CertificatePaths& out, std::string_v
 }
 
 Result<void, NetError> issue_server_certificate(const ServerCertificateRequest& request) {
-  OPALINE_TRY(const std::string names, alternative_names(request.names));
+  OPALINE_TRY(const std::string names, alternative_names(request));
   OPALINE_TRY(const Certificate authority, load_certificate(request.authority.certificate));
   OPALINE_TRY(const Key authority_key, load_key(request.authority.key));
   if (X509_check_private_key(authority.get(), authority_key.get()) != 1) {

@@ -10,8 +10,8 @@
 namespace opaline::net {
 
 struct HttpHeader {
-  std::string name;
-  std::string value;
+  std::string name{};
+  std::string value{};
   friend bool operator==(const HttpHeader&, const HttpHeader&) = default;
 };
 using HttpHeaders = std::vector<HttpHeader>;
@@ -19,11 +19,11 @@ using HttpHeaders = std::vector<HttpHeader>;
 [[nodiscard]] std::optional<std::string_view> find_header(const HttpHeaders& headers, std::string_view name);
 
 struct HttpRequest {
-  std::string method;   ///< as sent, e.g. "POST"
-  std::string target;   ///< origin form, begins with '/': path and query, not decoded
-  HttpHeaders headers;  ///< in order; values without surrounding blanks
-  Bytes body;
-  Peer peer;
+  std::string method{};   ///< as sent, e.g. "POST"
+  std::string target{};   ///< origin form, begins with '/': path and query, not decoded
+  HttpHeaders headers{};  ///< in order; values without surrounding blanks
+  Bytes body{};
+  Peer peer{};
   bool is_websocket_upgrade = false;  ///< a valid RFC 6455 section 4.2.1 request: `HttpResponder::upgrade` will work
 
   [[nodiscard]] std::optional<std::string_view> header(std::string_view name) const {
@@ -39,8 +39,8 @@ struct HttpResponse {
   unsigned status = 200;
   /// Without Content-Length, Connection, Transfer-Encoding and Date: the room writes those. A name or value with a
   /// control character is left out (no response splitting).
-  HttpHeaders headers;
-  Bytes body;
+  HttpHeaders headers{};
+  Bytes body{};
 
   [[nodiscard]] std::optional<std::string_view> header(std::string_view name) const {
     return find_header(headers, name);

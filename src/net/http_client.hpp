@@ -9,10 +9,10 @@
 namespace opaline::net {
 
 struct HttpClientOptions {
-  Url origin;  ///< its target is ignored
+  Url origin{};  ///< its target is ignored
   /// Needed if `origin.tls`. Must outlive the client. Without TLS only loopback is reached (plain_needs_loopback).
   const TlsClientContext* tls = nullptr;
-  std::string unix_path;            ///< if set, plaintext over this Unix socket; `origin.host` fills the Host header
+  std::string unix_path{};          ///< if set, plaintext over this Unix socket; `origin.host` fills the Host header
   std::size_t max_connections = 4;  ///< more requests wait in line
   std::size_t max_waiting = 1024;   ///< over it: resources_exhausted
   std::size_t max_response_bytes = 1024 * 1024;
@@ -22,8 +22,8 @@ struct HttpClientOptions {
 struct HttpClientRequest {
   std::string method = "GET";
   std::string target = "/";
-  HttpHeaders headers;  ///< without Host, Content-Length, Connection
-  Bytes body;
+  HttpHeaders headers{};  ///< without Host, Content-Length, Connection
+  Bytes body{};
   std::chrono::nanoseconds deadline = std::chrono::seconds(30);  ///< for all of it, waiting in line included
 };
 

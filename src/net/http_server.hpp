@@ -41,7 +41,7 @@ class HttpResponder {
 using HttpHandler = std::function<void(HttpRequest request, HttpResponder responder)>;
 
 struct HttpServerOptions {
-  ListenAddress address;
+  ListenAddress address{};
   /// nullptr: plaintext, allowed on loopback and Unix sockets alone. Must outlive the server.
   const TlsServerContext* tls = nullptr;
   std::size_t max_connections = 20'000;
@@ -54,13 +54,13 @@ struct HttpServerOptions {
   std::size_t max_buffered_bytes = 256 * 1024 * 1024;
   /// Another limit for one request's body, decided from its head (`body` is empty then); empty: `max_body_bytes` for
   /// all.
-  std::function<std::size_t(const HttpRequest& head)> body_limit;
+  std::function<std::size_t(const HttpRequest& head)> body_limit{};
   std::chrono::nanoseconds handshake_within = std::chrono::seconds(10);  ///< TLS
   std::chrono::nanoseconds header_within =
       std::chrono::seconds(10);  ///< from the connection or the first byte to the whole head
   std::chrono::nanoseconds body_within = std::chrono::seconds(60);
   std::chrono::nanoseconds idle_within = std::chrono::seconds(60);  ///< between requests
-  WebSocketLimits websocket;
+  WebSocketLimits websocket{};
 };
 
 /// Counts since the start; gauges where so named.

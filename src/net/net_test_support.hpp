@@ -9,6 +9,7 @@
 #include <cstdlib>
 #include <deque>
 #include <fstream>
+#include <future>
 #include <thread>
 
 #include "base/random.hpp"
@@ -162,13 +163,13 @@ class RecordingHandler final : public WebSocketHandler {
     if (recorded_.on_open) recorded_.on_open(connection);
   }
   void on_message(ByteView message) override {
-    EXPECT_FALSE(recorded_.closed.has_value());
+    EXPECT_FALSE(closed_);
     if (recorded_.on_message) return recorded_.on_message(*recorded_.connection, message);
     recorded_.messages.push_back(to_bytes(message));
   }
   void on_drained() override { ++recorded_.drained; }
   void on_closed(const WebSocketClosed& closed) override {
-    EXPECT_FALSE(recorded_.closed.has_value()) << "told twice";
+    EXPECT_FALSE(std::exchange(closed_, true)) << "told twice";
     recorded_.connection = nullptr;
     recorded_.closed = closed.cause;
     recorded_.close_code = closed.code;
@@ -178,6 +179,7 @@ class RecordingHandler final : public WebSocketHandler {
 
  private:
   Recorded& recorded_;
+  bool closed_ = false;
 };
 
 inline std::unique_ptr<WebSocketHandler> record_into(Recorded& recorded) {

@@ -7,8 +7,9 @@
 namespace opaline::net {
 namespace {
 
-// The hybrid first (draft-ietf-tls-ecdhe-mlkem); the classical ones for clients that do not have it yet.
-constexpr const char* kGroups = "X25519MLKEM768:X25519:P-256";
+// The hybrid (draft-ietf-tls-ecdhe-mlkem) in a class of its own: a client that has it but guessed a classical key share
+// is asked again (HelloRetryRequest) rather than taken at its guess. The classical ones are for clients that lack it.
+constexpr const char* kGroups = "X25519MLKEM768/X25519:P-256";
 // TLS 1.2 (business listener): forward secrecy and AEAD alone (RFC 9325 section 4.2).
 constexpr const char* kTls12Ciphers =
     "ECDHE-ECDSA-AES256-GCM-SHA384:ECDHE-RSA-AES256-GCM-SHA384:ECDHE-ECDSA-AES128-GCM-SHA256:"

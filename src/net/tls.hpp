@@ -20,8 +20,8 @@ enum class TlsVersion : std::uint8_t { tls_1_2, tls_1_3 };
 using ChannelBinding = ByteArray<32>;
 
 struct TlsServerOptions {
-  std::filesystem::path certificate_file;  ///< PEM: the certificate first, then its chain
-  std::filesystem::path key_file;          ///< PEM, not encrypted
+  std::filesystem::path certificate_file{};  ///< PEM: the certificate first, then its chain
+  std::filesystem::path key_file{};          ///< PEM, not encrypted
   TlsVersion minimum = TlsVersion::tls_1_3;
   bool cleanse_plaintext = false;  ///< SSL_OP_CLEANSE_PLAINTEXT: wipe decrypted records after they were read
 };
@@ -51,7 +51,7 @@ class TlsServerContext {
 
 struct TlsClientOptions {
   /// PEM file of the authorities to trust, these alone; empty: the system's.
-  std::filesystem::path authority_file;
+  std::filesystem::path authority_file{};
   TlsVersion minimum = TlsVersion::tls_1_3;
   bool cleanse_plaintext = false;
 };

@@ -41,7 +41,7 @@ enum class CloseCause : std::uint8_t {
 struct WebSocketClosed {
   CloseCause cause = CloseCause::lost;
   std::uint16_t code = close_code::kAbnormal;  ///< the peer's code if it closed, else ours
-  std::string_view reason;  ///< the peer's text, valid UTF-8, at most 123 bytes; valid during the call
+  std::string_view reason{};  ///< the peer's text, valid UTF-8, at most 123 bytes; valid during the call
 };
 
 struct WebSocketLimits {

@@ -11,12 +11,12 @@
 namespace opaline::net {
 
 struct WebSocketClientOptions {
-  Url url;
+  Url url{};
   /// Needed if `url.tls`; must outlive the client. Without TLS only loopback is reached.
   const TlsClientContext* tls = nullptr;
-  HttpHeaders headers;                                                 ///< added to the upgrade request
+  HttpHeaders headers{};                                               ///< added to the upgrade request
   std::chrono::nanoseconds connect_within = std::chrono::seconds(20);  ///< name, TCP, TLS and upgrade together
-  WebSocketLimits limits;
+  WebSocketLimits limits{};
 };
 
 struct WebSocketConnectFailure {

@@ -23,7 +23,7 @@ enum class WebSocketOpcode : std::uint8_t {
 struct WebSocketEvent {
   enum class Kind : std::uint8_t { message, ping, pong, close };
   Kind kind = Kind::message;
-  ByteView payload;              ///< of a close: the reason, valid UTF-8
+  ByteView payload{};            ///< of a close: the reason, valid UTF-8
   std::uint16_t close_code = 0;  ///< of a close; 1005 if the peer gave none
 };
 
