@@ -56,7 +56,7 @@ struct FetchSendTokens {
 /// UPLOAD_PREKEYS
 struct UploadPrekeys {
   Bytes signed_set;
-  std::vector<Bytes> one_time;  ///< by index, as session::NewPrekeys gives them
+  Bytes one_time_batch;
 };
 /// PREKEY_STATUS
 struct FetchPrekeyStatus {};

@@ -28,6 +28,7 @@ enum class Error : std::uint8_t {
   outbox_full,     ///< kMaxOutboxMessages wait
   unknown_peer,    ///< no device list of this account was ever seen
   no_alarm,        ///< there is no changed identity to accept
+  bad_enrolment,   ///< the service assigned another number than 1 to the first device
   not_registered,  ///< the store has no identity, or its registration was never confirmed
   registered,      ///< the store has a confirmed identity: it is not overwritten
   store_full,      ///< no space: nothing of this round happened
@@ -67,7 +68,7 @@ struct Counters {
 class Endpoint {
  public:
   /// Makes identity, account key, device list 1 and prekeys for a new account and commits them. Replaces an identity
-  /// that was never confirmed. registered, store_full, store_failed.
+  /// that was never confirmed. bad_enrolment, registered, store_full, store_failed.
   [[nodiscard]] static Result<Registration, Error> create(EndpointStore& store, RandomSource& random,
                                                           const Clock& clock, const Enrolment& enrolment);
   /// The same again, after a crash between create and confirm_registration. not_registered: create was never called.
@@ -98,6 +99,9 @@ class Endpoint {
   /// Whether `delivered` and `read` are told to others. On at first; takes effect for what comes after.
   void set_receipts(bool on);
   [[nodiscard]] bool receipts() const;
+  /// The handle that texts say their sender is reached by; at most wire::kMaxHandleBytes, else ignored. Empty at first:
+  /// says nothing.
+  void set_handle(std::string_view handle);
   /// From a lookup of the peer's handle: makes asking for its devices free of charge.
   void remember_renewal_token(const AccountId& peer, ByteView token);
   /// Asks the directory for the peer's devices now (connected), so that status and safety number are there before the

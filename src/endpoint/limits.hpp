@@ -46,7 +46,7 @@ inline constexpr std::chrono::seconds kProbeDelay{5};
 inline constexpr std::size_t kMaxParked = 256;
 inline constexpr std::size_t kMaxParkedPerAccount = 32;
 
-/// A new prekey set is made when the last one is this old (it is offered for session::kPrekeyOffered) ...
+/// A new prekey set is made when the last one is this old (it is offered for credentials::kPrekeyOffered) ...
 inline constexpr std::chrono::days kPrekeyRenewal{6};
 /// ... or when fewer one-time prekeys than this are left, but not more often than kPrekeyRefill.
 inline constexpr std::uint32_t kOneTimeLow = 20;
@@ -64,6 +64,8 @@ inline constexpr std::chrono::hours kNewerListEvery{1};
 /// A list that a message says is newer is fetched once in this time for one account.
 inline constexpr std::chrono::minutes kListFetchEvery{10};
 
+/// Longest renewal token that is kept.
+inline constexpr std::size_t kMaxRenewalTokenBytes = 256;
 /// Requests that wait for an answer: below wire::kMaxOpenCalls, so that the application has some left.
 inline constexpr std::size_t kMaxOpenRequests = 8;
 /// Peers and sessions kept decoded in memory between rounds.

@@ -1,0 +1,234 @@
+#include "endpoint/endpoint.hpp"
+
+#include "endpoint/internal/engine.hpp"
+
+namespace opaline::endpoint {
+
+using internal::Engine;
+using internal::Peer;
+
+struct Endpoint::State {
+  EndpointStore& store;
+  RandomSource& random;
+  const Clock& clock;
+  std::unique_ptr<Engine> engine;
+  session::DeviceAddress address{};
+  MailboxId mailbox{};
+  Counters counters{};
+
+  /// After a failure: as the store has it. The store may fail again; then every round does until it gets better.
+  void reload() {
+    if (engine) counters = engine->core.counters;
+    engine.reset();
+    static_cast<void>(ready());
+  }
+  [[nodiscard]] Result<Engine*, Error> ready() {
+    if (engine) return engine.get();
+    auto loaded = Engine::load(store, random, clock);
+    if (!loaded) return fail(loaded.error());
+    engine = std::move(*loaded);
+    engine->core.counters = counters;
+    return engine.get();
+  }
+  [[nodiscard]] Engine* touch() {
+    if (!engine) return nullptr;
+    engine->touched = true;
+    return engine.get();
+  }
+  /// For calls that read: what went wrong with the store while they did.
+  [[nodiscard]] Result<Peer*, Error> known_peer(const AccountId& account) {
+    OPALINE_TRY(Engine* const found, ready());
+    Peer& peer = found->peers.get(account);
+    if (const auto failure = found->failure()) return fail(*failure);
+    if (!peer.pinned) return fail(Error::unknown_peer);
+    return &peer;
+  }
+};
+
+Endpoint::Endpoint(std::unique_ptr<State> state) : state_(std::move(state)) {}
+Endpoint::~Endpoint() = default;
+
+Result<std::unique_ptr<Endpoint>, Error> Endpoint::load(EndpointStore& store, RandomSource& random,
+                                                        const Clock& clock) {
+  auto state = std::make_unique<State>(State{store, random, clock, nullptr});
+  OPALINE_TRY(Engine* const engine, state->ready());
+  state->address = engine->core.address;
+  state->mailbox = engine->core.own.enrolment.mailbox;
+  return std::unique_ptr<Endpoint>(new Endpoint(std::move(state)));
+}
+
+const session::DeviceAddress& Endpoint::address() const {
+  return state_->address;
+}
+const MailboxId& Endpoint::mailbox() const {
+  return state_->mailbox;
+}
+
+Bytes Endpoint::sign_auth(ByteView auth_message) {
+  const auto engine = state_->ready();
+  if (!engine) return Bytes(wire::kAuthSignatureBytes);  // the service refuses it; the next round says why
+  const auto signature = (*engine)->core.identity.signer().sign(wire::kAuthLabel, auth_message, (*engine)->core.random);
+  return to_bytes(signature.view());
+}
+
+Result<MessageId, Error> Endpoint::send_text(const AccountId& peer, std::string_view utf8) {
+  OPALINE_TRY(Engine* const engine, state_->ready());
+  engine->touched = true;
+  return engine->outbox.add_text(peer, utf8);
+}
+
+void Endpoint::send_typing(const AccountId& peer, bool active) {
+  if (Engine* const engine = state_->touch()) engine->outbox.send_typing(engine->peers.get(peer), active);
+}
+
+void Endpoint::mark_read(const AccountId& peer, std::span<const MessageId> ids) {
+  Engine* const engine = state_->touch();
+  if (engine == nullptr || !engine->core.ledger.receipts || engine->peers.get(peer).alarmed()) return;
+  for (const MessageId& id : ids) engine->outbox.add_receipt(peer, wire::ReceiptKind::read, id);
+}
+
+void Endpoint::set_receipts(bool on) {
+  if (Engine* const engine = state_->touch()) {
+    engine->core.ledger.receipts = on;
+    engine->core.ledger_dirty = true;
+  }
+}
+
+bool Endpoint::receipts() const {
+  return state_->engine && state_->engine->core.ledger.receipts;
+}
+
+void Endpoint::set_handle(std::string_view handle) {
+  Engine* const engine = state_->touch();
+  if (engine == nullptr || handle.size() > wire::kMaxHandleBytes || !wire::is_utf8(as_view(handle))) return;
+  if (as_text(engine->core.ledger.handle) == handle) return;
+  engine->core.ledger.handle = to_bytes(handle);
+  engine->core.ledger_dirty = true;
+}
+
+void Endpoint::remember_renewal_token(const AccountId& account, ByteView token) {
+  Engine* const engine = state_->touch();
+  if (engine == nullptr || token.size() > kMaxRenewalTokenBytes) return;
+  Peer& peer = engine->peers.get(account);
+  if (equal(peer.record.renewal_token, token)) return;
+  peer.record.renewal_token = to_bytes(token);
+  engine->peers.changed(peer);
+}
+
+void Endpoint::refresh_peer(const AccountId& account) {
+  if (Engine* const engine = state_->touch()) {
+    Peer& peer = engine->peers.get(account);
+    peer.wants_list = true;
+    engine->peers.busy(peer);
+  }
+}
+
+Result<PeerStatus, Error> Endpoint::peer_status(const AccountId& account) {
+  OPALINE_TRY(const Peer* const peer, state_->known_peer(account));
+  const session::DeviceList& list = peer->pinned->list();
+  return PeerStatus{.list_number = list.number,
+                    .devices = list.devices.size(),
+                    .verified = peer->record.verified,
+                    .alarmed = peer->alarmed(),
+                    .verify_again = peer->record.verify_again};
+}
+
+Result<std::string, Error> Endpoint::safety_number(const AccountId& account) {
+  OPALINE_TRY(const Peer* const peer, state_->known_peer(account));
+  const session::DeviceList& theirs = (peer->alarmed() ? *peer->candidate : *peer->pinned).list();
+  const session::DeviceList& ours = state_->engine->core.own_list.list();
+  const auto digits = session::safety_number({ours.account, ours.account_key}, {theirs.account, theirs.account_key});
+  return to_string(digits);
+}
+
+Result<void, Error> Endpoint::set_verified(const AccountId& account, bool verified) {
+  OPALINE_TRY(Peer* const peer, state_->known_peer(account));
+  state_->engine->touched = true;
+  peer->record.verified = verified;
+  if (verified) peer->record.verify_again = false;
+  state_->engine->peers.changed(*peer);
+  return {};
+}
+
+Result<void, Error> Endpoint::accept_changed_identity(const AccountId& account) {
+  OPALINE_TRY(Peer* const peer, state_->known_peer(account));
+  if (!peer->alarmed()) return fail(Error::no_alarm);
+  state_->engine->touched = true;
+  state_->engine->accept_changed_identity(*peer);
+  return {};
+}
+
+void Endpoint::connected(const wire::Ready& ready) {
+  static_cast<void>(state_->ready());
+  if (Engine* const engine = state_->touch()) engine->connected(ready);
+}
+
+void Endpoint::disconnected() {
+  if (Engine* const engine = state_->touch()) engine->disconnected();
+}
+
+void Endpoint::on_push(std::uint8_t subscription, bool gap, const EnvelopeId& id, ByteView ciphertext) {
+  Engine* const engine = state_->touch();
+  if (engine == nullptr || !engine->link.is_connected()) return;
+  engine->link.pushed(ciphertext.size());
+  if (subscription != 0) return;  // none but our own mailbox is read yet
+  if (gap) engine->core.events.emplace_back(MessagesMissed{});
+  engine->inbox.receive(id, ciphertext);
+}
+
+void Endpoint::on_drained(std::uint8_t) {
+  static_cast<void>(state_->touch());
+}
+
+void Endpoint::on_result(const wire::ResultRange& range) {
+  if (Engine* const engine = state_->touch()) engine->on_result(range);
+}
+
+void Endpoint::on_credit(std::uint32_t envelopes, std::uint32_t bytes) {
+  if (Engine* const engine = state_->touch()) engine->link.add_credit(envelopes, bytes);
+}
+
+void Endpoint::on_devices(RequestId id, const DevicesReply& reply) {
+  if (Engine* const engine = state_->touch()) engine->on_devices(id, reply);
+}
+
+void Endpoint::on_prekeys_left(RequestId id, std::uint32_t one_time_left, std::optional<Time> signed_until) {
+  if (Engine* const engine = state_->touch()) engine->on_prekeys_left(id, one_time_left, signed_until);
+}
+
+void Endpoint::on_request_failed(RequestId id, RequestFailure failure, seconds retry_after) {
+  if (Engine* const engine = state_->touch()) engine->on_request_failed(id, failure, retry_after);
+}
+
+void Endpoint::on_prekeys_low(std::uint32_t one_time_left) {
+  if (Engine* const engine = state_->touch()) engine->prekeys.left(one_time_left, std::nullopt);
+}
+
+void Endpoint::tick() {
+  if (Engine* const engine = state_->touch()) engine->tick();
+}
+
+Result<std::vector<Action>, Error> Endpoint::commit_round() {
+  OPALINE_TRY(Engine* const engine, state_->ready());
+  auto actions = engine->commit_round();
+  if (!actions) state_->reload();
+  return actions;
+}
+
+bool Endpoint::has_work() const {
+  return !state_->engine || state_->engine->touched;
+}
+
+std::optional<Time> Endpoint::next_deadline() const {
+  return state_->engine ? state_->engine->next_deadline() : std::nullopt;
+}
+
+std::size_t Endpoint::waiting() const {
+  return state_->engine ? state_->engine->outbox.waiting() : 0;
+}
+
+const Counters& Endpoint::counters() const {
+  return state_->engine ? state_->engine->core.counters : state_->counters;
+}
+
+}  // namespace opaline::endpoint

@@ -1,0 +1,89 @@
+#include "endpoint/internal/core.hpp"
+
+#include <algorithm>
+
+#include "base/codec.hpp"
+
+namespace opaline::endpoint::internal {
+
+Core::Core(EndpointStore& store, RandomSource& random_source, const Clock& clock_source, session::DeviceIdentity keys,
+           session::VerifiedDeviceList list, OwnRecord own_record, LedgerRecord ledger_record)
+    : staging(store),
+      random(random_source),
+      clock(clock_source),
+      identity(std::move(keys)),
+      own_list(std::move(list)),
+      own(std::move(own_record)),
+      address{own.enrolment.account, own.enrolment.device},
+      ledger(std::move(ledger_record)) {}
+
+Time Core::sent_time() {
+  ledger.last_sent_at = std::max(now(), ledger.last_sent_at + milliseconds(1));
+  ledger_dirty = true;
+  return ledger.last_sent_at;
+}
+
+std::uint64_t Core::next(std::uint64_t LedgerRecord::* counter) {
+  ledger_dirty = true;
+  return (ledger.*counter)++;
+}
+
+void Core::notice(const AccountId& peer, NoticeKind kind) {
+  staging.history(AddNotice{peer, kind, now()});
+  events.push_back(NoticeAdded{peer, kind});
+}
+
+namespace {
+
+/// The value of rows whose key says everything.
+constexpr ByteArray<1> kPresent{std::byte{1}};
+
+Bytes seen_key(SeenKind kind, ByteView what) {
+  Bytes key;
+  Writer(key).u8(static_cast<std::uint8_t>(kind)).bytes(what);
+  return key;
+}
+
+}  // namespace
+
+bool Core::seen(SeenKind kind, ByteView what) {
+  return staging.has(Table::seen, seen_key(kind, what));
+}
+
+void Core::remember(SeenKind kind, ByteView what, Time until) {
+  const Bytes key = seen_key(kind, what);
+  Bytes by_day;
+  Writer(by_day).u32(number(day_of(until)) + 1).bytes(key);
+  staging.put(Table::seen, key, to_secret_bytes(kPresent));
+  staging.put(Table::seen_expiry, by_day, to_secret_bytes(kPresent));
+}
+
+void Core::forget_seen(std::size_t limit) {
+  const std::uint32_t today = number(day_of(now()));
+  std::vector<Bytes> over;
+  staging.for_each(Table::seen_expiry, {}, {}, [&](ByteView key, ByteView) {
+    if (Reader(key).u32() > today || over.size() == limit) return false;
+    over.push_back(to_bytes(key));
+    return true;
+  });
+  for (const Bytes& key : over) {
+    staging.erase(Table::seen_expiry, key);
+    staging.erase(Table::seen, ByteView(key).subspan(4));
+  }
+}
+
+void Core::drop_outputs() {
+  frames.clear();
+  requests.clear();
+  events.clear();
+}
+
+milliseconds back_off(std::uint32_t failures, milliseconds first, RandomSource& random) {
+  const milliseconds longest = kLastBackOff;
+  milliseconds wait = first;
+  for (std::uint32_t i = 1; i < failures && wait < longest; ++i) wait *= 2;
+  wait = std::min(wait, longest);
+  return wait + milliseconds(random.below(static_cast<std::uint64_t>(wait.count()) / 4 + 1));
+}
+
+}  // namespace opaline::endpoint::internal

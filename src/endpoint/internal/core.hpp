@@ -1,0 +1,105 @@
+#pragma once
+// What all parts of an Endpoint share: the device itself, the round being prepared, and the parts' common vocabulary.
+#include <set>
+
+#include "endpoint/internal/records.hpp"
+#include "endpoint/internal/staging.hpp"
+
+namespace opaline::endpoint::internal {
+
+/// What must not count twice. Numbers are stored.
+enum class SeenKind : std::uint8_t { envelope = 1, message = 2, handshake = 3 };
+
+/// One peer device, as this device deals with it.
+struct PeerDevice {
+  session::DeviceAddress address;
+  DeviceRecord record;
+  bool dirty = false;
+
+  // Not stored.
+  std::set<std::uint64_t> queue;  ///< messages with a delivery to this device that has not settled, in order
+  Time not_before{};              ///< back-off
+  std::uint32_t failures = 0;     ///< doubles it
+  Reason waits_for = Reason::none;
+  bool wants_bundle = false;
+  bool wants_token = false;
+
+  // Of this connection.
+  std::optional<std::uint16_t> route;
+  wire::SendToken route_token{};
+  std::size_t in_flight = 0;
+  bool refused = false;  ///< an envelope was not accepted: CLEAR once nothing is in flight
+};
+
+/// One peer account.
+struct Peer {
+  AccountId account;
+  PeerRecord record;
+  bool dirty = false;
+  std::optional<session::VerifiedDeviceList> pinned;
+  std::optional<session::VerifiedDeviceList> candidate;  ///< an alarm that waits for the person
+  std::map<DeviceNumber, PeerDevice> devices;
+
+  // Not stored.
+  std::set<std::uint64_t> unfanned;  ///< messages that wait for a device list
+  bool wants_list = false;
+  Time list_asked_at{};
+  RequestId open_request{};  ///< zero: none
+  Time not_before{};
+  std::uint32_t failures = 0;
+  Reason waits_for = Reason::none;
+
+  [[nodiscard]] bool alarmed() const { return candidate.has_value(); }
+  [[nodiscard]] const session::DeviceEntry* entry(DeviceNumber device) const {
+    return pinned ? pinned->find(device) : nullptr;
+  }
+};
+
+class Core {
+ public:
+  Core(EndpointStore& store, RandomSource& random_source, const Clock& clock_source, session::DeviceIdentity keys,
+       session::VerifiedDeviceList list, OwnRecord own_record, LedgerRecord ledger_record);
+
+  Staging staging;
+  RandomSource& random;
+  const Clock& clock;
+  const session::DeviceIdentity identity;
+  const session::VerifiedDeviceList own_list;
+  const OwnRecord own;
+  const session::DeviceAddress address;
+  LedgerRecord ledger;
+  bool ledger_dirty = false;
+  Counters counters;
+
+  // Outputs of the round, in the order in which they leave.
+  std::vector<Action> frames;
+  std::vector<Request> requests;
+  std::vector<Event> events;
+
+  [[nodiscard]] Time now() const { return clock.now(); }
+  /// The time that a content says it was sent: never twice the same, never falling.
+  [[nodiscard]] Time sent_time();
+  [[nodiscard]] std::uint64_t next(std::uint64_t LedgerRecord::* counter);
+  [[nodiscard]] session::LocalDevice local() const { return {identity, address, own_list.reference()}; }
+  void notice(const AccountId& peer, NoticeKind kind);
+
+  [[nodiscard]] bool seen(SeenKind kind, ByteView what);
+  void remember(SeenKind kind, ByteView what, Time until);
+  /// Forgets what may be forgotten; at most `limit` things a call.
+  void forget_seen(std::size_t limit);
+
+  /// Drops the outputs of the round.
+  void drop_outputs();
+  /// Stored bytes that do not decode: our own bug or damage. The round fails.
+  void found_corrupt() { corrupt_ = true; }
+  [[nodiscard]] bool corrupt() const { return corrupt_; }
+
+ private:
+  bool corrupt_ = false;
+};
+
+/// What back-off waits after `failures` attempts, with up to a quarter added at random: `first`, doubled each time, at
+/// most kLastBackOff.
+[[nodiscard]] milliseconds back_off(std::uint32_t failures, milliseconds first, RandomSource& random);
+
+}  // namespace opaline::endpoint::internal

@@ -1,0 +1,225 @@
+#include "endpoint/internal/engine.hpp"
+
+#include <algorithm>
+
+namespace opaline::endpoint::internal {
+namespace {
+
+/// How often expiry and wiping are looked at.
+constexpr std::chrono::minutes kHousekeepingEvery{10};
+/// Things of each kind that one round of housekeeping forgets.
+constexpr std::size_t kForgetAtOnce = 1024;
+/// Lists of one account are not fetched faster than this, whatever claims arrive about it.
+constexpr std::chrono::seconds kListFetchSpacing{2};
+
+}  // namespace
+
+Result<std::unique_ptr<Engine>, Error> Engine::load(EndpointStore& store, RandomSource& random, const Clock& clock) {
+  Staging reader(store);
+  const auto identity_row = reader.get(Table::device, as_view(kIdentityKey));
+  const auto own_row = reader.get(Table::device, as_view(kOwnKey));
+  const auto ledger_row = reader.get(Table::device, as_view(kLedgerKey));
+  if (reader.failure()) return fail(Error::store_failed);
+  OwnRecord own;
+  if (!own_row) return fail(Error::not_registered);
+  if (!decode(*own_row, own)) return fail(Error::corrupt_state);
+  if (!own.registered) return fail(Error::not_registered);
+  LedgerRecord ledger;
+  if (!identity_row || (ledger_row && !decode(*ledger_row, ledger))) return fail(Error::corrupt_state);
+  auto identity = session::DeviceIdentity::deserialise(*identity_row);
+  auto list = session::load_device_list(own.signed_list);
+  if (!identity || !list) return fail(Error::corrupt_state);
+  std::unique_ptr<Engine> engine(
+      new Engine(store, random, clock, std::move(*identity), std::move(*list), std::move(own), ledger));
+  engine->prekeys.load();
+  engine->outbox.load();
+  engine->inbox.load();
+  engine->healing.load();
+  if (const auto failure = engine->failure()) return fail(*failure);
+  return engine;
+}
+
+std::optional<Error> Engine::failure() const {
+  if (core.staging.failure())
+    return *core.staging.failure() == StoreError::full ? Error::store_full : Error::store_failed;
+  if (core.corrupt()) return Error::corrupt_state;
+  return std::nullopt;
+}
+
+void Engine::connected(const wire::Ready& ready) {
+  disconnected();
+  link.connected(ready);
+  prekeys.connected();
+  inbox.connected();
+}
+
+void Engine::disconnected() {
+  link.disconnected();
+  requests.disconnected();
+  prekeys.disconnected();
+  peers.disconnected();
+  outbox.disconnected();
+}
+
+void Engine::on_result(const wire::ResultRange& range) {
+  // Only numbers in use: a range of any size costs no more than what is in flight.
+  const std::uint64_t first = std::max<std::uint64_t>(range.first, link.first_number());
+  const std::uint64_t end = std::min<std::uint64_t>(std::uint64_t{range.first} + range.count, link.end_number());
+  for (std::uint64_t number = first; number < end; ++number) {
+    if (const auto submit = link.answered(static_cast<std::uint32_t>(number))) outbox.answered(*submit, range.status);
+  }
+}
+
+void Engine::on_devices(RequestId id, const DevicesReply& reply) {
+  const auto asked = requests.answered(id);
+  if (!asked || asked->kind != Requests::Open::Kind::devices) return;
+  Peer& peer = peers.get(asked->account);
+  peer.open_request = RequestId{0};
+  peers.busy(peer);
+  if (!reply.renewal_token.empty() && reply.renewal_token.size() <= kMaxRenewalTokenBytes &&
+      reply.renewal_token != peer.record.renewal_token) {
+    peer.record.renewal_token = reply.renewal_token;
+    peers.changed(peer);
+  }
+  take_devices(peer, *asked, reply);
+}
+
+void Engine::take_devices(Peer& peer, const Requests::Open& asked, const DevicesReply& reply) {
+  const auto before = peer.pinned ? peer.pinned->hash() : session::ListHash{};
+  const ListOutcome outcome = peers.take_list(peer, reply.signed_list, reply.history);
+  if (outcome == ListOutcome::refused) {
+    // What does not follow the list that we know is not used; with that one we go on as far as it goes.
+    inbox.list_known(peer);
+    return peer_failed(peer, asked, Reason::directory_unavailable, milliseconds(0));
+  }
+  peer.wants_list = false;
+  peer.failures = 0;
+  peer.waits_for = Reason::none;
+  if (!asked.all && asked.bundles.empty()) peer.not_before = core.now() + kListFetchSpacing;
+  if (outcome == ListOutcome::pinned) {
+    if (peer.pinned->hash() != before) outbox.list_changed(peer);
+    for (const DevicesReply::Device& given : reply.devices) {
+      const session::DeviceEntry* const listed = peer.entry(given.device);
+      if (listed == nullptr || listed->mailbox != given.mailbox) continue;
+      PeerDevice& device = peers.device(peer, given.device);
+      device.record.token = given.token;
+      device.record.token_at = core.now();
+      device.dirty = true;
+    }
+    for (const session::DeviceEntry& listed : peer.pinned->list().devices) {
+      const bool wanted = asked.all || std::ranges::find(asked.bundles, listed.number) != asked.bundles.end();
+      if (!wanted) continue;
+      const auto given = std::ranges::find(reply.devices, listed.number, &DevicesReply::Device::device);
+      open_session(peer, peers.device(peer, listed.number),
+                   given == reply.devices.end() ? ByteView() : ByteView(given->bundle));
+    }
+  }
+  inbox.list_known(peer);
+}
+
+void Engine::open_session(Peer& peer, PeerDevice& device, ByteView bundle) {
+  if (sessions.sender(device) != nullptr) return;  // the peer was faster
+  const auto parsed = session::decode_bundle(bundle);
+  if (parsed) {
+    const auto verified = session::verify_bundle(*peer.pinned, device.address.device, *parsed, core.now());
+    if (verified) {
+      if (auto made = session::start_session(core.local(), *verified, core.now(), core.random)) {
+        device.waits_for = Reason::none;
+        device.failures = 0;
+        return sessions.opened(device, std::move(*made));
+      }
+    }
+  }
+  // Away for so long that its prekeys ran out, or a directory that gives what the device did not sign.
+  device.not_before = core.now() + back_off(++device.failures, kFirstBackOff, core.random);
+  outbox.wait_for(device, Reason::no_prekeys);
+}
+
+void Engine::peer_failed(Peer& peer, const Requests::Open& asked, Reason reason, milliseconds at_least) {
+  // A list alone that did not come is asked for again when there is a reason to.
+  if (!asked.all && asked.bundles.empty() && peer.pinned) peer.wants_list = false;
+  peer.not_before = core.now() + std::max(at_least, back_off(++peer.failures, kFirstBackOff, core.random));
+  if (!peer.pinned || !asked.bundles.empty()) outbox.wait_for(peer, reason);
+  peers.busy(peer);
+}
+
+void Engine::on_prekeys_left(RequestId id, std::uint32_t one_time_left, std::optional<Time> signed_until) {
+  const auto asked = requests.answered(id);
+  if (!asked) return;
+  if (asked->kind == Requests::Open::Kind::upload) prekeys.uploaded(asked->set);
+  if (asked->kind == Requests::Open::Kind::status) prekeys.left(one_time_left, signed_until);
+}
+
+void Engine::on_request_failed(RequestId id, RequestFailure failure, seconds retry_after) {
+  const auto asked = requests.answered(id);
+  if (!asked) return;
+  if (asked->kind != Requests::Open::Kind::devices) return prekeys.request_failed(retry_after);
+  Peer& peer = peers.get(asked->account);
+  peer.open_request = RequestId{0};
+  if (failure == RequestFailure::not_found) {
+    peer.wants_list = false;
+    peer.not_before = core.now() + kListFetchSpacing;
+    inbox.list_unknown(peer);
+    outbox.account_gone(peer);
+    peers.busy(peer);
+    return;
+  }
+  peer_failed(peer, *asked, Reason::directory_unavailable, retry_after);
+}
+
+void Engine::accept_changed_identity(Peer& peer) {
+  outbox.start_over(peer);
+  peers.accept_candidate(peer);
+  inbox.list_known(peer);
+}
+
+void Engine::tick() {
+  prekeys.upkeep();
+  healing.probe(link.is_connected());
+  if (core.now() < next_housekeeping_ && next_housekeeping_ - core.now() <= kHousekeepingEvery) return;
+  next_housekeeping_ = core.now() + kHousekeepingEvery;
+  outbox.expire();
+  inbox.expire();
+  prekeys.wipe();
+  core.forget_seen(kForgetAtOnce);
+}
+
+Result<std::vector<Action>, Error> Engine::commit_round() {
+  touched = false;
+  prekeys.upkeep();
+  outbox.pump();
+  link.acknowledge();
+  outbox.write();
+  sessions.write();
+  peers.write();
+  if (core.ledger_dirty) core.staging.put(Table::device, as_view(kLedgerKey), encode(core.ledger));
+  core.ledger_dirty = false;
+  if (const auto failed = failure()) return fail(*failed);
+  if (const auto done = core.staging.commit(); !done) return fail(*failure());
+
+  const bool idle = !outbox.busy();
+  if (link.is_connected() && idle && !was_idle_) core.events.emplace_back(OutboxIdle{});
+  was_idle_ = idle;
+  std::vector<Action> actions = std::move(core.frames);
+  for (Request& request : core.requests) actions.emplace_back(std::move(request));
+  for (const Event& event : core.events) actions.emplace_back(event);
+  core.drop_outputs();
+  sessions.evict();
+  peers.evict();
+  return actions;
+}
+
+std::optional<Time> Engine::next_deadline() const {
+  std::optional<Time> next;
+  const auto consider = [&](std::optional<Time> at) {
+    if (at && (!next || *at < *next)) next = at;
+  };
+  if (!link.is_connected()) return std::nullopt;
+  consider(core.now() + std::chrono::minutes(1));
+  consider(outbox.next_deadline());
+  consider(prekeys.next_deadline());
+  consider(healing.next_deadline());
+  return next;
+}
+
+}  // namespace opaline::endpoint::internal

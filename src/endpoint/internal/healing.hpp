@@ -1,0 +1,38 @@
+#pragma once
+// Healing: what cannot be opened is asked for again, over a fresh session, without loops (docs/protocol.md, "Healing").
+#include "endpoint/internal/outbox.hpp"
+#include "endpoint/internal/prekeys.hpp"
+
+namespace opaline::endpoint::internal {
+
+class Healing {
+ public:
+  Healing(Core& core, Peers& peers, Sessions& sessions, Outbox& outbox, Prekeys& prekeys)
+      : core_(core), peers_(peers), sessions_(sessions), outbox_(outbox), prekeys_(prekeys) {}
+  void load();
+
+  /// A ciphertext of this session could not be opened.
+  void broken(const session::HandshakeHash& hash, const EnvelopeId& envelope, Time received_at, session::Error why);
+  /// A ciphertext that belongs to no session that we know: nobody knows whose it is.
+  void orphan(const EnvelopeId& envelope, ByteView ciphertext, Time received_at, bool unknown_prekey);
+  /// The peer could not open this envelope of ours.
+  void asked(Peer& peer, PeerDevice& device, const wire::Retry& retry);
+
+  /// Asks the devices that we last wrote with about orphans, when it is time.
+  void probe(bool connected);
+  [[nodiscard]] std::optional<Time> next_deadline() const;
+
+ private:
+  /// False once too many fresh sessions were wanted of late.
+  bool within_budget(PeerDevice& device);
+  void ask_again(Peer& peer, PeerDevice& device, const EnvelopeId& envelope, Time received_at);
+
+  Core& core_;
+  Peers& peers_;
+  Sessions& sessions_;
+  Outbox& outbox_;
+  Prekeys& prekeys_;
+  OrphanRecord orphans_;
+};
+
+}  // namespace opaline::endpoint::internal

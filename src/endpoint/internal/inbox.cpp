@@ -1,0 +1,250 @@
+#include "endpoint/internal/inbox.hpp"
+
+#include <algorithm>
+
+#include "base/codec.hpp"
+
+namespace opaline::endpoint::internal {
+
+using session::ClaimCheck;
+
+void Inbox::load() {
+  core_.staging.for_each(Table::parked, {}, {}, [this](ByteView key, ByteView value) {
+    ParkedRecord record;
+    if (!decode(value, record)) {
+      core_.found_corrupt();
+      return false;
+    }
+    parked_[Reader(key).u64()] = {record.claimed, record.received_at};
+    return true;
+  });
+}
+
+void Inbox::receive(const EnvelopeId& id, ByteView ciphertext) {
+  ++core_.counters.received;
+  if (core_.seen(SeenKind::envelope, id.view())) {
+    ++core_.counters.duplicates;
+    return;
+  }
+  core_.remember(SeenKind::envelope, id.view(), core_.now() + kSeenFor);
+  static_cast<void>(open(id, ciphertext, core_.now(), Knowledge::pinned));
+}
+
+Inbox::Outcome Inbox::open(const EnvelopeId& id, ByteView ciphertext, Time received_at, Knowledge knowledge) {
+  if (const auto tag = session::peek_tag(ciphertext)) {
+    if (const auto hash = sessions_.by_tag(*tag)) {
+      open_in_session(*hash, id, ciphertext, received_at);
+      return Outcome::done;
+    }
+  }
+  if (session::is_handshake(ciphertext)) return open_handshake(id, ciphertext, received_at, knowledge);
+  healing_.orphan(id, ciphertext, received_at, false);
+  return Outcome::done;
+}
+
+void Inbox::open_in_session(const session::HandshakeHash& hash, const EnvelopeId& id, ByteView ciphertext,
+                            Time received_at) {
+  session::Session* const session = sessions_.find(hash);
+  if (session == nullptr) return core_.found_corrupt();
+  const auto opened = session->decrypt(ciphertext, id.view(), core_.now());
+  if (!opened) return healing_.broken(hash, id, received_at, opened.error());
+  PeerDevice* const device = peers_.find(session->peer());
+  if (device == nullptr) return core_.found_corrupt();
+  sessions_.changed(hash, *device);
+  Peer& peer = peers_.get(session->peer().account);
+  const session::DeviceEntry* const listed = peer.entry(device->address.device);
+  if (listed == nullptr || listed->keys.hash() != session->peer_identity()) {
+    ++core_.counters.unconfirmed;  // it left the list
+    return;
+  }
+  sessions_.heard(*device, hash);
+  dispatch(peer, *device, *opened, received_at);
+}
+
+Inbox::Outcome Inbox::open_handshake(const EnvelopeId& id, ByteView ciphertext, Time received_at, Knowledge knowledge) {
+  const auto hash = session::handshake_hash_of(ciphertext);
+  if (!hash || core_.seen(SeenKind::handshake, hash->view())) {
+    ++core_.counters.malformed;
+    return Outcome::done;
+  }
+  auto accepted = session::accept_session(core_.local(), prekeys_, ciphertext, id.view(), core_.now());
+  if (!accepted) {
+    healing_.orphan(id, ciphertext, received_at, accepted.error() == session::Error::unknown_prekey);
+    return Outcome::done;
+  }
+  const session::PeerClaim& claim = accepted->claim;
+  if (claim.address.account == core_.address.account) {
+    ++core_.counters.unconfirmed;  // other devices of this account: with linking
+    return Outcome::done;
+  }
+  Peer& peer = peers_.get(claim.address.account);
+  const ClaimCheck check = peer.pinned ? session::check_claim(*peer.pinned, claim) : ClaimCheck::newer_list;
+  if (check != ClaimCheck::confirmed) {
+    const bool by_candidate = peer.candidate && session::check_claim(*peer.candidate, claim) == ClaimCheck::confirmed;
+    if (knowledge == Knowledge::fetched && !by_candidate) {
+      ++core_.counters.unconfirmed;
+      return Outcome::done;
+    }
+    park(peer.account, id, ciphertext, received_at);
+    return Outcome::waits;
+  }
+  // The initiator says which list of ours it saw: no list of ours has another hash, or a higher number.
+  const session::ListReference ours = core_.own_list.reference();
+  if (claim.our_list.number > ours.number || (claim.our_list.number == ours.number && claim.our_list != ours))
+    core_.events.emplace_back(OwnListForged{});
+
+  core_.remember(SeenKind::handshake, hash->view(), core_.now() + session::kPrekeyLife);
+  if (accepted->one_time) prekeys_.use_up(accepted->prekey_set, *accepted->one_time);
+  PeerDevice& device = peers_.device(peer, claim.address.device);
+  sessions_.accepted(device, std::move(accepted->session));
+  dispatch(peer, device, accepted->first, received_at);
+  return Outcome::done;
+}
+
+void Inbox::park(const AccountId& account, const EnvelopeId& id, ByteView ciphertext, Time received_at) {
+  const auto of_account = static_cast<std::size_t>(
+      std::ranges::count_if(parked_, [&](const auto& item) { return item.second.account == account; }));
+  if (parked_.size() >= kMaxParked || of_account >= kMaxParkedPerAccount) {
+    ++core_.counters.unconfirmed;
+    core_.events.emplace_back(StrangersDropped{1});
+    return;
+  }
+  const std::uint64_t number = core_.next(&LedgerRecord::next_parked);
+  core_.staging.put(Table::parked, number_key(number),
+                    encode(ParkedRecord{account, id, received_at, to_bytes(ciphertext)}));
+  parked_[number] = {account, received_at};
+  Peer& peer = peers_.get(account);
+  if (!peer.alarmed()) peer.wants_list = true;
+  peers_.busy(peer);
+}
+
+void Inbox::list_known(Peer& peer) {
+  const std::map<std::uint64_t, Parked> before = parked_;
+  for (const auto& [number, parked] : before) {
+    if (parked.account != peer.account) continue;
+    const auto row = core_.staging.get(Table::parked, number_key(number));
+    ParkedRecord record;
+    if (!row || !decode(*row, record)) return core_.found_corrupt();
+    parked_.erase(number);
+    core_.staging.erase(Table::parked, number_key(number));
+    static_cast<void>(open(record.envelope, record.ciphertext, record.received_at, Knowledge::fetched));
+  }
+}
+
+void Inbox::list_unknown(Peer& peer) {
+  std::uint32_t dropped = 0;
+  for (auto it = parked_.begin(); it != parked_.end();) {
+    if (it->second.account != peer.account) {
+      ++it;
+      continue;
+    }
+    core_.staging.erase(Table::parked, number_key(it->first));
+    it = parked_.erase(it);
+    ++dropped;
+  }
+  if (dropped > 0) core_.events.emplace_back(StrangersDropped{dropped});
+  core_.counters.unconfirmed += dropped;
+}
+
+void Inbox::connected() {
+  for (const auto& [number, parked] : parked_) {
+    Peer& peer = peers_.get(parked.account);
+    if (!peer.alarmed()) peer.wants_list = true;
+    peers_.busy(peer);
+  }
+}
+
+void Inbox::expire() {
+  std::set<AccountId> over;
+  for (const auto& [number, parked] : parked_)
+    if (core_.now() - parked.received_at > kMessageLife) over.insert(parked.account);
+  for (const AccountId& account : over) list_unknown(peers_.get(account));
+}
+
+void Inbox::dispatch(Peer& peer, PeerDevice& device, const session::Decrypted& opened, Time received_at) {
+  const auto content = wire::decode_content(opened.plaintext);
+  if (!content) {
+    ++core_.counters.malformed;
+    return;
+  }
+  compare_list_numbers(peer, device, *content);
+  struct Visitor {
+    Inbox& inbox;
+    Peer& peer;
+    PeerDevice& device;
+    const wire::Content& content;
+    Time received_at;
+    void operator()(const wire::UnknownBody&) const { inbox.text(peer, device, content, received_at); }
+    void operator()(const wire::Text&) const { inbox.text(peer, device, content, received_at); }
+    void operator()(const wire::Receipt& receipt) const { inbox.receipt(device, receipt); }
+    void operator()(const wire::Retry& retry) const { inbox.healing_.asked(peer, device, retry); }
+    void operator()(const wire::NewerList& list) const { inbox.newer_list(peer, list); }
+    void operator()(const wire::Typing& typing) const {
+      inbox.core_.events.emplace_back(TypingChanged{device.address, typing.active});
+    }
+    void operator()(const wire::SessionHello&) const {}
+  };
+  std::visit(Visitor{*this, peer, device, *content, received_at}, content->body);
+}
+
+void Inbox::text(Peer& peer, PeerDevice& device, const wire::Content& content, Time received_at) {
+  const bool receipts = core_.ledger.receipts && !peer.alarmed();
+  if (receipts) outbox_.add_receipt(peer.account, wire::ReceiptKind::delivered, content.message);
+  Bytes key = to_bytes(peer.account.view());
+  append(key, content.message.view());
+  if (core_.seen(SeenKind::message, key)) {
+    ++core_.counters.duplicates;
+    return;
+  }
+  core_.remember(SeenKind::message, key, core_.now() + kSeenFor);
+  IncomingMessage message{.id = content.message,
+                          .sender = device.address,
+                          .sent_at = content.sent_at,
+                          .received_at = received_at,
+                          .kind = IncomingKind::newer_version,
+                          .text = {},
+                          .sender_handle = {},
+                          .late = content.sent_at <= device.record.newest_sent_at};
+  if (const auto* text = std::get_if<wire::Text>(&content.body)) {
+    message.kind = IncomingKind::text;
+    message.text = to_secret_bytes(text->utf8);
+    message.sender_handle = to_string(text->sender_handle);
+  }
+  if (!message.late) {
+    device.record.newest_sent_at = content.sent_at;
+    device.dirty = true;
+  }
+  core_.events.emplace_back(MessageReceived{message.id, message.sender, message.kind, message.late});
+  core_.staging.history(AddIncoming{std::move(message)});
+}
+
+void Inbox::receipt(PeerDevice& device, const wire::Receipt& receipt) {
+  for (std::size_t i = 0; i < receipt.count; ++i) outbox_.receipt(device.address, receipt.kind, receipt.ids.at(i));
+}
+
+void Inbox::newer_list(Peer& peer, const wire::NewerList& list) {
+  if (peer.alarmed()) return;
+  const auto before = peer.pinned->reference();
+  if (peers_.take_list(peer, list.signed_list, {}) == ListOutcome::refused) {
+    peer.wants_list = true;  // the directory has those in between
+    peers_.busy(peer);
+  } else if (peer.pinned->reference() != before) {
+    outbox_.list_changed(peer);
+  }
+}
+
+void Inbox::compare_list_numbers(Peer& peer, PeerDevice& device, const wire::Content& content) {
+  if (peer.alarmed()) return;
+  if (content.own_list_number > peer.pinned->list().number && core_.now() - peer.list_asked_at >= kListFetchEvery) {
+    peer.wants_list = true;
+    peers_.busy(peer);
+  }
+  const bool by_old_list = content.list_number < core_.own_list.list().number;
+  if (!by_old_list || !std::holds_alternative<wire::Text>(content.body)) return;
+  if (core_.now() - device.record.newer_list_at < kNewerListEvery) return;
+  device.record.newer_list_at = core_.now();
+  device.dirty = true;
+  outbox_.add_control(peer, device.address.device, ContentKind::newer_list, {});
+}
+
+}  // namespace opaline::endpoint::internal

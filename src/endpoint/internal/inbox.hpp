@@ -1,0 +1,49 @@
+#pragma once
+// The inbox: opens what comes, checks who sent it, and acts on it.
+#include "endpoint/internal/healing.hpp"
+
+namespace opaline::endpoint::internal {
+
+class Inbox {
+ public:
+  Inbox(Core& core, Peers& peers, Sessions& sessions, Outbox& outbox, Prekeys& prekeys, Healing& healing)
+      : core_(core), peers_(peers), sessions_(sessions), outbox_(outbox), prekeys_(prekeys), healing_(healing) {}
+  void load();
+
+  void receive(const EnvelopeId& id, ByteView ciphertext);
+  /// What waited for this account's device list, once a list came or none will.
+  void list_known(Peer& peer);
+  void list_unknown(Peer& peer);
+  /// Asks again for the lists that something waits for.
+  void connected();
+  void expire();
+
+ private:
+  struct Parked {
+    AccountId account;
+    Time received_at{};
+  };
+  /// What a claim is held against: the list that happens to be pinned, or one that was asked for since it came.
+  enum class Knowledge : std::uint8_t { pinned, fetched };
+  enum class Outcome : std::uint8_t { done, waits };
+
+  Outcome open(const EnvelopeId& id, ByteView ciphertext, Time received_at, Knowledge knowledge);
+  void open_in_session(const session::HandshakeHash& hash, const EnvelopeId& id, ByteView ciphertext, Time received_at);
+  Outcome open_handshake(const EnvelopeId& id, ByteView ciphertext, Time received_at, Knowledge knowledge);
+  void park(const AccountId& account, const EnvelopeId& id, ByteView ciphertext, Time received_at);
+  void dispatch(Peer& peer, PeerDevice& device, const session::Decrypted& opened, Time received_at);
+  void text(Peer& peer, PeerDevice& device, const wire::Content& content, Time received_at);
+  void receipt(PeerDevice& device, const wire::Receipt& receipt);
+  void newer_list(Peer& peer, const wire::NewerList& list);
+  void compare_list_numbers(Peer& peer, PeerDevice& device, const wire::Content& content);
+
+  Core& core_;
+  Peers& peers_;
+  Sessions& sessions_;
+  Outbox& outbox_;
+  Prekeys& prekeys_;
+  Healing& healing_;
+  std::map<std::uint64_t, Parked> parked_;
+};
+
+}  // namespace opaline::endpoint::internal

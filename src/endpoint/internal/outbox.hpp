@@ -1,0 +1,111 @@
+#pragma once
+// The outbox: what this device has to say, in order, to every device that has to hear it, until each has it.
+#include "endpoint/internal/link.hpp"
+#include "endpoint/internal/requests.hpp"
+#include "endpoint/internal/sessions.hpp"
+#include "wire/contents.hpp"
+
+namespace opaline::endpoint::internal {
+
+class Outbox {
+ public:
+  Outbox(Core& core, Peers& peers, Sessions& sessions, Link& link, Requests& requests)
+      : core_(core), peers_(peers), sessions_(sessions), link_(link), requests_(requests) {}
+
+  /// Reads what had not gone out when this device stopped.
+  void load();
+
+  // ---- in
+  [[nodiscard]] Result<MessageId, Error> add_text(const AccountId& account, std::string_view utf8);
+  /// A content that no person wrote. `only`: 0 for all devices of the peer.
+  void add_control(Peer& peer, DeviceNumber only, ContentKind kind, Bytes body);
+  /// Collected until the end of the round.
+  void add_receipt(const AccountId& peer, wire::ReceiptKind kind, const MessageId& id);
+  void send_typing(Peer& peer, bool active);
+
+  // ---- out
+  /// Fans out, encrypts and submits what can go now, and asks for what is missing.
+  void pump();
+  /// One answer to a submit.
+  void answered(const Link::InFlight& submit, wire::SubmitStatus status);
+  /// The peer's pinned list is another now: messages follow it.
+  void list_changed(Peer& peer);
+  /// The directory says that there is no such account (any more).
+  void account_gone(Peer& peer);
+  /// The peer has a new identity: everything that waits is made again for its devices.
+  void start_over(Peer& peer);
+  void disconnected();
+
+  /// Says of the texts that are queued there why they are.
+  void wait_for(PeerDevice& device, Reason reason);
+  void wait_for(Peer& peer, Reason reason);
+
+  // ---- receipts and retries of the peer
+  void receipt(const session::DeviceAddress& from, wire::ReceiptKind kind, const MessageId& id);
+  /// Sends the message of this envelope again, and those that went the same way after it. False: refused.
+  [[nodiscard]] bool resend(PeerDevice& device, const EnvelopeId& envelope);
+
+  /// Messages that are too old fail; records that are too old go. At most a bounded number a call.
+  void expire();
+  void write();
+  [[nodiscard]] std::size_t waiting() const;
+  [[nodiscard]] bool busy() const { return link_.in_flight() > 0 || requests_.has(Requests::Open::Kind::devices); }
+  /// Bound of what tick() has to wait for; nullopt: nothing.
+  [[nodiscard]] std::optional<Time> next_deadline() const;
+
+ private:
+  struct Entry {
+    MessageRecord record;
+    bool settled = false;  ///< in Table::sent, not in Table::outbox
+    bool dirty = false;
+    bool moved = false;  ///< the other table has the row
+    bool gone = false;   ///< to be deleted
+  };
+  using Entries = std::map<std::uint64_t, Entry>;
+
+  Entry& add(const AccountId& peer, DeviceNumber only, ContentKind kind, Bytes body, const MessageId& id, Time created);
+  /// In memory or from Table::sent; null if there is none.
+  Entry* open(std::uint64_t sequence);
+  Entry* open_by_message(const MessageId& id);
+  static Delivery* delivery_to(Entry& entry, DeviceNumber device);
+  void make_receipts();
+  void enqueue(Peer& peer, Entry& entry);
+
+  // outbox_pump.cpp
+  void fan_out(Peer& peer);
+  void add_deliveries(Peer& peer, Entry& entry);
+  void pump_peer(Peer& peer);
+  void pump_device(Peer& peer, PeerDevice& device);
+  enum class Step : std::uint8_t { submitted, skipped, blocked };
+  Step send_one(Peer& peer, PeerDevice& device, Entry& entry, Delivery& delivery);
+  std::optional<Bytes> encrypt(Peer& peer, PeerDevice& device, Entry& entry, Delivery& delivery);
+  std::optional<SecretBytes> content_of(Peer& peer, Entry& entry);
+  void ask(Peer& peer);
+
+  // outbox_settle.cpp
+  void not_accepted(Peer& peer, PeerDevice& device, Entry* entry, Delivery* delivery, wire::SubmitStatus status);
+  void device_gone(Peer& peer, PeerDevice& device);
+  void set_state(Entry& entry, MessageState state, Reason reason);
+  /// After any delivery of it changed.
+  void review(Peer& peer, Entry& entry);
+  void settle(Peer& peer, Entry& entry);
+  void give_up(Peer& peer, Entry& entry, Reason reason);
+  void drop_ciphertext(Delivery& delivery);
+  void forget_envelopes(Entry& entry);
+  void forget(Entry& entry);
+  bool resend_one(PeerDevice& device, Entry& entry, Delivery& delivery);
+
+  Core& core_;
+  Peers& peers_;
+  Sessions& sessions_;
+  Link& link_;
+  Requests& requests_;
+  Entries entries_;
+  struct PendingReceipts {
+    std::vector<MessageId> delivered, read;
+  };
+  std::map<AccountId, PendingReceipts> receipts_;
+  std::optional<AccountId> pumped_last_;
+};
+
+}  // namespace opaline::endpoint::internal

@@ -1,0 +1,152 @@
+#include "endpoint/internal/sessions.hpp"
+
+#include <algorithm>
+
+namespace opaline::endpoint::internal {
+
+using session::HandshakeHash;
+using session::Session;
+using session::SessionTag;
+
+Session* Sessions::find(const HandshakeHash& hash) {
+  if (hash.is_zero()) return nullptr;
+  if (const auto it = cache_.find(hash); it != cache_.end()) return &it->second.session;
+  const auto row = core_.staging.get(Table::session, hash.view());
+  if (!row) return nullptr;
+  SessionRow parsed;
+  if (!decode(*row, parsed)) {
+    core_.found_corrupt();
+    return nullptr;
+  }
+  auto loaded = Session::deserialise(parsed.state);
+  if (!loaded) {
+    core_.found_corrupt();
+    return nullptr;
+  }
+  return &cache_.emplace(hash, Cached{std::move(*loaded), std::move(parsed.tags)}).first->second.session;
+}
+
+std::optional<HandshakeHash> Sessions::by_tag(const SessionTag& tag) {
+  const auto row = core_.staging.get(Table::session_tag, tag.view());
+  if (!row) return std::nullopt;
+  return HandshakeHash::from(*row);
+}
+
+void Sessions::note_tags(const HandshakeHash& hash, Cached& cached) {
+  for (const SessionTag& tag : cached.session.accepted_tags()) {
+    if (std::ranges::find(cached.tags, tag) != cached.tags.end()) continue;
+    cached.tags.push_back(tag);
+    core_.staging.put(Table::session_tag, tag.view(), to_secret_bytes(hash.view()));
+  }
+  // Old tags still tell whose ciphertext it is that cannot be opened any more.
+  while (cached.tags.size() > kMaxTagsKept) {
+    core_.staging.erase(Table::session_tag, cached.tags.front().view());
+    cached.tags.erase(cached.tags.begin());
+  }
+}
+
+void Sessions::changed(const HandshakeHash& hash, PeerDevice& device) {
+  const auto it = cache_.find(hash);
+  OPALINE_ASSERT(it != cache_.end());
+  it->second.dirty = true;
+  note_tags(hash, it->second);
+  if (SessionReference* const ref = reference(device, hash)) {
+    ref->last_use = core_.next(&LedgerRecord::next_use);
+    device.record.last_use = core_.now();
+    device.dirty = true;
+  }
+}
+
+SessionReference* Sessions::reference(PeerDevice& device, const HandshakeHash& hash) {
+  const auto it = std::ranges::find(device.record.sessions, hash, &SessionReference::hash);
+  return it == device.record.sessions.end() ? nullptr : &*it;
+}
+
+Session* Sessions::sender(PeerDevice& device) {
+  if (device.record.open_new) return nullptr;
+  Session* const session = find(device.record.sending);
+  if (session == nullptr || session->is_established()) return session;
+  const SessionReference* const ref = reference(device, device.record.sending);
+  return ref != nullptr && core_.now() - ref->opened_at <= kUnansweredSessionLife ? session : nullptr;
+}
+
+void Sessions::keep(PeerDevice& device, Session session) {
+  const HandshakeHash hash = session.handshake_hash();
+  // The newest is the last of the list; the least recently used one goes when there are too many.
+  device.record.sessions.push_back({hash, core_.now(), 0, false});
+  while (device.record.sessions.size() > kMaxSessionsPerDevice) {
+    const auto oldest = std::ranges::min_element(device.record.sessions.begin(), device.record.sessions.end() - 1, {},
+                                                 [&](const SessionReference& ref) {
+                                                   // What sends now is kept.
+                                                   return ref.hash == device.record.sending ? UINT64_MAX : ref.last_use;
+                                                 });
+    remove(oldest->hash);
+    device.record.sessions.erase(oldest);
+  }
+  cache_.insert_or_assign(hash, Cached{std::move(session), {}});
+  changed(hash, device);
+}
+
+void Sessions::opened(PeerDevice& device, Session session) {
+  device.record.sending = session.handshake_hash();
+  device.record.open_new = false;
+  keep(device, std::move(session));
+  ++core_.counters.sessions_opened;
+}
+
+void Sessions::accepted(PeerDevice& device, Session session) {
+  const HandshakeHash hash = session.handshake_hash();
+  const Session* const current = sender(device);
+  const bool at_once = current != nullptr && current->is_initiator() && !current->is_established();
+  if (!at_once || session::sends_before(hash, device.record.sending)) device.record.sending = hash;
+  device.record.open_new = false;  // what wanted a fresh session has one
+  keep(device, std::move(session));
+  ++core_.counters.sessions_accepted;
+}
+
+void Sessions::heard(PeerDevice& device, const HandshakeHash& hash) {
+  if (!device.record.sending.is_zero() || device.record.open_new) return;
+  device.record.sending = hash;
+  device.dirty = true;
+}
+
+void Sessions::retire(PeerDevice& device, const HandshakeHash& hash) {
+  auto ref = std::ranges::find(device.record.sessions, hash, &SessionReference::hash);
+  if (ref != device.record.sessions.end()) ref->failed = true;
+  device.dirty = true;
+  if (device.record.sending != hash) return;
+  device.record.sending = {};
+  for (; ref != device.record.sessions.end(); ++ref)
+    if (!ref->failed) device.record.sending = ref->hash;
+  if (device.record.sending.is_zero()) device.record.open_new = true;
+}
+
+void Sessions::remove(const HandshakeHash& hash) {
+  if (find(hash) != nullptr)
+    for (const SessionTag& tag : cache_.at(hash).tags) core_.staging.erase(Table::session_tag, tag.view());
+  cache_.erase(hash);
+  core_.staging.erase(Table::session, hash.view());
+}
+
+void Sessions::remove_all(PeerDevice& device) {
+  for (const SessionReference& ref : device.record.sessions) remove(ref.hash);
+  device.record.sessions.clear();
+  device.record.sending = {};
+  device.record.open_new = false;
+  device.dirty = true;
+}
+
+void Sessions::write() {
+  for (auto& [hash, cached] : cache_) {
+    if (!cached.dirty) continue;
+    const SecretBytes state = cached.session.serialise();
+    core_.staging.put(Table::session, hash.view(), encode(SessionRow{cached.tags, state}));
+    cached.dirty = false;
+  }
+}
+
+void Sessions::evict() {
+  if (cache_.size() > kMaxCachedSessions) cache_.clear();
+}
+
+}  // namespace opaline::endpoint::internal

@@ -1,0 +1,49 @@
+#pragma once
+// Sessions: which there are, which one sends, and how a ciphertext's tag leads to one.
+#include "endpoint/internal/peers.hpp"
+
+namespace opaline::endpoint::internal {
+
+class Sessions {
+ public:
+  explicit Sessions(Core& core) : core_(core) {}
+
+  /// Null if there is none. Valid until remove() or write().
+  [[nodiscard]] session::Session* find(const session::HandshakeHash& hash);
+  [[nodiscard]] std::optional<session::HandshakeHash> by_tag(const session::SessionTag& tag);
+  /// The session's state has changed, and perhaps its tags.
+  void changed(const session::HandshakeHash& hash, PeerDevice& device);
+
+  /// The session for the next message to this device; null if one has to be opened from a bundle.
+  [[nodiscard]] session::Session* sender(PeerDevice& device);
+  /// Keeps a session that this device opened: it sends from now on.
+  void opened(PeerDevice& device, session::Session session);
+  /// Keeps a session that the peer opened, and decides which one sends: where both opened one at once the smaller
+  /// handshake hash, else the peer's, which it opened for a reason.
+  void accepted(PeerDevice& device, session::Session session);
+  /// The peer used this session: if none sends and none is to be opened, it does.
+  void heard(PeerDevice& device, const session::HandshakeHash& hash);
+  /// Nothing is sent with it any more; it goes on receiving. A newer session takes over, if there is one that has
+  /// not failed, else the next message opens one.
+  void retire(PeerDevice& device, const session::HandshakeHash& hash);
+  void remove_all(PeerDevice& device);
+  [[nodiscard]] static SessionReference* reference(PeerDevice& device, const session::HandshakeHash& hash);
+
+  void write();
+  void evict();
+
+ private:
+  struct Cached {
+    session::Session session;
+    std::vector<session::SessionTag> tags;
+    bool dirty = false;
+  };
+  void keep(PeerDevice& device, session::Session session);
+  void remove(const session::HandshakeHash& hash);
+  void note_tags(const session::HandshakeHash& hash, Cached& cached);
+
+  Core& core_;
+  std::unordered_map<session::HandshakeHash, Cached> cache_;
+};
+
+}  // namespace opaline::endpoint::internal

@@ -1,0 +1,102 @@
+#include "endpoint/internal/staging.hpp"
+
+#include <algorithm>
+
+namespace opaline::endpoint::internal {
+namespace {
+
+constexpr std::size_t kPageRows = 64;
+
+bool begins_with(ByteView key, ByteView prefix) {
+  return key.size() >= prefix.size() && equal(key.first(prefix.size()), prefix);
+}
+
+}  // namespace
+
+std::optional<SecretBytes> Staging::get(Table table, ByteView key) {
+  if (const auto it = rows_.find({table, to_bytes(key)}); it != rows_.end()) return it->second;
+  if (failure_) return std::nullopt;
+  auto row = store_.get(table, key);
+  if (!row) {
+    failure_ = row.error();
+    return std::nullopt;
+  }
+  return std::move(*row);
+}
+
+void Staging::for_each(Table table, ByteView prefix, ByteView after,
+                       const std::function<bool(ByteView, ByteView)>& visit) {
+  Bytes cursor = to_bytes(after);
+  // Visits staged rows between the cursor and `until` (exclusive; nullptr: to the end). False: the visitor is done.
+  const auto visit_staged = [&](const Bytes* until) {
+    for (;;) {
+      auto it = rows_.upper_bound({table, cursor});
+      if (cursor < to_bytes(prefix)) it = rows_.lower_bound({table, to_bytes(prefix)});
+      if (it == rows_.end() || it->first.first != table || !begins_with(it->first.second, prefix)) return true;
+      if (until != nullptr && it->first.second >= *until) return true;
+      cursor = it->first.second;
+      if (!it->second) continue;
+      const SecretBytes value = *it->second;
+      if (!visit(cursor, value)) return false;
+    }
+  };
+  for (;;) {
+    if (failure_) return;
+    auto page = store_.scan(table, prefix, cursor, kPageRows);
+    if (!page) {
+      failure_ = page.error();
+      return;
+    }
+    for (const EndpointStore::Row& row : *page) {
+      if (!visit_staged(&row.key)) return;
+      cursor = row.key;
+      if (rows_.contains({table, row.key})) {
+        const std::optional<SecretBytes> staged = rows_[{table, row.key}];
+        if (staged && !visit(row.key, *staged)) return;
+      } else if (!visit(row.key, row.value)) {
+        return;
+      }
+    }
+    if (page->size() < kPageRows) {
+      static_cast<void>(visit_staged(nullptr));
+      return;
+    }
+  }
+}
+
+std::optional<SecretBytes> Staging::outgoing_text(const MessageId& id) {
+  for (const HistoryChange& change : history_)
+    if (const auto* added = std::get_if<AddOutgoing>(&change); added != nullptr && added->message.id == id)
+      return added->message.text;
+  if (failure_) return std::nullopt;
+  auto text = store_.outgoing_text(id);
+  if (!text) {
+    failure_ = text.error();
+    return std::nullopt;
+  }
+  return std::move(*text);
+}
+
+Result<void, StoreError> Staging::commit() {
+  if (failure_) return fail(*failure_);
+  if (empty()) return {};
+  Batch batch;
+  batch.rows.reserve(rows_.size());
+  for (auto& [key, value] : rows_) batch.rows.push_back({key.first, key.second, std::move(value)});
+  batch.history = std::move(history_);
+  rows_.clear();
+  history_.clear();
+  if (auto done = store_.commit(std::move(batch)); !done) {
+    failure_ = done.error();
+    return fail(done.error());
+  }
+  return {};
+}
+
+void Staging::forget() {
+  rows_.clear();
+  history_.clear();
+  failure_.reset();
+}
+
+}  // namespace opaline::endpoint::internal
