@@ -10,14 +10,6 @@ namespace {
 constexpr std::byte kSeedStep{1};
 constexpr std::byte kChainStep{2};
 
-/// key (32) || nonce (12)
-using SealKeys = Secret<struct SealKeysTag, crypto::kAeadKeyBytes + crypto::kAeadNonceBytes>;
-
-SealKeys seal_keys(const MessageSeed& seed, FixedView<kSaltBytes> salt) {
-  SealKeys out;
-  crypto::hkdf_expand(seed.reveal(), {as_view(kMessageInfo), salt}, out.fill());
-  return out;
-}
 FixedView<crypto::kAeadKeyBytes> key_of(const SealKeys& keys) {
   return keys.reveal().first<crypto::kAeadKeyBytes>();
 }
@@ -26,6 +18,12 @@ FixedView<crypto::kAeadNonceBytes> nonce_of(const SealKeys& keys) {
 }
 
 }  // namespace
+
+SealKeys seal_keys(const MessageSeed& seed, FixedView<kSaltBytes> salt) {
+  SealKeys out;
+  crypto::hkdf_expand(seed.reveal(), {as_view(kMessageInfo), salt}, out.fill());
+  return out;
+}
 
 ByteArray<32> kem_binding(ByteView encapsulation_key, ByteView ciphertext) {
   return crypto::sha256({as_view(kKemHashLabel), encapsulation_key, ciphertext});

@@ -33,6 +33,10 @@ void chain_step(ChainKey& chain, MessageSeed& seed);
 /// The seed of the ephemeral message `number`; any order, nothing moves on.
 [[nodiscard]] MessageSeed ephemeral_seed(const EphemeralKey& key, std::uint32_t number);
 
+/// AES-256-GCM key (32) || nonce (12) of one message.
+using SealKeys = Secret<struct SealKeysTag, 32 + 12>;
+[[nodiscard]] SealKeys seal_keys(const MessageSeed& seed, FixedView<kSaltBytes> salt);
+
 /// The associated data of a message: session context || u8 direction || header || what the caller adds.
 class MessageContext {
  public:

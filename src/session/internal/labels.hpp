@@ -5,9 +5,9 @@
 
 namespace opaline::session::internal {
 
-// Hashes (SHA-256 unless said otherwise).
+// Hashes (SHA-256 unless said otherwise). None is the beginning of another.
 inline constexpr std::string_view kSafetyNumberLabel = "opaline/1 safety number";  // SHA-512
-inline constexpr std::string_view kTranscript1Label = "opaline/1 handshake";
+inline constexpr std::string_view kTranscript1Label = "opaline/1 handshake opening";
 inline constexpr std::string_view kTranscript2Label = "opaline/1 handshake identity";
 inline constexpr std::string_view kTranscript3Label = "opaline/1 handshake signed";
 inline constexpr std::string_view kHandshakeHashLabel = "opaline/1 handshake hash";
@@ -23,7 +23,7 @@ inline constexpr std::string_view kHandshakeSignature = "opaline/1 handshake sig
 inline constexpr std::string_view kIdentityKeyInfo = "opaline/1 identity key";
 inline constexpr std::string_view kIdentityChainInfo = "opaline/1 identity chain";
 inline constexpr std::string_view kSignatureKeyInfo = "opaline/1 signature key";
-inline constexpr std::string_view kSessionInfo = "opaline/1 session";
+inline constexpr std::string_view kSessionInfo = "opaline/1 session keys";
 inline constexpr std::string_view kRootStepInfo = "opaline/1 root step";
 inline constexpr std::string_view kMessageInfo = "opaline/1 msg";
 

@@ -1,0 +1,12 @@
+#pragma once
+// The session protocol's own test vectors (tests/vectors/session.json): one conversation, from seeds, with every
+// intermediate value. Not part of the room: `session_vectors` prints them, a test compares them with the file, and
+// tests/vectors/check_session.py derives them again from docs/protocol.md alone.
+#include <string>
+
+namespace opaline::session::vectors {
+
+/// The whole file. The same bytes each time.
+[[nodiscard]] std::string generate();
+
+}  // namespace opaline::session::vectors
