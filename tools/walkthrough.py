@@ -1,0 +1,247 @@
+"""Starts a real server and real clients on this machine and shows a first conversation (./run).
+
+Every line that says "=>" is checked: with --once the program ends with 0 only if all of them were right.
+"""
+import argparse
+import json
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+import urllib.request
+
+BOLD, DIM, GREEN, RED, OFF = ("\033[1m", "\033[2m", "\033[32m", "\033[31m", "\033[0m") if sys.stdout.isatty() else ("",) * 5
+
+
+def say(text=""):
+    print(text, flush=True)
+
+
+def wait_for(what, probe, seconds=60):
+    """Polls until probe() gives something true; the time only bounds a hang."""
+    end = time.monotonic() + seconds
+    while True:
+        found = probe()
+        if found:
+            return found
+        if time.monotonic() > end:
+            raise TimeoutError(f"waited {seconds} s for {what}")
+        time.sleep(0.05)
+
+
+class Checks:
+    def __init__(self):
+        self.wrong = 0
+
+    def __call__(self, right, text):
+        self.wrong += not right
+        say(f"   {GREEN + '=>' if right else RED + '=> WRONG:'} {text}{OFF}")
+
+
+class Server:
+    def __init__(self, program, directory):
+        self.directory = directory
+        self.log = open(directory.parent / (directory.name + ".log"), "wb")
+        self.process = subprocess.Popen([program, "--dev", directory], stdout=self.log, stderr=subprocess.STDOUT)
+        self.ports = wait_for("the server to start (see build/run/server.log)", self._ports)
+
+    def _ports(self):
+        if self.process.poll() is not None:
+            raise RuntimeError(f"the server ended at once; see {self.log.name}")
+        try:
+            return json.loads((self.directory / "ports.json").read_text())
+        except (FileNotFoundError, json.JSONDecodeError):
+            return None
+
+    @property
+    def url(self):
+        return f"https://localhost:{self.ports['public']}"
+
+    def metric(self, name):
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.ports['metrics']}/metrics", timeout=10) as answer:
+            for line in answer.read().decode().splitlines():
+                if line.split(" ")[0] == name:
+                    return int(float(line.split(" ")[1]))
+        raise KeyError(f"the server has no metric {name}")
+
+    def code_for(self, handle):
+        """Development servers write codes to a file instead of sending them."""
+        outbox = self.directory / "outbox.jsonl"
+        lines = outbox.read_text().splitlines() if outbox.exists() else []
+        codes = [json.loads(line)["code"] for line in lines if json.loads(line)["handle"] == handle]
+        return codes[-1] if codes else None
+
+    def files_with(self, text):
+        """The files of the server (data, keys, log) that contain this text."""
+        self.log.flush()
+        files = [f for f in self.directory.rglob("*") if f.is_file()] + [pathlib.Path(self.log.name)]
+        return [f.name for f in files if text.encode() in f.read_bytes()], len(files)
+
+    def stop(self):
+        self.process.send_signal(signal.SIGTERM)
+        return self.process.wait(timeout=60)
+
+
+class Person:
+    def __init__(self, name, handle, program, server, homes):
+        self.name, self.handle, self.server = name, handle, server
+        self.home = homes / name.lower()
+        self.command = [str(program), "--home", str(self.home)]
+        self.following = None
+
+    def shown(self, *arguments):
+        return "opaline --home ~/" + self.name.lower() + " " + " ".join(f'"{a}"' if " " in a else a for a in arguments)
+
+    def run(self, *arguments, show=True):
+        """Runs a command, shows it as typed and what it prints; returns (exit code, JSON lines)."""
+        if show:
+            say(f"   {DIM}{self.name} types:{OFF} {self.shown(*arguments)}")
+        done = subprocess.run(self.command + ["--json", *arguments], capture_output=True, text=True, timeout=120)
+        lines = [json.loads(line) for line in done.stdout.splitlines()]
+        for line in lines:
+            if line.get("event") == "error":
+                say(f"   {RED}{line['message']}{OFF}")
+        if done.stderr:
+            say(done.stderr)
+        return done.returncode, lines
+
+    def register(self):
+        say(f"   {DIM}{self.name} types:{OFF} {self.shown('register', self.handle)}")
+        ca = self.server.directory / "ca.pem"
+        process = subprocess.Popen(
+            self.command + ["--json", "--server", self.server.url, "--ca", str(ca), "register", self.handle],
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+        code = wait_for("a registration code", lambda: self.server.code_for(self.handle))
+        out, _ = process.communicate(code + "\n", timeout=120)
+        lines = [json.loads(line) for line in out.splitlines()]
+        return next((line for line in lines if line["event"] == "registered"), None), code
+
+    def follow(self):
+        say(f"   {DIM}{self.name} types:{OFF} {self.shown('receive', '--follow')}")
+        self.following = subprocess.Popen(self.command + ["--json", "receive", "--follow"], stdout=subprocess.PIPE,
+                                          stderr=subprocess.DEVNULL, text=True)
+        self.lines = []
+
+        def collect():
+            for line in self.following.stdout:
+                self.lines.append(json.loads(line))
+
+        threading.Thread(target=collect, daemon=True).start()
+
+    def sees(self, text):
+        return wait_for(f"{self.name} to see '{text}'", lambda: next((m for m in self.lines if m.get("text") == text), None))
+
+    def unfollow(self):
+        self.following.send_signal(signal.SIGINT)
+        code = self.following.wait(timeout=60)
+        self.following = None
+        return code
+
+
+def texts(lines):
+    return [line["text"] for line in lines if line.get("event") == "message"]
+
+
+def conversation(server, homes, program, check):
+    anna = Person("Anna", "anna@example.org", program, server, homes)
+    ben = Person("Ben", "+4915112345678", program, server, homes)
+
+    say(f"\n{BOLD}1. Two people register.{OFF} Each makes keys on their own device; the server learns only the public halves.")
+    for person in (anna, ben):
+        registered, code = person.register()
+        check(registered is not None, f"{person.name} got the code {code} and is {person.handle}, account {(registered or {}).get('account', '?')[:8]}…")
+
+    say(f"\n{BOLD}2. Both are online.{OFF} The message goes from device to device through the server's memory; no disk sees it.")
+    ben.follow()
+    wait_for("Ben to be connected", lambda: server.metric("opaline_device_connections") >= 1)
+    code, lines = anna.run("send", ben.handle, "Hello Ben, this is Anna", "--until", "delivered")
+    check(code == 0 and lines and lines[-1]["state"] in ("delivered", "read"), f"Anna's message is '{lines[-1].get('state') if lines else '?'}'")
+    message = ben.sees("Hello Ben, this is Anna")
+    check(message["account"] != "", f"Ben sees: {message['text']}")
+    check(server.metric("opaline_envelopes_stored_total") == 0, "envelopes that the server has written to disk so far: 0")
+
+    say(f"\n{BOLD}3. Ben goes offline, Anna writes on.{OFF} Now the server keeps the ciphertext, sealed once more under the key of the day.")
+    check(ben.unfollow() == 0, "Ben has left (Ctrl-C)")
+    for text in ("Shall we meet at the harbour?", "At eight?"):
+        code, lines = anna.run("send", ben.handle, text)
+        check(code == 0 and lines[-1]["state"] == "sent", f"'{text}' is '{lines[-1].get('state')}': safely stored, not yet delivered")
+    waiting = server.metric("opaline_envelopes_stored_total") - server.metric("opaline_envelopes_removed_total")
+    check(waiting >= 2, f"envelopes that wait on the server's disk: {waiting}")
+    found, count = server.files_with("harbour")
+    check(not found, f"files of the server (data, keys, log: {count}) that contain the word 'harbour': {len(found)}")
+
+    say(f"\n{BOLD}4. Ben comes back.{OFF} He gets everything in order, once; what is delivered is gone from the server.")
+    code, lines = ben.run("receive")
+    check(code == 0 and texts(lines) == ["Shall we meet at the harbour?", "At eight?"], f"Ben sees: {' / '.join(texts(lines))}")
+    code, lines = ben.run("receive")
+    check(code == 0 and texts(lines) == [], "asked again, there is nothing new")
+    code, lines = ben.run("send", next((m["account"] for m in ben.lines if m.get("text")), anna.handle), "At eight. Bring a coat.")
+    check(code == 0 and lines[-1]["state"] == "sent", f"Ben's answer is '{lines[-1].get('state')}'")
+    code, lines = anna.run("receive")
+    check(code == 0 and "At eight. Bring a coat." in texts(lines), f"Anna sees: {' / '.join(texts(lines))}")
+    ben.run("receive", show=False)
+    anna.run("receive", show=False)
+    left = wait_for("the server to hold nothing", lambda: server.metric("opaline_envelopes_stored_total") == server.metric("opaline_envelopes_removed_total"))
+    check(left, "envelopes that the server holds now: 0")
+
+    say(f"\n{BOLD}5. Is it really Ben?{OFF} Both compare the safety number by voice: the same 60 digits mean that nobody stands between them.")
+    _, ours = anna.run("verify", ben.handle)
+    _, theirs = ben.run("verify", anna.handle)
+    number = ours[-1].get("safety_number", "")
+    check(len(number) == 60 and number == theirs[-1].get("safety_number"), f"Anna's and Ben's: {' '.join(number[i:i + 5] for i in range(0, 30, 5))} …")
+    _, lines = anna.run("history", ben.handle)
+    states = [line["state"] for line in lines if line.get("direction") == "out"]
+    check(states == ["read"] * 3, f"Anna's history shows her messages as: {', '.join(states)}")
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--bin", required=True, type=pathlib.Path)
+    parser.add_argument("--dir", required=True, type=pathlib.Path)
+    parser.add_argument("--once", action="store_true")
+    options = parser.parse_args()
+    if options.dir.exists():
+        if not (options.dir / ".opaline-run").exists() and any(options.dir.iterdir()):
+            sys.exit(f"{options.dir} is not empty and not from an earlier ./run; name another directory with --dir")
+        shutil.rmtree(options.dir)
+    options.dir.mkdir(parents=True)
+    (options.dir / ".opaline-run").touch()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+
+    check = Checks()
+    program = options.bin.resolve() / "opaline" / "opaline"
+    server = Server(options.bin.resolve() / "opalined" / "opalined", options.dir / "server")
+    try:
+        say(f"{BOLD}Opaline is up{OFF} at {server.url}, with a certificate authority of its own ({options.dir / 'server' / 'ca.pem'}).")
+        try:
+            conversation(server, options.dir, program, check)
+        except (TimeoutError, KeyError, RuntimeError, subprocess.TimeoutExpired) as problem:
+            check(False, f"{type(problem).__name__}: {problem}")
+        if check.wrong:
+            say(f"\n{RED}{check.wrong} steps were not right.{OFF} The server's log is {options.dir / 'server.log'}")
+        if not options.once:
+            say(f"\n{BOLD}Now you.{OFF} The server stays up until Ctrl-C. In another terminal:")
+            say(f"   export PATH={program.parent}:$PATH")
+            say(f"   opaline --home {options.dir / 'anna'} receive --follow")
+            say(f"   opaline --home {options.dir / 'ben'} send anna@example.org \"hello from the other side\"")
+            say(f"   opaline --home {options.dir / 'me'} --server {server.url} --ca {options.dir / 'server' / 'ca.pem'} register me@example.org")
+            say(f"   {DIM}(codes are in {options.dir / 'server' / 'outbox.jsonl'}; every command has --help){OFF}")
+            try:
+                server.process.wait()
+            except KeyboardInterrupt:
+                say("\nstopping")
+    finally:
+        if server.process.poll() is None:
+            code = server.stop()
+            if options.once:
+                check(code == 0, "the server has shut down cleanly")
+    return 1 if check.wrong else 0
+
+
+if __name__ == "__main__":
+    os.environ.pop("OPALINE_HOME", None)
+    sys.exit(main())
