@@ -1,0 +1,211 @@
+#include "server/metrics.hpp"
+
+#include <prometheus/metric_family.h>
+#include <prometheus/text_serializer.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <array>
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include "crypto/version.hpp"
+
+namespace opaline::server {
+namespace {
+
+using prometheus::ClientMetric;
+using prometheus::MetricFamily;
+using prometheus::MetricType;
+
+/// One family after the other; names and label values are constants of this file.
+class Page {
+ public:
+  struct Value {
+    std::string_view label;
+    std::uint64_t value;
+  };
+
+  void counter(std::string_view name, std::string_view help, std::uint64_t value) {
+    add(MetricType::Counter, name, help, {}, {{{}, value}});
+  }
+  void counters(std::string_view name, std::string_view help, std::string_view label, std::vector<Value> values) {
+    add(MetricType::Counter, name, help, label, values);
+  }
+  void gauge(std::string_view name, std::string_view help, double value) {
+    families_.push_back({full(name), std::string(help), MetricType::Gauge, {ClientMetric{}}});
+    families_.back().metric.back().gauge.value = value;
+  }
+  void info(std::string_view name, std::string_view help, std::vector<ClientMetric::Label> labels) {
+    ClientMetric metric;
+    metric.label = std::move(labels);
+    metric.gauge.value = 1;
+    families_.push_back({full(name), std::string(help), MetricType::Gauge, {std::move(metric)}});
+  }
+  [[nodiscard]] std::string text() const {
+    std::ostringstream out;
+    prometheus::TextSerializer().Serialize(out, families_);
+    return out.str();
+  }
+
+ private:
+  static std::string full(std::string_view name) { return "opaline_" + std::string(name); }
+  void add(MetricType type, std::string_view name, std::string_view help, std::string_view label,
+           const std::vector<Value>& values) {
+    MetricFamily family{full(name), std::string(help), type, {}};
+    for (const auto& value : values) {
+      ClientMetric metric;
+      if (!label.empty()) metric.label.push_back({std::string(label), std::string(value.label)});
+      metric.counter.value = static_cast<double>(value.value);
+      family.metric.push_back(std::move(metric));
+    }
+    families_.push_back(std::move(family));
+  }
+  std::vector<MetricFamily> families_;
+};
+
+void relay_metrics(Page& page, const relay::Counters& c) {
+  page.counter("relay_submitted_total", "Envelopes that devices handed in.", c.submitted);
+  page.counters("relay_accepted_total", "Envelopes answered accepted: acknowledged by the device, or durable.", "how",
+                {{"online", c.accepted_online}, {"stored", c.accepted_stored}});
+  page.counters("relay_refused_total", "Envelopes not accepted, by answer.", "answer",
+                {{"full", c.full}, {"gone", c.gone}, {"retry", c.retry}, {"held_back", c.held_back}});
+  page.counter("relay_pushed_total", "Envelopes pushed to devices.", c.pushed);
+  page.counter("relay_acknowledged_total", "Envelopes that devices acknowledged.", c.acknowledged);
+  page.counter("relay_expired_total", "Envelopes found beyond retention.", c.expired);
+  page.counter("relay_duplicate_submits_total", "Repetitions of envelopes still in flight.", c.duplicate_submits);
+  page.counters("relay_ephemeral_total", "Ephemeral envelopes (typing).", "outcome",
+                {{"pushed", c.ephemeral_pushed}, {"dropped", c.ephemeral_dropped}});
+  page.counter("relay_deadline_spills_total", "Envelopes stored because the device was too slow.", c.deadline_spills);
+  page.counters("relay_store_trouble_total", "Answers of the mailbox store other than success.", "kind",
+                {{"unknown", c.store_unknown},
+                 {"full", c.store_full},
+                 {"failed_read", c.store_failed_reads},
+                 {"fenced", c.fenced}});
+  page.gauge("relay_mailboxes_in_memory", "Mailboxes loaded.", static_cast<double>(c.mailboxes_in_ram));
+  page.gauge("relay_envelopes_in_memory", "Envelopes in flight.", static_cast<double>(c.envelopes_in_ram));
+  page.gauge("relay_memory_bytes", "Ciphertext in flight.", static_cast<double>(c.ram_bytes));
+}
+
+void edge_metrics(Page& page, const relay::EdgeCounters& c) {
+  static constexpr std::array<std::string_view, 10> kReasons{
+      "by_device", "shutting_down", "protocol_error",  "auth_failed",         "replaced",
+      "removed",   "too_slow",      "credit_exceeded", "unsupported_version", "too_many"};
+  static_assert(kReasons.size() == std::size(relay::EdgeCounters{}.closed));
+  page.gauge("device_connections", "Device connections, authenticated or not.", static_cast<double>(c.connections));
+  page.gauge("device_connections_ready", "Device connections that are authenticated.", static_cast<double>(c.ready));
+  page.counter("device_connections_opened_total", "Device connections opened.", c.opened);
+  page.counter("device_authenticated_total", "Device connections that authenticated.", c.authenticated);
+  std::vector<Page::Value> closed;
+  for (std::size_t i = 0; i < kReasons.size(); ++i) closed.push_back({kReasons[i], c.closed[i]});
+  page.counters("device_connections_closed_total", "Device connections ended, by reason.", "reason", closed);
+  page.counter("device_calls_total", "Calls of devices.", c.calls);
+  page.counter("device_notices_total", "Notices to devices.", c.notices);
+  page.counters("device_bytes_total", "Bytes of frames.", "direction", {{"in", c.bytes_in}, {"out", c.bytes_out}});
+  page.counters("device_batches_total", "WebSocket messages.", "direction",
+                {{"in", c.batches_in}, {"out", c.batches_out}});
+}
+
+void http_metrics(Page& page, const MetricsSnapshot& s) {
+  const auto& c = s.io.http;
+  page.gauge("public_connections", "Open connections of the public listener.", static_cast<double>(c.open_connections));
+  page.counter("public_connections_accepted_total", "Connections accepted.", c.accepted);
+  page.counters("public_connections_refused_total", "Connections refused.", "why",
+                {{"full", c.refused_full}, {"source", c.refused_source}});
+  page.counter("public_accept_backoffs_total", "Pauses for want of file descriptors.", c.accept_backoffs);
+  page.counter("public_handshakes_failed_total", "TLS handshakes that failed.", c.handshakes_failed);
+  page.counter("public_timeouts_total", "Connections that were too slow.", c.timeouts);
+  page.counter("public_requests_total", "HTTP requests.", c.requests);
+  page.counter("public_bad_requests_total", "HTTP requests unparsable or over a limit.", c.bad_requests);
+  page.counters("public_bytes_total", "Bytes on the wire.", "direction", {{"in", c.bytes_in}, {"out", c.bytes_out}});
+  page.gauge("public_buffered_bytes", "Unfinished bodies and messages.", static_cast<double>(c.buffered_bytes));
+  page.gauge("control_jobs_waiting", "Jobs waiting for the control thread.",
+             static_cast<double>(s.control_jobs_waiting));
+  page.counter("control_jobs_refused_total", "Jobs refused because too many were waiting.", s.io.jobs_refused);
+}
+
+void store_metrics(Page& page, const store::RocksdbMailboxStore::Stats& c) {
+  page.gauge("store_queue_items", "Appends and removals waiting for the committer.",
+             static_cast<double>(c.queued_items));
+  page.gauge("store_days", "Days of which something is stored.", static_cast<double>(c.days));
+  page.counter("store_appended_total", "Envelopes made durable.", c.appended);
+  page.counter("store_groups_total", "Group commits: one fsync each.", c.groups);
+  page.counter("store_duplicates_total", "Appends that were there already.", c.duplicates);
+  page.counters("store_refused_total", "Appends refused.", "why",
+                {{"disk_full", c.refused_full}, {"queue_full", c.refused_queue}});
+  page.counter("store_failures_total", "Failures of the disk.", c.failures);
+  page.counter("store_damaged_total", "Envelopes that could not be opened.", c.damaged);
+}
+
+void identity_metrics(Page& page, const identity::Counters& c) {
+  page.counters("registration_codes_total", "Registration codes.", "outcome",
+                {{"sent", c.codes_sent}, {"refused", c.codes_refused}, {"wrong", c.wrong_codes}});
+  page.counter("registrations_total", "Accounts and handles registered.", c.registrations);
+  page.counter("registration_takeovers_total", "Handles that went to a new account.", c.takeovers);
+  page.counter("registration_wrong_pins_total", "Wrong registration PINs.", c.wrong_pins);
+  page.counters("auth_total", "Device signatures checked.", "outcome",
+                {{"ok", c.auth_ok}, {"refused", c.auth_refused}});
+  page.counters("lookups_total", "Lookups of handles.", "kind",
+                {{"charged", c.lookups_charged}, {"renewed", c.lookups_renewed}, {"over_quota", c.lookups_over_quota}});
+  page.counters("one_time_prekeys_total", "One-time prekeys asked for.", "outcome",
+                {{"given", c.one_time_given}, {"withheld", c.one_time_withheld}, {"missing", c.one_time_missing}});
+  page.counter("prekey_uploads_total", "Prekey sets uploaded.", c.prekey_uploads);
+  page.counter("identity_store_errors_total", "Failures of the directory's store.", c.store_errors);
+  page.gauge("verifications_pending", "Codes sent and not used.", static_cast<double>(c.verifications));
+}
+
+double seconds_of(Time time) {
+  return static_cast<double>(unix_millis(time)) / 1000;
+}
+
+}  // namespace
+
+std::string render_metrics(const MetricsSnapshot& s) {
+  Page page;
+  page.info("build_info", "The program and the OpenSSL it runs with.",
+            {{"version", std::string(version())}, {"openssl", std::string(crypto::openssl_version())}});
+  page.gauge("openssl_version_number", "OpenSSL's version as a number.",
+             static_cast<double>(crypto::openssl_version_number()));
+  page.gauge("ready", "1 while devices are served.", s.ready ? 1 : 0);
+  page.gauge("start_time_seconds", "When the process started.", seconds_of(s.started));
+  page.gauge("uptime_seconds", "How long it has been up.", seconds_of(s.now) - seconds_of(s.started));
+  page.gauge("io_thread_answers", "0: the I/O thread is stuck, and its figures are old.", s.io_answered ? 1 : 0);
+  page.gauge("expiry_waits_for_operator", "1: the clock jumped; confirm it with `opalined admin confirm-clock`.",
+             s.waiting_for_clock ? 1 : 0);
+  page.gauge("swap_possible", "1: memory could reach a disk through swap.", s.swap_possible ? 1 : 0);
+  page.gauge("certificate_expires_seconds", "When the public certificate ends.", seconds_of(s.certificate_expires));
+  page.gauge("process_open_files", "Open file descriptors.", static_cast<double>(s.open_files));
+  page.gauge("process_open_files_limit", "Their limit.", static_cast<double>(s.open_files_limit));
+  page.gauge("process_resident_bytes", "Memory in use.", static_cast<double>(s.resident_bytes));
+  page.counter("admin_requests_total", "Requests of operators.", s.admin_requests);
+  page.counter("admin_refused_total", "Of these refused: no token, a wrong one, or no permission.", s.admin_refused);
+  relay_metrics(page, s.io.relay);
+  edge_metrics(page, s.io.edge);
+  http_metrics(page, s);
+  store_metrics(page, s.store);
+  identity_metrics(page, s.identity);
+  return page.text();
+}
+
+void read_process_figures(MetricsSnapshot& snapshot) {
+  std::error_code error;
+  const std::filesystem::directory_iterator files("/proc/self/fd", error);
+  if (!error) {
+    snapshot.open_files = static_cast<std::uint64_t>(std::distance(begin(files), end(files)));
+  }
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) == 0) snapshot.open_files_limit = limit.rlim_cur;
+  std::ifstream statm("/proc/self/statm");
+  std::uint64_t total = 0;
+  std::uint64_t resident = 0;
+  if (statm >> total >> resident) {
+    snapshot.resident_bytes = resident * static_cast<std::uint64_t>(sysconf(_SC_PAGESIZE));
+  }
+}
+
+std::string_view version() {
+  return OPALINE_VERSION;
+}
+
+}  // namespace opaline::server
