@@ -26,6 +26,10 @@ TEST(Handle, OneNumberHasOneText) {
   EXPECT_EQ(normal("+44 (0)20 7946 0958"), normal("+442079460958"));
 }
 
+TEST(Handle, RefusesNumbersThatAreReadDifferentlyEachTime) {
+  EXPECT_EQ(normal("+98000106"), "refused") << "found by the property below: two trunk prefixes in front";
+}
+
 TEST(Handle, RefusesWhatIsNoNumber) {
   for (const char* text :
        {"", "+", "+49", "+491", "+4915112345678901234", "015112345678", "+49151CALLME", "+1234567890123456",

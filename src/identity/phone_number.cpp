@@ -25,11 +25,8 @@ std::string only_digits(std::string_view text) {
   return out;
 }
 
-}  // namespace
-
-std::optional<PhoneNumber> normalize_phone(std::string_view text) {
-  const std::string digits = only_digits(text);
-  if (digits.empty()) return std::nullopt;
+/// `digits` as the library understands them.
+std::optional<PhoneNumber> understand(const std::string& digits) {
   const PhoneNumberUtil& util = *PhoneNumberUtil::GetInstance();
   i18n::phonenumbers::PhoneNumber number;
   if (util.Parse(digits, "ZZ", &number) != PhoneNumberUtil::NO_PARSING_ERROR) return std::nullopt;
@@ -39,6 +36,17 @@ std::optional<PhoneNumber> normalize_phone(std::string_view text) {
   if (out.e164.size() > 16) return std::nullopt;  // ITU-T E.164 section 6.2.1: 15 digits
   util.GetRegionCodeForNumber(number, &out.region);
   if (out.region == "ZZ") out.region.clear();
+  return out;
+}
+
+}  // namespace
+
+std::optional<PhoneNumber> normalize_phone(std::string_view text) {
+  const std::string digits = only_digits(text);
+  if (digits.empty()) return std::nullopt;
+  auto out = understand(digits);
+  // The library takes one trunk prefix off: what begins with two of them would be another number each time it is read.
+  if (!out || (out->e164 != digits && understand(out->e164) != out)) return std::nullopt;
   return out;
 }
 

@@ -1,0 +1,434 @@
+#include <gtest/gtest.h>
+
+#include <set>
+
+#include "identity/testing.hpp"
+
+namespace opaline::identity {
+namespace {
+
+using testing::ipv4;
+using testing::Person;
+using testing::text;
+using testing::World;
+
+constexpr const char* kAda = "ada@example.org";
+
+calls::StartRequest start_request(const std::string& handle) {
+  calls::StartRequest out;
+  out.set_handle(handle);
+  return out;
+}
+calls::CheckRequest check_request(const calls::StartReply& started, const std::string& code) {
+  calls::CheckRequest out;
+  out.set_verification(started.verification());
+  out.set_code(code);
+  return out;
+}
+std::string other_code(std::string code) {
+  code[0] = code[0] == '9' ? '0' : static_cast<char>(code[0] + 1);
+  return code;
+}
+template <class T>
+calls::CallStatus status(const Answer<T>& answer) {
+  return answer ? calls::CALL_STATUS_OK : answer.error().status;
+}
+
+TEST(Registration, ThreeStepsMakeAnAccount) {
+  World world;
+  Person ada(7);
+  ASSERT_TRUE(world.enrol(ada, "Ada@Example.org"));
+  const auto account = world.service->account(ada.caller());
+  ASSERT_TRUE(account);
+  ASSERT_EQ(account->handles_size(), 1);
+  EXPECT_EQ(account->handles(0), kAda);
+  EXPECT_EQ(account->list_number(), 1u);
+  EXPECT_TRUE(account->people() && account->businesses() && account->calls());
+  EXPECT_FALSE(account->pin_set());
+  EXPECT_EQ(account->managed_by(), "");
+  const auto device = world.authenticate(ada);
+  ASSERT_TRUE(device);
+  EXPECT_EQ(device->mailbox, ada.mailbox);
+}
+
+TEST(Registration, SurvivesARestart) {
+  World world;
+  Person ada(7);
+  ASSERT_TRUE(world.enrol(ada, kAda));
+  world.restart();
+  EXPECT_TRUE(world.service->account(ada.caller()));
+  EXPECT_TRUE(world.authenticate(ada));
+}
+
+TEST(Registration, StartAnswersTheSameForTakenAndFreeHandles) {
+  World world;
+  Person ada(7);
+  ASSERT_TRUE(world.enrol(ada, kAda));
+  const auto gets = world.rows.gets;
+  const auto writes = world.rows.writes;
+  const auto taken = world.service->start(ipv4(2), start_request(kAda));
+  const auto free = world.service->start(ipv4(2), start_request("eve@example.org"));
+  ASSERT_TRUE(taken && free);
+  // The start of a registration does not look at the directory at all: there is nothing that could differ.
+  EXPECT_EQ(world.rows.gets, gets);
+  EXPECT_EQ(world.rows.writes, writes);
+  EXPECT_EQ(world.crypto.verified + world.crypto.hashed, 0u);
+  EXPECT_EQ(taken->ByteSizeLong(), free->ByteSizeLong());
+  EXPECT_EQ(taken->valid_seconds(), free->valid_seconds());
+  EXPECT_EQ(taken->verification().size(), free->verification().size());
+}
+
+TEST(Registration, CodesAreSixUniformDigits) {
+  Config config;
+  config.codes_per_source.capacity = config.codes_per_handle.capacity = 100'000;
+  World world(config);
+  std::array<std::array<int, 10>, 6> seen{};
+  constexpr int kRuns = 3000;
+  for (int i = 0; i < kRuns; ++i) {
+    ASSERT_TRUE(world.service->start(ipv4(1), start_request(kAda)));
+    const std::string& code = world.codes.codes[kAda];
+    ASSERT_EQ(code.size(), 6u);
+    for (std::size_t at = 0; at < 6; ++at) {
+      ASSERT_TRUE(code[at] >= '0' && code[at] <= '9');
+      ++seen[at][static_cast<std::size_t>(code[at] - '0')];
+    }
+  }
+  // 300 expected; the seed is fixed, so this is no game of chance.
+  for (const auto& place : seen) {
+    for (const int count : place) EXPECT_TRUE(count > 220 && count < 380) << count;
+  }
+}
+
+TEST(Registration, FiveWrongCodesEndAVerification) {
+  World world;
+  const auto started = world.service->start(ipv4(1), start_request(kAda));
+  const std::string right = world.codes.codes[kAda];
+  for (std::uint32_t left = 4;; --left) {
+    const auto answer = world.service->check(check_request(*started, other_code(right)));
+    ASSERT_EQ(status(answer), calls::CALL_STATUS_WRONG_CODE);
+    EXPECT_EQ(answer.error().tries_left, left);
+    if (left == 0) break;
+  }
+  EXPECT_EQ(status(world.service->check(check_request(*started, right))), calls::CALL_STATUS_EXPIRED);
+}
+
+TEST(Registration, TheFifthTryMayBeRight) {
+  World world;
+  const auto started = world.service->start(ipv4(1), start_request(kAda));
+  const std::string right = world.codes.codes[kAda];
+  for (int i = 0; i < 4; ++i) (void)world.service->check(check_request(*started, other_code(right)));
+  EXPECT_TRUE(world.service->check(check_request(*started, right)));
+}
+
+TEST(Registration, MalformedCodesAreNoTries) {
+  World world;
+  const auto started = world.service->start(ipv4(1), start_request(kAda));
+  for (const char* code : {"", "12345", "1234567", "12345a", "12 456", "-12345"}) {
+    EXPECT_EQ(status(world.service->check(check_request(*started, code))), calls::CALL_STATUS_BAD_REQUEST) << code;
+  }
+  const auto wrong = world.service->check(check_request(*started, other_code(world.codes.codes[kAda])));
+  EXPECT_EQ(wrong.error().tries_left, 4u);
+}
+
+TEST(Registration, CodesLiveTenMinutes) {
+  World world;
+  const auto started = world.service->start(ipv4(1), start_request(kAda));
+  const auto again = world.service->start(ipv4(1), start_request("bob@example.org"));
+  EXPECT_EQ(started->valid_seconds(), 600u);
+  world.clock.advance(std::chrono::minutes(10) - milliseconds(1));
+  EXPECT_TRUE(world.service->check(check_request(*again, world.codes.codes["bob@example.org"])));
+  world.clock.advance(milliseconds(1));
+  EXPECT_EQ(status(world.service->check(check_request(*started, world.codes.codes[kAda]))), calls::CALL_STATUS_EXPIRED);
+}
+
+TEST(Registration, AWallClockThatJumpsDoesNotProlongACode) {
+  World world;
+  const auto started = world.service->start(ipv4(1), start_request(kAda));
+  world.clock.advance(std::chrono::minutes(11));
+  world.clock.jump(-std::chrono::hours(1));
+  EXPECT_EQ(status(world.service->check(check_request(*started, world.codes.codes[kAda]))), calls::CALL_STATUS_EXPIRED);
+}
+
+TEST(Registration, ACodeFitsItsOwnVerificationAlone) {
+  World world;
+  const auto one = world.service->start(ipv4(1), start_request(kAda));
+  const std::string first = world.codes.codes[kAda];
+  const auto two = world.service->start(ipv4(1), start_request("bob@example.org"));
+  ASSERT_NE(first, world.codes.codes["bob@example.org"]);
+  EXPECT_EQ(status(world.service->check(check_request(*two, first))), calls::CALL_STATUS_WRONG_CODE);
+  EXPECT_TRUE(world.service->check(check_request(*one, first)));
+}
+
+TEST(Registration, CheckMayBeRepeatedAndAnswersTheSame) {
+  World world;
+  const auto started = world.service->start(ipv4(1), start_request(kAda));
+  const auto request = check_request(*started, world.codes.codes[kAda]);
+  const auto one = world.service->check(request);
+  const auto two = world.service->check(request);
+  ASSERT_TRUE(one && two);
+  EXPECT_EQ(one->SerializeAsString(), two->SerializeAsString());
+}
+
+TEST(Registration, QuotaPerHandleCountsWhoeverAsks) {
+  Config config;
+  config.codes_per_handle = {.capacity = 3, .refill = std::chrono::hours(3)};
+  World world(config);
+  for (std::uint8_t i = 0; i < 3; ++i) ASSERT_TRUE(world.service->start(ipv4(i), start_request(kAda)));
+  const auto refused = world.service->start(ipv4(9), start_request("ADA@example.org"));
+  ASSERT_EQ(status(refused), calls::CALL_STATUS_QUOTA);
+  EXPECT_EQ(refused.error().retry_after, std::chrono::hours(1));
+  EXPECT_TRUE(world.service->start(ipv4(9), start_request("bob@example.org")));
+  world.clock.advance(std::chrono::hours(1));
+  EXPECT_TRUE(world.service->start(ipv4(9), start_request(kAda)));
+  EXPECT_EQ(world.codes.sent, 5u);
+}
+
+TEST(Registration, QuotaPerSourceCountsWhateverIsAsked) {
+  Config config;
+  config.codes_per_source = {.capacity = 2, .refill = std::chrono::hours(1)};
+  World world(config);
+  EXPECT_TRUE(world.service->start(ipv4(1), start_request("a@example.org")));
+  EXPECT_TRUE(world.service->start(ipv4(1), start_request("b@example.org")));
+  EXPECT_EQ(status(world.service->start(ipv4(1), start_request("c@example.org"))), calls::CALL_STATUS_QUOTA);
+  EXPECT_TRUE(world.service->start(ipv4(2), start_request("c@example.org")));
+}
+
+TEST(Registration, IPv6SourcesCountByTheirNetworks) {
+  Config config;
+  config.codes_per_source = {.capacity = 2, .refill = std::chrono::hours(1)};
+  World world(config);
+  const auto from = [&](std::uint8_t subnet, std::uint8_t host) {
+    SourceAddress source;
+    source.ip[0] = std::byte{0x20};
+    source.ip[1] = std::byte{0x01};
+    source.ip[7] = std::byte{subnet};
+    source.ip[15] = std::byte{host};
+    return status(world.service->start(source, start_request("h" + std::to_string(world.codes.sent) + "@example.org")));
+  };
+  EXPECT_EQ(from(1, 1), calls::CALL_STATUS_OK);
+  EXPECT_EQ(from(1, 2), calls::CALL_STATUS_OK);
+  EXPECT_EQ(from(1, 3), calls::CALL_STATUS_QUOTA) << "one /64";
+  std::uint8_t subnet = 2;
+  while (from(subnet, 1) == calls::CALL_STATUS_OK) ++subnet;
+  EXPECT_EQ(world.codes.sent, 16u) << "one /48 has 8 times as many";
+}
+
+TEST(Registration, AnUnreachableHandleIsSaidToBe) {
+  World world;
+  world.codes.answer = CodeQueued::unsupported;
+  EXPECT_EQ(status(world.service->start(ipv4(1), start_request("+4915112345678"))), calls::CALL_STATUS_BAD_REQUEST);
+  world.codes.answer = CodeQueued::busy;
+  EXPECT_EQ(status(world.service->start(ipv4(1), start_request(kAda))), calls::CALL_STATUS_UNAVAILABLE);
+  EXPECT_EQ(world.service->counters().verifications, 0u);
+  EXPECT_EQ(status(world.service->start(ipv4(1), start_request("not a handle"))), calls::CALL_STATUS_BAD_REQUEST);
+}
+
+// ---- complete
+class Complete : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    checked = *world.verify(kAda);
+    request = ada.complete_request(checked, world.clock.now());
+  }
+  [[nodiscard]] calls::CallStatus complete() { return status(world.service->complete(request)); }
+  void sign(const session::DeviceList& list) {
+    request.set_device_list(text(session::sign_device_list(list, ada.account_key, ada.random)));
+  }
+  /// Nothing was stored, and the honest request still works.
+  void expect_refused_without_trace(calls::CallStatus expected = calls::CALL_STATUS_BAD_REQUEST) {
+    const auto writes = world.rows.writes;
+    EXPECT_EQ(complete(), expected);
+    EXPECT_EQ(world.rows.writes, writes);
+    request = ada.complete_request(checked, world.clock.now());
+    EXPECT_EQ(complete(), calls::CALL_STATUS_OK);
+  }
+  World world;
+  Person ada{7};
+  calls::CheckReply checked;
+  calls::CompleteRequest request;
+};
+
+TEST_F(Complete, RefusesADamagedList) {
+  const std::string good = request.device_list();
+  for (std::size_t at = 3; at < good.size(); at += good.size() / 15) {  // within a ticket's attempts
+    std::string bad = good;
+    bad[at] = static_cast<char>(bad[at] ^ 1);
+    request.set_device_list(bad);
+    EXPECT_EQ(complete(), calls::CALL_STATUS_BAD_REQUEST) << at;
+  }
+  request.set_device_list(good);
+  EXPECT_EQ(complete(), calls::CALL_STATUS_OK);
+}
+TEST_F(Complete, RefusesADamagedPrekeySet) {
+  const std::string good = request.prekeys().signed_prekeys();
+  for (std::size_t at = 3; at < good.size(); at += good.size() / 15) {
+    std::string bad = good;
+    bad[at] = static_cast<char>(bad[at] ^ 1);
+    request.mutable_prekeys()->set_signed_prekeys(bad);
+    EXPECT_EQ(complete(), calls::CALL_STATUS_BAD_REQUEST) << at;
+  }
+  request.mutable_prekeys()->set_signed_prekeys(good);
+  EXPECT_EQ(complete(), calls::CALL_STATUS_OK);
+}
+TEST_F(Complete, RefusesATruncatedList) {
+  request.mutable_device_list()->pop_back();
+  expect_refused_without_trace();
+}
+TEST_F(Complete, RefusesAnEmptyList) {
+  request.clear_device_list();
+  expect_refused_without_trace();
+}
+TEST_F(Complete, RefusesAnotherAccountsList) {
+  auto list = ada.list(world.clock.now());
+  list.account = ada.random.id<AccountId>();
+  sign(list);
+  expect_refused_without_trace();
+}
+TEST_F(Complete, RefusesAnotherMailbox) {
+  auto list = ada.list(world.clock.now());
+  list.devices[0].mailbox = ada.random.id<MailboxId>();
+  sign(list);
+  expect_refused_without_trace();
+}
+TEST_F(Complete, RefusesAHigherNumber) {
+  auto list = ada.list(world.clock.now());
+  list.number = ListNumber{2};
+  list.previous = session::ListHash(ada.random.bytes<32>());
+  sign(list);
+  expect_refused_without_trace();
+}
+TEST_F(Complete, RefusesAnotherDeviceNumber) {
+  auto list = ada.list(world.clock.now());
+  list.devices[0].number = DeviceNumber{2};
+  list.next_device = DeviceNumber{3};
+  sign(list);
+  expect_refused_without_trace();
+}
+TEST_F(Complete, RefusesASecondDevice) {
+  auto list = ada.list(world.clock.now());
+  list.devices.push_back(list.devices[0]);
+  list.devices[1].number = DeviceNumber{2};
+  list.devices[1].mailbox = ada.random.id<MailboxId>();
+  list.next_device = DeviceNumber{3};
+  sign(list);
+  expect_refused_without_trace();
+}
+TEST_F(Complete, RefusesADeviceWithTheAccountKey) {
+  auto list = ada.list(world.clock.now());
+  list.devices[0].keys.signing = ada.account_key.public_key();
+  sign(list);
+  expect_refused_without_trace();
+}
+TEST_F(Complete, RefusesPrekeysOfAnotherDevice) {
+  Person eve(8);
+  eve.account = ada.account;
+  *request.mutable_prekeys() = eve.make_prekeys(world.clock.now());
+  expect_refused_without_trace();
+}
+TEST_F(Complete, RefusesOtherOneTimePrekeys) {
+  *request.mutable_prekeys()->mutable_one_time_batch() = text(ada.random.bytes<128>());
+  expect_refused_without_trace();
+}
+TEST_F(Complete, RefusesFewerOneTimePrekeys) {
+  request.mutable_prekeys()->mutable_one_time_batch()->resize(32);
+  expect_refused_without_trace();
+}
+TEST_F(Complete, RefusesPrekeysThatAreOver) {
+  *request.mutable_prekeys() = ada.make_prekeys(world.clock.now() - std::chrono::days(8));
+  expect_refused_without_trace();
+}
+TEST_F(Complete, RefusesPrekeysFromTheFuture) {
+  *request.mutable_prekeys() = ada.make_prekeys(world.clock.now() + std::chrono::hours(25));
+  expect_refused_without_trace();
+}
+TEST_F(Complete, RefusesALongPin) {
+  request.set_pin(std::string(65, '1'));
+  expect_refused_without_trace();
+}
+
+TEST_F(Complete, RefusesForgedTickets) {
+  for (std::size_t at = 0; at < 32; ++at) {
+    calls::CompleteRequest forged = request;
+    (*forged.mutable_ticket())[at] = static_cast<char>(forged.ticket()[at] ^ 0x40);
+    EXPECT_EQ(status(world.service->complete(forged)), calls::CALL_STATUS_EXPIRED) << at;
+  }
+  request.clear_ticket();
+  expect_refused_without_trace(calls::CALL_STATUS_EXPIRED);
+}
+
+TEST_F(Complete, ATicketNeedsTheCode) {
+  // The verification's id is known to who asked for the code; without the code there is no ticket to be made of it.
+  const auto started = world.service->start(ipv4(1), start_request("bob@example.org"));
+  request.set_ticket(started->verification() + std::string(16, '\0'));
+  EXPECT_EQ(complete(), calls::CALL_STATUS_EXPIRED);
+}
+
+TEST_F(Complete, TicketsLiveTenMinutes) {
+  world.clock.advance(std::chrono::minutes(10));
+  EXPECT_EQ(complete(), calls::CALL_STATUS_EXPIRED);
+}
+
+TEST_F(Complete, TicketsHaveLimitedAttempts) {
+  const std::string good = request.device_list();
+  request.set_device_list("x");
+  for (std::uint32_t i = 0; i < kTicketAttempts; ++i) EXPECT_EQ(complete(), calls::CALL_STATUS_BAD_REQUEST);
+  request.set_device_list(good);
+  EXPECT_EQ(complete(), calls::CALL_STATUS_EXPIRED);
+}
+
+TEST_F(Complete, MayBeRepeatedWithTheSameKeysAlone) {
+  ASSERT_EQ(complete(), calls::CALL_STATUS_OK);
+  const auto writes = world.rows.writes;
+  EXPECT_EQ(complete(), calls::CALL_STATUS_OK);
+  EXPECT_EQ(world.rows.writes, writes) << "a repeated request changes nothing";
+  request = ada.complete_request(checked, world.clock.now() + milliseconds(1));
+  EXPECT_EQ(complete(), calls::CALL_STATUS_CONFLICT);
+}
+
+TEST_F(Complete, AFullDiskChangesNothing) {
+  world.rows.next_write = {{.error = store::RowError::full, .stored = false}};
+  EXPECT_EQ(complete(), calls::CALL_STATUS_UNAVAILABLE);
+  EXPECT_FALSE(world.service->account(ada.caller()));
+  EXPECT_EQ(complete(), calls::CALL_STATUS_OK);
+}
+
+TEST_F(Complete, AnUnknownOutcomeIsResolvedByARetry) {
+  for (const bool stored : {false, true}) {
+    Person bob(stored ? 20 : 21);
+    const std::string handle = stored ? "bob@example.org" : "carol@example.org";
+    const auto bob_checked = world.verify(handle);
+    const auto bob_request = bob.complete_request(*bob_checked, world.clock.now());
+    world.rows.next_write = {{.error = store::RowError::unknown, .stored = stored}};
+    EXPECT_EQ(status(world.service->complete(bob_request)), calls::CALL_STATUS_UNAVAILABLE);
+    EXPECT_EQ(status(world.service->complete(bob_request)), calls::CALL_STATUS_OK);
+    EXPECT_TRUE(world.authenticate(bob));
+  }
+}
+
+TEST_F(Complete, IsOneAtomicWrite) {
+  const auto writes = world.rows.writes;
+  ASSERT_EQ(complete(), calls::CALL_STATUS_OK);
+  EXPECT_EQ(world.rows.writes, writes + 1);
+  std::set<std::string_view> tables;
+  for (const auto& change : world.rows.last_write) tables.insert(change.table);
+  EXPECT_EQ(tables, (std::set<std::string_view>{tables::kAccounts, tables::kDevices, tables::kHandles, tables::kOneTime,
+                                                tables::kPrekeys}));
+}
+
+TEST(Registration, VerificationsAreBoundedAndTidied) {
+  Config config;
+  config.codes_per_source.capacity = 1'000'000;
+  World world(config);
+  for (std::size_t i = 0; i < kMaxVerifications; ++i) {
+    ASSERT_TRUE(world.service->start(ipv4(1), start_request("h" + std::to_string(i) + "@example.org")));
+  }
+  EXPECT_EQ(status(world.service->start(ipv4(1), start_request(kAda))), calls::CALL_STATUS_UNAVAILABLE);
+  world.clock.advance(std::chrono::minutes(10));
+  EXPECT_TRUE(world.service->start(ipv4(1), start_request(kAda))) << "the old ones make room";
+  world.clock.advance(std::chrono::minutes(10));
+  world.service->tick();
+  EXPECT_EQ(world.service->counters().verifications, 0u);
+}
+
+}  // namespace
+}  // namespace opaline::identity
