@@ -1,0 +1,266 @@
+#include <gtest/gtest.h>
+
+#include "identity/testing.hpp"
+
+namespace opaline::identity {
+namespace {
+
+using testing::Person;
+using testing::World;
+
+template <class T>
+calls::CallStatus status(const Answer<T>& answer) {
+  return answer ? calls::CALL_STATUS_OK : answer.error().status;
+}
+Config small_bucket() {
+  Config config;
+  config.lookup_capacity = 5;
+  config.lookup_refill_per_day = 2;
+  return config;
+}
+
+class Lookup : public ::testing::Test {
+ protected:
+  explicit Lookup(Config config = {}) : world(config) {}
+  void SetUp() override {
+    ASSERT_TRUE(world.enrol(ada, "ada@example.org"));
+    ASSERT_TRUE(world.enrol(bob, "bob@example.org"));
+  }
+  void switch_people(const Person& person, bool on) {
+    ASSERT_TRUE(world.service->set_switches(person.account, {.people = on, .businesses = true, .calls = true}));
+  }
+  World world;
+  Person ada{7}, bob{8};
+};
+class SmallBucket : public Lookup {
+ protected:
+  SmallBucket() : Lookup(small_bucket()) {}
+};
+
+TEST_F(Lookup, FindsWhoIsHere) {
+  const auto reply = world.lookup(ada, {"Bob@Example.ORG", "nobody@example.org"});
+  ASSERT_TRUE(reply);
+  ASSERT_EQ(reply->items_size(), 2);
+  EXPECT_EQ(reply->items(0).handle(), "bob@example.org");
+  EXPECT_EQ(AccountId::from(as_view(reply->items(0).account())), bob.account);
+  EXPECT_EQ(reply->items(0).expires_seconds(), 7u * 86'400);
+  EXPECT_EQ(reply->items(0).refresh_seconds(), 86'400u);
+  EXPECT_EQ(reply->items(1).account(), "");
+  EXPECT_EQ(reply->items(1).expires_seconds(), 3'600u);
+  EXPECT_EQ(reply->items(1).renewal_token().size(), reply->items(0).renewal_token().size());
+}
+
+TEST_F(Lookup, NegativeAnswersAreTheSameInBytesAndWork) {
+  Person off(9);
+  ASSERT_TRUE(world.enrol(off, "off@example.org"));
+  switch_people(off, false);
+  Person gone(10);
+  ASSERT_TRUE(world.enrol(gone, "gon@example.org"));
+  calls::AccountDeleteRequest remove;
+  remove.set_confirm_account(testing::text(gone.account.view()));
+  ASSERT_TRUE(world.service->delete_account(gone.caller(), remove));
+
+  using Work = std::array<std::size_t, 5>;
+  std::vector<Work> works;
+  std::vector<std::string> answers;
+  for (const char* handle : {"nil@example.org", "off@example.org", "gon@example.org"}) {
+    const Work before{world.rows.gets, world.rows.writes, world.rows.scans, world.crypto.verified, world.crypto.hashed};
+    const auto reply = world.lookup(ada, {handle});
+    ASSERT_TRUE(reply);
+    works.push_back({world.rows.gets - before[0], world.rows.writes - before[1], world.rows.scans - before[2],
+                     world.crypto.verified - before[3], world.crypto.hashed - before[4]});
+    calls::LookupReply::Item item = reply->items(0);
+    item.clear_handle();
+    EXPECT_EQ(item.renewal_token().size(), 37u);
+    item.mutable_renewal_token()->resize(5);  // version and expiry; the rest is a MAC over the handle
+    answers.push_back(item.SerializeAsString());
+  }
+  EXPECT_EQ(works[0], works[1]);
+  EXPECT_EQ(works[0], works[2]);
+  EXPECT_EQ(answers[0], answers[1]);
+  EXPECT_EQ(answers[0], answers[2]);
+}
+
+TEST_F(Lookup, UnknownAndSwitchedOffAccountsAnswerTheSame) {
+  Person off(9);
+  ASSERT_TRUE(world.enrol(off, "off@example.org"));
+  switch_people(off, false);
+  using Work = std::array<std::size_t, 2>;
+  std::vector<Work> works;
+  std::vector<CallFailure> failures;
+  for (const AccountId& id : {off.account, ada.random.id<AccountId>(), AccountId()}) {
+    for (const bool tokens_only : {false, true}) {
+      const Work before{world.rows.gets, world.rows.writes};
+      failures.push_back(tokens_only ? world.send_tokens(ada, id).error() : world.bundles(ada, id).error());
+      works.push_back({world.rows.gets - before[0], world.rows.writes - before[1]});
+    }
+  }
+  for (std::size_t i = 0; i < works.size(); ++i) {
+    EXPECT_EQ(failures[i], failures[0]) << i;
+    EXPECT_EQ(failures[i].status, calls::CALL_STATUS_NOT_FOUND);
+    if (i < 4) EXPECT_EQ(works[i], works[0]) << i;  // zero is no id that anybody could mean
+  }
+}
+
+TEST_F(Lookup, IsLoggedWithFiveFieldsWhereItIsAnswered) {
+  ASSERT_TRUE(world.lookup(ada, {"bob@example.org", "nobody@example.org"}));
+  ASSERT_EQ(world.lookups.entries.size(), 2u);
+  const LookupLogEntry& found = world.lookups.entries[0];
+  EXPECT_EQ(found.time, testing::kStart);
+  EXPECT_EQ(found.source_handle, "ada@example.org");
+  EXPECT_EQ(found.source, testing::ipv4(1));
+  EXPECT_EQ(found.looked_up_handle, "bob@example.org");
+  EXPECT_EQ(found.capable_devices, 1u);
+  EXPECT_EQ(world.lookups.entries[1].capable_devices, 0u);
+}
+
+TEST_F(Lookup, FetchesByAccountAreNoLookups) {
+  ASSERT_TRUE(world.bundles(ada, bob.account));
+  ASSERT_TRUE(world.send_tokens(ada, bob.account));
+  EXPECT_TRUE(world.lookups.entries.empty());
+}
+
+TEST_F(Lookup, MalformedRequestsChangeNothing) {
+  const auto writes = world.rows.writes;
+  EXPECT_EQ(status(world.lookup(ada, {})), calls::CALL_STATUS_BAD_REQUEST);
+  EXPECT_EQ(status(world.lookup(ada, std::vector<std::string>(101, "bob@example.org"))),
+            calls::CALL_STATUS_BAD_REQUEST);
+  const auto bad = world.lookup(ada, {"bob@example.org", "no handle"});
+  EXPECT_EQ(status(bad), calls::CALL_STATUS_BAD_REQUEST);
+  EXPECT_NE(bad.error().message.find("Item 2"), std::string::npos);
+  EXPECT_EQ(world.rows.writes, writes);
+  EXPECT_TRUE(world.lookups.entries.empty());
+}
+
+TEST_F(Lookup, AccountsThatAreSwitchedOffMayNotAsk) {
+  switch_people(ada, false);
+  EXPECT_EQ(status(world.lookup(ada, {"bob@example.org"})), calls::CALL_STATUS_FORBIDDEN);
+  EXPECT_EQ(status(world.bundles(ada, bob.account)), calls::CALL_STATUS_FORBIDDEN);
+  EXPECT_EQ(status(world.send_tokens(ada, bob.account)), calls::CALL_STATUS_FORBIDDEN);
+  switch_people(ada, true);
+  EXPECT_TRUE(world.lookup(ada, {"bob@example.org"}));
+}
+
+TEST_F(SmallBucket, EveryLookupIsCharged) {
+  EXPECT_TRUE(world.lookup(ada, {"a@example.org", "b@example.org", "bob@example.org", "bob@example.org"}));
+  const auto logged = world.lookups.entries.size();
+  const auto refused = world.lookup(ada, {"c@example.org", "d@example.org"});
+  ASSERT_EQ(status(refused), calls::CALL_STATUS_QUOTA) << "all or nothing";
+  EXPECT_EQ(refused.error().retry_after, std::chrono::hours(16)) << "kStart is at 08:00 UTC";
+  EXPECT_EQ(world.lookups.entries.size(), logged) << "what was not answered is not logged";
+  EXPECT_TRUE(world.lookup(ada, {"c@example.org"}));
+  EXPECT_EQ(status(world.lookup(ada, {"d@example.org"})), calls::CALL_STATUS_QUOTA);
+  EXPECT_TRUE(world.lookup(bob, {"d@example.org"})) << "one bucket per account";
+}
+
+TEST_F(SmallBucket, IsRefilledByTheDayAndNotByARestart) {
+  ASSERT_TRUE(world.lookup(ada, std::vector<std::string>(5, "a@example.org")));
+  world.restart();
+  EXPECT_EQ(status(world.lookup(ada, {"a@example.org"})), calls::CALL_STATUS_QUOTA);
+  world.clock.advance(std::chrono::hours(24));
+  EXPECT_EQ(status(world.lookup(ada, std::vector<std::string>(3, "a@example.org"))), calls::CALL_STATUS_QUOTA);
+  EXPECT_TRUE(world.lookup(ada, std::vector<std::string>(2, "a@example.org")));
+  world.clock.advance(std::chrono::days(100));
+  EXPECT_EQ(status(world.lookup(ada, std::vector<std::string>(6, "a@example.org"))), calls::CALL_STATUS_QUOTA);
+  EXPECT_TRUE(world.lookup(ada, std::vector<std::string>(5, "a@example.org"))) << "never above its capacity";
+}
+
+TEST_F(SmallBucket, AClockThatGoesBackAndForthRefillsNothingTwice) {
+  ASSERT_TRUE(world.lookup(ada, std::vector<std::string>(5, "a@example.org")));
+  world.clock.jump(std::chrono::days(1));
+  ASSERT_TRUE(world.lookup(ada, std::vector<std::string>(2, "a@example.org")));
+  world.clock.jump(-std::chrono::days(3));
+  EXPECT_EQ(status(world.lookup(ada, {"a@example.org"})), calls::CALL_STATUS_QUOTA);
+  world.clock.jump(std::chrono::days(3));
+  EXPECT_EQ(status(world.lookup(ada, {"a@example.org"})), calls::CALL_STATUS_QUOTA);
+}
+
+TEST_F(SmallBucket, RenewalTokensPay) {
+  const auto first = world.lookup(ada, {"bob@example.org", "nobody@example.org"});
+  const std::string known = first->items(0).renewal_token(), unknown = first->items(1).renewal_token();
+  ASSERT_TRUE(world.lookup(ada, std::vector<std::string>(3, "x@example.org")));
+  const auto writes = world.rows.writes;
+  for (int i = 0; i < 10; ++i) {
+    EXPECT_TRUE(world.lookup(ada, {"bob@example.org", "nobody@example.org"}, {known, unknown}));
+  }
+  EXPECT_EQ(world.rows.writes, writes) << "nothing is stored about renewals";
+  EXPECT_EQ(status(world.lookup(ada, {"nobody@example.org"}, {known})), calls::CALL_STATUS_QUOTA) << "another handle's";
+  EXPECT_EQ(status(world.lookup(ada, {"bob@example.org"})), calls::CALL_STATUS_QUOTA) << "none";
+  EXPECT_EQ(world.lookups.entries.size(), 25u) << "renewed lookups are lookups";
+}
+
+TEST_F(SmallBucket, RenewalTokensAreTheAskersOwn) {
+  const auto token = world.lookup(ada, {"nobody@example.org"})->items(0).renewal_token();
+  ASSERT_TRUE(world.lookup(bob, std::vector<std::string>(5, "x@example.org")));
+  EXPECT_EQ(status(world.lookup(bob, {"nobody@example.org"}, {token})), calls::CALL_STATUS_QUOTA);
+}
+
+TEST_F(SmallBucket, RenewalTokensEndAfterSixtyDays) {
+  const auto token = world.lookup(ada, {"nobody@example.org"})->items(0).renewal_token();
+  world.clock.advance(std::chrono::days(60) - seconds(1));
+  ASSERT_TRUE(world.lookup(ada, std::vector<std::string>(5, "x@example.org")));
+  EXPECT_TRUE(world.lookup(ada, {"nobody@example.org"}, {token}));
+  world.clock.advance(seconds(1));
+  EXPECT_EQ(status(world.lookup(ada, {"nobody@example.org"}, {token})), calls::CALL_STATUS_QUOTA);
+}
+
+TEST_F(SmallBucket, DamagedRenewalTokensPayNothing) {
+  const std::string token = world.lookup(ada, {"nobody@example.org"})->items(0).renewal_token();
+  ASSERT_TRUE(world.lookup(ada, std::vector<std::string>(4, "x@example.org")));
+  // The last 16 bytes are for the account, and say nothing about the handle.
+  for (std::size_t at = 0; at < 21; ++at) {
+    std::string bad = token;
+    bad[at] = static_cast<char>(bad[at] ^ 0x10);
+    EXPECT_EQ(status(world.lookup(ada, {"nobody@example.org"}, {bad})), calls::CALL_STATUS_QUOTA) << at;
+  }
+  for (const std::string& bad : {token.substr(1), token + "x", std::string(), std::string(37, '\0')}) {
+    EXPECT_EQ(status(world.lookup(ada, {"nobody@example.org"}, {bad})), calls::CALL_STATUS_QUOTA);
+  }
+  EXPECT_TRUE(world.lookup(ada, {"nobody@example.org"}, {token}));
+}
+
+TEST_F(SmallBucket, FetchesByAccountAreChargedWithoutAToken) {
+  const auto token = world.lookup(ada, {"bob@example.org"})->items(0).renewal_token();
+  ASSERT_TRUE(world.lookup(ada, std::vector<std::string>(4, "x@example.org")));
+  EXPECT_EQ(status(world.bundles(ada, bob.account)), calls::CALL_STATUS_QUOTA);
+  EXPECT_EQ(status(world.send_tokens(ada, bob.account)), calls::CALL_STATUS_QUOTA);
+  EXPECT_EQ(status(world.bundles(ada, ada.random.id<AccountId>(), token)), calls::CALL_STATUS_QUOTA)
+      << "another account's token";
+  const auto fetched = world.bundles(ada, bob.account, token);
+  ASSERT_TRUE(fetched);
+  EXPECT_TRUE(world.send_tokens(ada, bob.account, fetched->renewal_token())) << "each answer renews";
+  EXPECT_EQ(status(world.lookup(ada, {"bob@example.org"}, {fetched->renewal_token()})), calls::CALL_STATUS_QUOTA)
+      << "a token for an account is none for its handle";
+  EXPECT_TRUE(world.bundles(ada, ada.account)) << "one's own account is free";
+}
+
+TEST_F(SmallBucket, UnknownAccountsAreChargedToo) {
+  for (int i = 0; i < 5; ++i)
+    EXPECT_EQ(status(world.bundles(ada, ada.random.id<AccountId>())), calls::CALL_STATUS_NOT_FOUND);
+  EXPECT_EQ(status(world.bundles(ada, ada.random.id<AccountId>())), calls::CALL_STATUS_QUOTA);
+}
+
+TEST_F(SmallBucket, AChargeThatCannotBeWrittenAnswersNothing) {
+  world.rows.next_write = {{.error = store::RowError::full, .stored = false}};
+  EXPECT_EQ(status(world.lookup(ada, {"bob@example.org"})), calls::CALL_STATUS_UNAVAILABLE);
+  EXPECT_TRUE(world.lookups.entries.empty());
+}
+
+TEST(Calls, AreLimitedPerAccount) {
+  Config config;
+  config.calls_per_account = {.capacity = 10, .refill = seconds(10)};
+  World world(config);
+  Person ada(7);
+  ASSERT_TRUE(world.enrol(ada, "ada@example.org"));
+  for (int i = 0; i < 10; ++i) ASSERT_TRUE(world.service->account(ada.caller()));
+  const auto gets = world.rows.gets;
+  const auto refused = world.service->account(ada.caller());
+  ASSERT_EQ(status(refused), calls::CALL_STATUS_QUOTA);
+  EXPECT_EQ(refused.error().retry_after, seconds(1));
+  EXPECT_EQ(world.rows.gets, gets);
+  world.clock.advance(seconds(1));
+  EXPECT_TRUE(world.service->account(ada.caller()));
+}
+
+}  // namespace
+}  // namespace opaline::identity
