@@ -85,8 +85,8 @@ struct IncomingMessage {
   Time sent_at;      ///< the sender's clock: for placing, not for trust
   Time received_at;  ///< ours
   IncomingKind kind = IncomingKind::text;
-  SecretBytes text;           ///< UTF-8
-  std::string sender_handle;  ///< a claim (may be empty): to be looked up before it is believed or shown as a name
+  SecretBytes text;                ///< UTF-8
+  std::string sender_handle = {};  ///< a claim (may be empty): to be looked up before it is believed or shown as a name
   /// Came again through healing, after messages that were sent later: `sent_at` says where it belongs. All others come
   /// in the order of sending (promise 10).
   bool late = false;

@@ -42,9 +42,12 @@ inline constexpr std::size_t kMaxOrphans = 8;
 inline constexpr std::chrono::hours kProbeEvery{24};
 inline constexpr std::chrono::seconds kProbeDelay{5};
 
-/// First messages that wait until their sender's device list is here; beyond it they are dropped, with an event.
-inline constexpr std::size_t kMaxParked = 256;
-inline constexpr std::size_t kMaxParkedPerAccount = 32;
+/// First messages that wait until their sender's device list is here: as many as the relay lets one sender leave in a
+/// mailbox (a quarter of it), and all senders together; beyond it they are dropped, with an event.
+inline constexpr std::size_t kMaxParkedPerAccount = 2'500;
+inline constexpr std::size_t kMaxParkedBytesPerAccount = 16 << 20;
+inline constexpr std::size_t kMaxParked = 5'000;
+inline constexpr std::size_t kMaxParkedBytes = 64 << 20;
 
 /// A new prekey set is made when the last one is this old (it is offered for credentials::kPrekeyOffered) ...
 inline constexpr std::chrono::days kPrekeyRenewal{6};

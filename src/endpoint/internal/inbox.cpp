@@ -15,7 +15,12 @@ void Inbox::load() {
       core_.found_corrupt();
       return false;
     }
-    parked_[Reader(key).u64()] = {record.claimed, record.received_at};
+    const auto hash = session::handshake_hash_of(record.ciphertext);
+    if (!hash) {
+      core_.found_corrupt();
+      return false;
+    }
+    add_parked(Reader(key).u64(), {record.claimed, record.received_at, record.ciphertext.size(), *hash});
     return true;
   });
 }
@@ -67,6 +72,10 @@ Inbox::Outcome Inbox::open_handshake(const EnvelopeId& id, ByteView ciphertext, 
     ++core_.counters.malformed;
     return Outcome::done;
   }
+  if (const auto waiting = parked_handshakes_.find(*hash); waiting != parked_handshakes_.end()) {
+    park(waiting->second, *hash, id, ciphertext, received_at);
+    return Outcome::waits;
+  }
   auto accepted = session::accept_session(core_.local(), prekeys_, ciphertext, id.view(), core_.now());
   if (!accepted) {
     healing_.orphan(id, ciphertext, received_at, accepted.error() == session::Error::unknown_prekey);
@@ -85,7 +94,7 @@ Inbox::Outcome Inbox::open_handshake(const EnvelopeId& id, ByteView ciphertext, 
       ++core_.counters.unconfirmed;
       return Outcome::done;
     }
-    park(peer.account, id, ciphertext, received_at);
+    park(peer.account, *hash, id, ciphertext, received_at);
     return Outcome::waits;
   }
   // The initiator says which list of ours it saw: no list of ours has another hash, or a higher number.
@@ -101,10 +110,32 @@ Inbox::Outcome Inbox::open_handshake(const EnvelopeId& id, ByteView ciphertext, 
   return Outcome::done;
 }
 
-void Inbox::park(const AccountId& account, const EnvelopeId& id, ByteView ciphertext, Time received_at) {
-  const auto of_account = static_cast<std::size_t>(
-      std::ranges::count_if(parked_, [&](const auto& item) { return item.second.account == account; }));
-  if (parked_.size() >= kMaxParked || of_account >= kMaxParkedPerAccount) {
+void Inbox::add_parked(std::uint64_t number, Parked parked) {
+  for (Share* const share : {&parked_total_, &parked_of_[parked.account]}) {
+    ++share->envelopes;
+    share->bytes += parked.size_bytes;
+  }
+  parked_handshakes_.emplace(parked.handshake, parked.account);
+  parked_.emplace(number, parked);
+}
+
+void Inbox::remove_parked(std::uint64_t number) {
+  const Parked parked = parked_.extract(number).mapped();
+  for (Share* const share : {&parked_total_, &parked_of_[parked.account]}) {
+    --share->envelopes;
+    share->bytes -= parked.size_bytes;
+  }
+  if (parked_of_[parked.account].envelopes == 0) parked_of_.erase(parked.account);
+  parked_handshakes_.erase(parked.handshake);
+  core_.staging.erase(Table::parked, number_key(number));
+}
+
+void Inbox::park(const AccountId& account, const session::HandshakeHash& handshake, const EnvelopeId& id,
+                 ByteView ciphertext, Time received_at) {
+  const Share& share = parked_of_[account];
+  if (parked_total_.envelopes >= kMaxParked || parked_total_.bytes + ciphertext.size() > kMaxParkedBytes ||
+      share.envelopes >= kMaxParkedPerAccount || share.bytes + ciphertext.size() > kMaxParkedBytesPerAccount) {
+    if (share.envelopes == 0) parked_of_.erase(account);
     ++core_.counters.unconfirmed;
     core_.events.emplace_back(StrangersDropped{1});
     return;
@@ -112,43 +143,44 @@ void Inbox::park(const AccountId& account, const EnvelopeId& id, ByteView cipher
   const std::uint64_t number = core_.next(&LedgerRecord::next_parked);
   core_.staging.put(Table::parked, number_key(number),
                     encode(ParkedRecord{account, id, received_at, to_bytes(ciphertext)}));
-  parked_[number] = {account, received_at};
+  add_parked(number, {account, received_at, ciphertext.size(), handshake});
   Peer& peer = peers_.get(account);
   if (!peer.alarmed()) peer.wants_list = true;
   peers_.busy(peer);
 }
 
 void Inbox::list_known(Peer& peer) {
-  const std::map<std::uint64_t, Parked> before = parked_;
-  for (const auto& [number, parked] : before) {
-    if (parked.account != peer.account) continue;
+  // All are taken off first: those that go on waiting are parked anew, behind.
+  std::vector<ParkedRecord> waiting;
+  for (const std::uint64_t number : parked_by(peer.account)) {
     const auto row = core_.staging.get(Table::parked, number_key(number));
     ParkedRecord record;
     if (!row || !decode(*row, record)) return core_.found_corrupt();
-    parked_.erase(number);
-    core_.staging.erase(Table::parked, number_key(number));
-    static_cast<void>(open(record.envelope, record.ciphertext, record.received_at, Knowledge::fetched));
+    remove_parked(number);
+    waiting.push_back(std::move(record));
   }
+  for (const ParkedRecord& record : waiting)
+    static_cast<void>(open(record.envelope, record.ciphertext, record.received_at, Knowledge::fetched));
 }
 
 void Inbox::list_unknown(Peer& peer) {
-  std::uint32_t dropped = 0;
-  for (auto it = parked_.begin(); it != parked_.end();) {
-    if (it->second.account != peer.account) {
-      ++it;
-      continue;
-    }
-    core_.staging.erase(Table::parked, number_key(it->first));
-    it = parked_.erase(it);
-    ++dropped;
-  }
-  if (dropped > 0) core_.events.emplace_back(StrangersDropped{dropped});
-  core_.counters.unconfirmed += dropped;
+  const std::vector<std::uint64_t> dropped = parked_by(peer.account);
+  for (const std::uint64_t number : dropped) remove_parked(number);
+  if (!dropped.empty()) core_.events.emplace_back(StrangersDropped{static_cast<std::uint32_t>(dropped.size())});
+  core_.counters.unconfirmed += dropped.size();
+}
+
+std::vector<std::uint64_t> Inbox::parked_by(const AccountId& account) const {
+  std::vector<std::uint64_t> out;
+  if (!parked_of_.contains(account)) return out;
+  for (const auto& [number, parked] : parked_)
+    if (parked.account == account) out.push_back(number);
+  return out;
 }
 
 void Inbox::connected() {
-  for (const auto& [number, parked] : parked_) {
-    Peer& peer = peers_.get(parked.account);
+  for (const auto& [account, share] : parked_of_) {
+    Peer& peer = peers_.get(account);
     if (!peer.alarmed()) peer.wants_list = true;
     peers_.busy(peer);
   }

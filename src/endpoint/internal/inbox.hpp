@@ -22,6 +22,8 @@ class Inbox {
   struct Parked {
     AccountId account;
     Time received_at{};
+    std::size_t size_bytes = 0;
+    session::HandshakeHash handshake;
   };
   /// What a claim is held against: the list that happens to be pinned, or one that was asked for since it came.
   enum class Knowledge : std::uint8_t { pinned, fetched };
@@ -30,7 +32,11 @@ class Inbox {
   Outcome open(const EnvelopeId& id, ByteView ciphertext, Time received_at, Knowledge knowledge);
   void open_in_session(const session::HandshakeHash& hash, const EnvelopeId& id, ByteView ciphertext, Time received_at);
   Outcome open_handshake(const EnvelopeId& id, ByteView ciphertext, Time received_at, Knowledge knowledge);
-  void park(const AccountId& account, const EnvelopeId& id, ByteView ciphertext, Time received_at);
+  void park(const AccountId& account, const session::HandshakeHash& handshake, const EnvelopeId& id,
+            ByteView ciphertext, Time received_at);
+  void add_parked(std::uint64_t number, Parked parked);
+  void remove_parked(std::uint64_t number);
+  [[nodiscard]] std::vector<std::uint64_t> parked_by(const AccountId& account) const;
   void dispatch(Peer& peer, PeerDevice& device, const session::Decrypted& opened, Time received_at);
   void text(Peer& peer, PeerDevice& device, const wire::Content& content, Time received_at);
   void receipt(PeerDevice& device, const wire::Receipt& receipt);
@@ -44,6 +50,13 @@ class Inbox {
   Prekeys& prekeys_;
   Healing& healing_;
   std::map<std::uint64_t, Parked> parked_;
+  struct Share {
+    std::size_t envelopes = 0, bytes = 0;
+  };
+  std::map<AccountId, Share> parked_of_;
+  Share parked_total_;
+  /// Whose a handshake says it is, of those that wait: what follows in the same session waits with it, unopened.
+  std::map<session::HandshakeHash, AccountId> parked_handshakes_;
 };
 
 }  // namespace opaline::endpoint::internal

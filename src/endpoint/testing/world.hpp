@@ -1,0 +1,168 @@
+#pragma once
+// For this room's tests: endpoints in one process around a small relay and directory that can lose connections, lie,
+// forget, refuse and damage. Everything follows from a seed.
+#include <deque>
+#include <functional>
+#include <memory>
+
+#include "endpoint/endpoint.hpp"
+#include "endpoint/memory_endpoint_store.hpp"
+
+namespace opaline::endpoint::testing {
+
+inline constexpr Time kStart = from_unix_millis(1'700'000'000'000);
+
+/// What a connection carries to a device.
+struct Pushed {
+  EnvelopeId id;
+  Bytes ciphertext;
+  bool gap = false;
+};
+struct Answer {
+  wire::ResultRange range;
+};
+struct Granted {
+  std::uint32_t envelopes = 0, bytes = 0;
+};
+struct DevicesAnswer {
+  RequestId id{};
+  DevicesReply reply;
+};
+struct PrekeysAnswer {
+  RequestId id{};
+  std::uint32_t left = 0;
+  std::optional<Time> signed_until;
+};
+struct FailedAnswer {
+  RequestId id{};
+  RequestFailure failure{};
+  seconds retry_after{};
+};
+struct PrekeysLow {
+  std::uint32_t left = 0;
+};
+using ToDevice = std::variant<Pushed, Answer, Granted, DevicesAnswer, PrekeysAnswer, FailedAnswer, PrekeysLow>;
+
+/// One device with its store and, while it is connected, its connection.
+struct Device {
+  std::string name;
+  session::DeviceAddress address;
+  MailboxId mailbox;
+  MemoryEndpointStore store;
+  std::unique_ptr<Endpoint> endpoint;
+  std::vector<Event> events;
+
+  bool connected = false;
+  std::deque<Action> to_server;
+  std::deque<ToDevice> to_device;
+  std::uint32_t submits = 0;  ///< of this connection
+  std::uint32_t pushed = 0, acked = 0;
+  struct Route {
+    MailboxId mailbox;
+    wire::SendToken token{};
+    bool held = false;
+  };
+  std::map<std::uint16_t, Route> routes;
+
+  template <class E>
+  [[nodiscard]] std::size_t count_events() const {
+    return static_cast<std::size_t>(
+        std::count_if(events.begin(), events.end(), [](const Event& e) { return std::holds_alternative<E>(e); }));
+  }
+  [[nodiscard]] std::size_t notices(NoticeKind kind) const {
+    const auto& all = store.history().notices;
+    return static_cast<std::size_t>(
+        std::count_if(all.begin(), all.end(), [&](const AddNotice& n) { return n.kind == kind; }));
+  }
+  /// The texts that came, in order.
+  [[nodiscard]] std::vector<std::string> texts() const;
+  [[nodiscard]] MessageState state_of(const MessageId& id) const { return store.history().find(id)->state; }
+  [[nodiscard]] Reason reason_of(const MessageId& id) const { return store.history().find(id)->reason; }
+};
+
+class World {
+ public:
+  explicit World(std::uint64_t seed) : random(seed), clock(kStart) {}
+
+  /// A registered device of a new account.
+  Device& add(std::string name);
+  /// A second device of an account: the primary signs a new list with it.
+  Device& link(Device& primary, std::string name);
+  /// The account's list without this device; its mailbox is gone.
+  void unlink(Device& primary, const Device& removed);
+  /// Another account key under the same account id: what a directory that lies shows, with a device of its own.
+  Device& impostor(const Device& victim, std::string name);
+
+  void connect(Device& device);
+  /// The server has seen `processed` more of what was under way to it; the rest is lost.
+  void cut(Device& device, std::size_t processed = 0);
+  /// The program dies: what was not committed is forgotten.
+  void crash(Device& device);
+  /// Restores an earlier state of the store.
+  void restore(Device& device, MemoryEndpointStore::Contents backup);
+
+  /// Commits the device's round; its actions go on the connection.
+  void round(Device& device);
+  /// Hands up to `count` frames to the device, or to the server.
+  void deliver(Device& device, std::size_t count);
+  void serve(Device& device, std::size_t count);
+  /// Lets everything that is under way arrive, with no trouble, until nothing moves. False: it never came to rest.
+  [[nodiscard]] bool settle(std::size_t max_steps = 20'000);
+  /// settle(), then time in steps with ticks, and settle() again.
+  [[nodiscard]] bool pass(milliseconds time, milliseconds step = std::chrono::minutes(1));
+
+  /// Sends and commits. The peer's address need not be known to the device.
+  MessageId send(Device& from, const Device& to, std::string_view text);
+
+  // ---- the service
+  struct Envelope {
+    EnvelopeId id;
+    Bytes ciphertext;
+    AccountId sender;
+    bool gap = false;
+  };
+  struct Mailbox {
+    std::deque<Envelope> waiting;
+    std::deque<Envelope> pushed;  ///< on the present connection, not acknowledged
+    bool gone = false;
+    bool gap = false;
+    Device* owner = nullptr;
+  };
+  struct Offer {
+    Bytes signed_set;
+    Time until{};
+    std::deque<Bytes> one_time;
+  };
+  struct Account {
+    std::vector<Bytes> lists;  ///< by number, from 1
+    std::map<DeviceNumber, Offer> offers;
+  };
+  std::map<MailboxId, Mailbox> mailboxes;
+  std::map<AccountId, Account> accounts;
+  std::vector<std::unique_ptr<Device>> devices;
+
+  // Its moods.
+  std::size_t mailbox_limit = 10'000;
+  std::function<std::optional<wire::SubmitStatus>(const Device&, const EnvelopeId&)> on_submit;
+  std::function<void(const Device& to, Bytes& ciphertext)> damage;           ///< of what is pushed
+  std::function<void(DevicesReply& reply, const AccountId& about)> falsify;  ///< what the directory answers
+  bool directory_out = false;
+  std::uint64_t token_epoch = 1;
+  std::size_t duplicate_one_in = 0;  ///< an envelope is stored twice now and then; 0: never
+  std::uint64_t envelopes = 0;       ///< submitted in all
+  std::map<AccountId, std::uint64_t> lookups;
+
+  SeededRandom random;
+  ManualClock clock;
+
+ private:
+  void push(Device& device);
+  void handle(Device& device, const SubmitEnvelope& submit);
+  void handle(Device& device, const Request& request);
+  wire::SubmitStatus store(Device& from, Device::Route& route, const SubmitEnvelope& submit);
+  DevicesReply devices_of(const AccountId& account, const FetchBundles* bundles);
+  void offer(const session::DeviceAddress& owner, const UploadPrekeys& upload);
+  void load(Device& device);
+};
+
+}  // namespace opaline::endpoint::testing
