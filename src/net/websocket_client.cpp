@@ -182,6 +182,7 @@ void WebSocketClient::Impl::drop() {
   connector_.reset();
   if (stream_) stream_->close();
   if (session_) session_->drop();
+  handler_.reset();
 }
 
 WebSocketClient::WebSocketClient(EventLoop& loop, RandomSource& random, WebSocketClientOptions options,

@@ -88,7 +88,7 @@ bool HttpConnection::take_head() {
 
 void HttpConnection::account_for_body() {
   if (!parser_) return;
-  const std::size_t now = parser_->body.capacity();
+  const std::size_t now = parser_->body.size();
   if (now == buffered_) return;
   const std::size_t before = std::exchange(buffered_, now);
   if (!host_.on_body_buffers(before, now)) refuse(503);

@@ -187,10 +187,12 @@ void LoopCore::round(std::chrono::nanoseconds longest) {
   const int ready = ::epoll_wait(epoll_.get(), events_.data(), static_cast<int>(events_.size()), wait_millis(longest));
   OPALINE_ASSERT(ready >= 0 || errno == EINTR);
   now_ = clock_.monotonic();
+  OPALINE_ASSERT(!std::exchange(in_round_, true));  // a task that runs the loop would break every promise about rounds
   dispatch(ready);
   run_timers();
   run_posted();
   end_round();
+  in_round_ = false;
 }
 
 void LoopCore::dispatch(int ready) {

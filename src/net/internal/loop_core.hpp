@@ -68,8 +68,9 @@ class LoopCore {
 
   void mark_dirty(Flushable& flushable);
   void forget(Flushable& flushable);
+  /// At the end of the round; at once between rounds.
   void dispose(std::unique_ptr<Disposable> object) {
-    if (object) graveyard_.push_back(std::move(object));
+    if (object && in_round_) graveyard_.push_back(std::move(object));
   }
 
   void arm(Timer& timer, std::chrono::nanoseconds delay, Task task);
@@ -102,6 +103,7 @@ class LoopCore {
 
   std::array<epoll_event, 256> events_{};
   std::size_t events_count_ = 0;
+  bool in_round_ = false;
 
   std::map<std::pair<Instant, std::uint64_t>, ArmedTimer> timers_;
   std::uint64_t last_sequence_ = 0;

@@ -47,6 +47,17 @@ std::optional<ByteArray<4>> WebSocketSession::mask() {
   return random_->bytes<4>();
 }
 
+template <class Call>
+void WebSocketSession::with_handler(Call call) {
+  const bool outer = std::exchange(in_handler_, true);
+  call(*handler_);
+  in_handler_ = outer;
+}
+
+void WebSocketSession::open() {
+  with_handler([&](WebSocketHandler& handler) { handler.on_open(*this); });
+}
+
 // ---- output
 
 void WebSocketSession::send(std::initializer_list<ByteView> parts) {
@@ -67,7 +78,7 @@ void WebSocketSession::send_control(WebSocketOpcode opcode, ByteView payload) {
 void WebSocketSession::on_stream_output() {
   if (state_ != State::open || !above_ || stream_->queued_bytes() >= limits_->drained_below_bytes) return;
   above_ = false;
-  handler_->on_drained();
+  with_handler([](WebSocketHandler& handler) { handler.on_drained(); });
 }
 
 // ---- input
@@ -98,7 +109,9 @@ bool WebSocketSession::take_event(const WebSocketEvent& event) {
   switch (event.kind) {
     case WebSocketEvent::Kind::message:
       // What comes after our close frame was sent before the peer had it (RFC 6455 section 1.4): nobody waits for it.
-      if (state_ == State::open) handler_->on_message(event.payload);
+      if (state_ == State::open) {
+        with_handler([&](WebSocketHandler& handler) { handler.on_message(event.payload); });
+      }
       return true;
     case WebSocketEvent::Kind::ping:
       if (state_ == State::open) send_control(WebSocketOpcode::pong, event.payload);
@@ -195,7 +208,9 @@ void WebSocketSession::flush() {
 
 void WebSocketSession::cut() {
   if (state_ == State::open) close_cause_ = CloseCause::by_us;
-  drop();
+  release_buffers();
+  state_ = State::gone;
+  stream_->close();
   tell_closed(close_cause_, close_code::kAbnormal, {});
 }
 
@@ -203,6 +218,7 @@ void WebSocketSession::drop() {
   release_buffers();
   state_ = State::gone;
   stream_->close();
+  if (!in_handler_) handler_.reset();
 }
 
 void WebSocketSession::on_stream_end(StreamEnd) {

@@ -43,12 +43,12 @@ class WebSocketSession final : public WebSocketConnection, public StreamOwner, p
   WebSocketSession(const WebSocketSession&) = delete;
   WebSocketSession& operator=(const WebSocketSession&) = delete;
 
-  void open() { handler_->on_open(*this); }
+  void open();
   /// Deadlines and keep-alive; to be called now and then.
   void sweep(Instant now);
   /// Ends it now, telling the handler; the host is not called.
   void cut();
-  /// Ends it now and tells nobody.
+  /// Ends it now and tells nobody. The handler is destroyed, unless it is on the stack: then it goes with the session.
   void drop();
 
   void send(ByteView message) override { send({message}); }
@@ -80,6 +80,9 @@ class WebSocketSession final : public WebSocketConnection, public StreamOwner, p
   void start_close(CloseCause cause, std::uint16_t code, std::string_view reason);
   void doom(CloseCause cause);
   void tell_closed(CloseCause cause, std::uint16_t code, std::string_view reason);
+  /// Runs one of the handler's functions.
+  template <class Call>
+  void with_handler(Call call);
   void leave();
   void release_buffers();
   void send_control(WebSocketOpcode opcode, ByteView payload);
@@ -102,6 +105,7 @@ class WebSocketSession final : public WebSocketConnection, public StreamOwner, p
   CloseCause close_cause_ = CloseCause::lost;
   bool ping_sent_ = false;
   bool above_ = false;
+  bool in_handler_ = false;
 };
 
 }  // namespace opaline::net::internal
