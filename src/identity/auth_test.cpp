@@ -1,6 +1,6 @@
 #include <gtest/gtest.h>
 
-#include "identity/testing.hpp"
+#include "identity/identity_test_world.hpp"
 
 namespace opaline::identity {
 namespace {

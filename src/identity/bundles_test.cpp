@@ -2,7 +2,7 @@
 
 #include <set>
 
-#include "identity/testing.hpp"
+#include "identity/identity_test_world.hpp"
 #include "wire/send_token.hpp"
 
 namespace opaline::identity {

@@ -1,5 +1,7 @@
 #include "identity/dispatcher.hpp"
 
+#include <google/protobuf/stubs/logging.h>
+
 #include <functional>
 
 #include "identity/internal/failures.hpp"
@@ -16,6 +18,8 @@ Bytes serialise(const google::protobuf::MessageLite& message) {
 /// What parses as `Request`; protobuf refuses strings that are not UTF-8.
 template <class Request>
 std::optional<Request> parse(ByteView body) {
+  // It would write a line to stderr for each such string: nobody outside may fill a log.
+  const google::protobuf::LogSilencer silence;
   Request out;
   if (body.size() > kMaxRegistrationBodyBytes || !out.ParseFromArray(body.data(), static_cast<int>(body.size())))
     return std::nullopt;

@@ -2,7 +2,7 @@
 
 #include <set>
 
-#include "identity/testing.hpp"
+#include "identity/identity_test_world.hpp"
 
 namespace opaline::identity {
 namespace {

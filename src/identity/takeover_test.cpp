@@ -1,7 +1,7 @@
 // Takeover of handles, and the PIN that prevents it.
 #include <gtest/gtest.h>
 
-#include "identity/testing.hpp"
+#include "identity/identity_test_world.hpp"
 
 namespace opaline::identity {
 namespace {

@@ -14,6 +14,7 @@ Instant Buckets::after(const BucketKey& key, std::uint32_t cost, Instant now) co
 }
 
 std::optional<seconds> Buckets::peek(const BucketKey& key, std::uint32_t cost, Instant now) const {
+  if (cost > quota_.capacity) return std::max(quota_.refill, seconds(1));
   const auto over = after(key, cost, now) - (now + quota_.refill);
   if (over <= std::chrono::nanoseconds(0)) return std::nullopt;
   return std::clamp(std::chrono::ceil<seconds>(over), seconds(1), std::max(quota_.refill, seconds(1)));
