@@ -43,6 +43,7 @@ struct Envelope {
   bool acknowledged = false;  ///< while storing: answered, to be removed from the store once it is there
   bool resolved = false;      ///< `outcome` is final
   bool gap = false;
+  bool to_admit = false;  ///< came while the mailbox was loading: not charged
   bool waits_for_deadline = false;
   std::vector<Waiter>* repeats = nullptr;  ///< owned; rare
 

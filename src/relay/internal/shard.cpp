@@ -147,7 +147,7 @@ void Relay::Shard::fail_one(Envelope* e, SubmitStatus status) {
       slot.kind = Slot::Kind::settled;
       slot.sequence = 0;
     }
-    m.discharge(e);
+    if (!e->to_admit) m.discharge(e);
     answer(*e, status);
   }
   forget(e);
@@ -155,13 +155,23 @@ void Relay::Shard::fail_one(Envelope* e, SubmitStatus status) {
 
 void Relay::Shard::fail(Envelope* e, SubmitStatus status) {
   Mailbox& m = *e->mailbox;
-  const ConnectionId connection = e->sender.connection;
+  // Everybody who waits for it: a sender that connected again waits for what it submitted on its earlier connection.
+  std::vector<ConnectionId> connections{e->sender.connection};
+  if (e->repeats != nullptr) {
+    for (const Waiter& each : *e->repeats) connections.push_back(each.connection);
+  }
+  const auto concerned = [&connections](const Envelope& other) {
+    const auto is_one = [&connections](ConnectionId id) {
+      return std::ranges::find(connections, id) != connections.end();
+    };
+    if (is_one(other.sender.connection)) return true;
+    return other.repeats != nullptr &&
+           std::ranges::any_of(*other.repeats, [&](const Waiter& w) { return is_one(w.connection); });
+  };
   fail_one(e, status);
   for (Envelope* each = m.first; each != nullptr;) {
     Envelope* const following = each->next;
-    if (each->place != Place::storing && each->sender.connection == connection) {
-      fail_one(each, SubmitStatus::held_back);
-    }
+    if (each->place != Place::storing && concerned(*each)) fail_one(each, SubmitStatus::held_back);
     each = following;
   }
 }

@@ -91,6 +91,7 @@ class Relay::Shard : public std::enable_shared_from_this<Relay::Shard> {
   void on_appended(Mailbox& m, std::span<const store::AppendOutcome> outcomes);
   void finish_append(Mailbox& m, Envelope* e);
   void finish_stored(Mailbox& m, Envelope* e);
+  void slot_is_stored(Mailbox& m, Envelope& e, Day day);
   void fence(Mailbox& m);
   void drop_storing(Mailbox& m);
   void settle_empty(Mailbox& m);

@@ -31,6 +31,7 @@ Mailbox& Relay::Shard::find_or_load(const MailboxId& id) {
       leave_idle(*m);
       mark(*m);  // back to the idle list if nothing comes of it
     }
+    if (m->phase == Phase::loading && m->store_calls == 0) call_summarize(*m);  // had been given up
     return *m;
   }
   m = new Mailbox(id);
@@ -101,34 +102,32 @@ void Relay::Shard::open(Mailbox& m, const store::MailboxSummary& summary) {
 
 /// What came while the mailbox was loading is measured now, in order, against what it holds.
 void Relay::Shard::admit_waiting(Mailbox& m) {
-  std::vector<Envelope*> refused;
-  std::vector<SubmitStatus> status;
-  std::vector<ConnectionId> held;
+  Envelope* e = m.first;
   m.count = 0;
   m.bytes = 0;
-  for (Envelope* e = m.first; e != nullptr; e = e->next) {
-    const bool behind = std::find(held.begin(), held.end(), e->sender.connection) != held.end();
-    const bool admitted = !behind && has_room(m, e->sender_tag, e->size);
-    m.charge(e);  // given back below, if refused
+  for (Envelope* each = e; each != nullptr; each = each->next) each->to_admit = true;
+  // With a refused one goes what follows of its connection: the queue has to be looked at anew.
+  while (e != nullptr) {
+    const bool admitted = has_room(m, e->sender_tag, e->size);
+    e->to_admit = false;
+    m.charge(e);
     if (admitted) {
       e->gap = std::exchange(m.gap_next, false) || e->gap;
+      e = e->next;
       continue;
     }
-    if (!behind) {
-      m.gap_next = true;
-      held.push_back(e->sender.connection);
+    m.gap_next = true;
+    fail(e, SubmitStatus::full);
+    for (e = m.first; e != nullptr && !e->to_admit; e = e->next) {
     }
-    refused.push_back(e);
-    status.push_back(behind ? SubmitStatus::held_back : SubmitStatus::full);
   }
-  for (std::size_t i = 0; i < refused.size(); ++i) fail_one(refused[i], status[i]);
 }
 
 // ---- repeating
 
 void Relay::Shard::repeat_later(Mailbox& m, StoreCall what, std::uint32_t attempts) {
   ++m.store_calls;
-  const auto delay = limits_.store_repeat_delay * (1 << std::min(attempts, 10u));
+  const auto delay = limits_.store_repeat_delay * (1 << std::min(attempts, 6u));
   repeats_.emplace(clock_.monotonic() + delay, std::pair(&m, what));
 }
 

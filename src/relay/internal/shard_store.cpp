@@ -192,10 +192,12 @@ void Relay::Shard::finish_append(Mailbox& m, Envelope* e) {
   const bool stored = e->outcome == AppendOutcome::stored || e->outcome == AppendOutcome::duplicate;
   if (stored) return finish_stored(m, e);
   if (e->outcome == AppendOutcome::unknown) {
-    // It may be there: its place is used up, a later reader is to find it, what was acknowledged is to be removed.
+    // It may be there: its place is used up, a reader is to find it, an acknowledgement is to remove it.
     m.last_stored = std::max(m.last_stored, e->sequence);
-    if (e->pushed) m.read_from = std::max(m.read_from, e->sequence + 1);
     if (e->acknowledged) m.remove_through = std::max(m.remove_through, e->sequence);
+    if (e->pushed) m.read_from = std::max(m.read_from, e->sequence + 1);
+    // Nothing was added to the accounts: by day 0 nothing will be taken from them.
+    if (e->pushed && !e->acknowledged) slot_is_stored(m, *e, Day(0));
   }
   if (e->outcome == AppendOutcome::full) ++counters_.store_full;
   if (e->acknowledged) return forget(e);  // the device has it and its sender knows
@@ -207,6 +209,15 @@ void Relay::Shard::finish_append(Mailbox& m, Envelope* e) {
   }
 }
 
+void Relay::Shard::slot_is_stored(Mailbox& m, Envelope& e, Day day) {
+  Slot& slot = m.slot_of(e);
+  slot.kind = Slot::Kind::stored;
+  slot.sequence = e.sequence;
+  slot.day = static_cast<std::uint16_t>(number(day));
+  ++m.stored_slots;
+  e.pushed = false;
+}
+
 void Relay::Shard::finish_stored(Mailbox& m, Envelope* e) {
   m.last_stored = std::max(m.last_stored, e->sequence);
   if (e->acknowledged) {
@@ -216,11 +227,7 @@ void Relay::Shard::finish_stored(Mailbox& m, Envelope* e) {
     return;
   }
   if (e->pushed) {
-    Slot& slot = m.slot_of(*e);
-    slot.kind = Slot::Kind::stored;
-    slot.sequence = e->sequence;
-    slot.day = static_cast<std::uint16_t>(number(e->day));
-    ++m.stored_slots;
+    slot_is_stored(m, *e, e->day);
     m.read_from = std::max(m.read_from, e->sequence + 1);
   }
   // Its sender stays charged with it in the shares.
