@@ -110,7 +110,6 @@ TEST_F(LocalStoreTest, OpensWithItsPassphraseAndNothingElse) {
 }
 
 TEST_F(LocalStoreTest, RowsAreThereAgainInKeyOrder) {
-  const AccountId peer = random_.id<AccountId>();
   {
     const LocalStore store = created();
     SqliteEndpointStore rows(store, random_);

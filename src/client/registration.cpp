@@ -40,6 +40,8 @@ Failure failure_of(endpoint::Error error) {
       return {ClientError::no_alarm, "this person's identity has not changed"};
     case endpoint::Error::not_registered:
       return {ClientError::not_registered, "there is no account in this home yet: opaline register HANDLE"};
+    case endpoint::Error::bad_enrolment:
+      return {ClientError::protocol, "the server gave this device no usable account; is it an Opaline server?"};
     case endpoint::Error::registered:
       return {ClientError::registered, "there is an account in this home already"};
     case endpoint::Error::store_full:
