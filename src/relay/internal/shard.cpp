@@ -257,6 +257,7 @@ void Relay::Shard::acknowledge_pushes(Mailbox& m, Reader& reader, std::uint32_t 
       }
       case Slot::Kind::stored:
         --m.stored_slots;
+        ++counters_.stored_removed;
         m.remove_through = std::max(m.remove_through, slot.sequence);
         m.account_removed(Day(slot.day), slot.bytes);
         break;

@@ -220,7 +220,9 @@ void Relay::Shard::slot_is_stored(Mailbox& m, Envelope& e, Day day) {
 
 void Relay::Shard::finish_stored(Mailbox& m, Envelope* e) {
   m.last_stored = std::max(m.last_stored, e->sequence);
+  ++counters_.stored;
   if (e->acknowledged) {
+    ++counters_.stored_removed;
     m.remove_through = std::max(m.remove_through, e->sequence);
     m.read_from = std::max(m.read_from, e->sequence + 1);
     forget(e);
