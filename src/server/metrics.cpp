@@ -69,6 +69,9 @@ void relay_metrics(Page& page, const relay::Counters& c) {
   page.counter("relay_submitted_total", "Envelopes that devices handed in.", c.submitted);
   page.counters("relay_accepted_total", "Envelopes answered accepted: acknowledged by the device, or durable.", "how",
                 {{"online", c.accepted_online}, {"stored", c.accepted_stored}});
+  page.counter("envelopes_stored_total", "Envelopes written to the disk.", c.stored);
+  page.counter("envelopes_removed_total", "Stored envelopes removed because their device acknowledged them.",
+               c.stored_removed);
   page.counters("relay_refused_total", "Envelopes not accepted, by answer.", "answer",
                 {{"full", c.full}, {"gone", c.gone}, {"retry", c.retry}, {"held_back", c.held_back}});
   page.counter("relay_pushed_total", "Envelopes pushed to devices.", c.pushed);

@@ -1,0 +1,340 @@
+#include "server/server.hpp"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <csignal>
+
+#include "identity/tables.hpp"
+#include "server/internal/code_delivery.hpp"
+#include "server/internal/node.hpp"
+
+namespace opaline::server {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// On top of server.shutdown_within: then something is stuck, and waiting does not help.
+constexpr seconds kStuckAfter{10};
+
+net::ListenAddress address_of(const std::string& text) {
+  const auto parsed = net::ListenAddress::parse(text);
+  OPALINE_ASSERT(parsed.has_value());  // the configuration was checked
+  return *parsed;
+}
+
+std::string listen_problem(std::string_view key, const std::string& where, net::NetError error) {
+  std::string_view hint;
+  if (error == net::NetError::address_in_use) hint = ": something listens there already (another opalined?)";
+  if (error == net::NetError::permission_denied) hint = ": ports below 1024 need CAP_NET_BIND_SERVICE";
+  return fmt::format("{} = \"{}\": {}{}", key, where, net::name(error), hint);
+}
+
+relay::NodeConfig node_config(const Config& config) {
+  relay::NodeConfig out;
+  out.server_name = config.server.name;
+  out.limits.mailbox_envelopes = config.relay.mailbox_envelopes;
+  out.limits.mailbox_bytes = config.relay.mailbox_mib << 20;
+  out.limits.delivery_deadline = config.relay.delivery_deadline;
+  out.limits.retention = config.relay.retention;
+  out.limits.max_ram_bytes = config.relay.ram_mib << 20;
+  out.edge.max_connections = config.public_listener.max_connections;
+  return out;
+}
+
+identity::Config identity_config(const Config& config) {
+  identity::Config out;
+  out.codes_per_handle = {config.registration.codes_per_handle_per_day, std::chrono::days(1)};
+  out.codes_per_source = {config.registration.codes_per_source_per_hour, std::chrono::hours(1)};
+  out.lookup_capacity = config.lookups.bucket;
+  out.lookup_refill_per_day = config.lookups.refill_per_day;
+  return out;
+}
+
+}  // namespace
+
+std::vector<std::string> row_tables() {
+  std::vector<std::string> out(identity::kTables.begin(), identity::kTables.end());
+  for (const auto table :
+       {operators::kOperatorsTable, operators::kTokensTable, operators::kAuditTable, kSealCheckTable, kClockTable}) {
+    out.emplace_back(table);
+  }
+  return out;
+}
+
+Server::Server(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Server::~Server() = default;
+
+Result<std::unique_ptr<Server>, std::string> Server::open(Config config, const Ports& ports) {
+  auto impl = std::make_unique<Impl>(std::move(config), ports);
+  OPALINE_CHECK(impl->open());
+  return std::unique_ptr<Server>(new Server(std::move(impl)));
+}
+bool Server::run() {
+  return impl_->run();
+}
+
+Server::Impl::Impl(Config config, const Ports& ports)
+    : config_(std::move(config)),
+      ports_(ports),
+      started_(ports.clock.now()),
+      control_(ports.clock),
+      io_(ports.clock),
+      upkeep_(ports.clock),
+      desk_(control_, io_),
+      io_patience_(control_),
+      minute_timer_(control_),
+      expiry_timer_(control_),
+      stop_timer_(control_) {}
+
+Server::Impl::~Impl() {
+  io_.stop();
+  upkeep_.stop();
+  if (io_thread_.joinable()) io_thread_.join();
+  if (upkeep_thread_.joinable()) upkeep_thread_.join();
+}
+
+// ---------------------------------------------------------------- opening
+
+Result<void, std::string> Server::Impl::open() {
+  OPALINE_CHECK(open_signals());  // before any thread, so that all threads leave them to us
+  OPALINE_CHECK(open_stores());
+  OPALINE_CHECK(open_services());
+  OPALINE_CHECK(open_edge());
+  OPALINE_CHECK(open_listeners());
+  return {};
+}
+
+Result<void, std::string> Server::Impl::open_signals() {
+  const auto on = [&](int number, std::function<void()> task) { return control_.on_signal(number, std::move(task)); };
+  const bool set = on(SIGTERM, [this] { begin_stop(); }) && on(SIGINT, [this] { begin_stop(); }) &&
+                   on(SIGHUP, [this] { reload([](const Result<void, std::string>&) {}); });
+  if (!set) return fail(std::string("the system does not let us handle signals"));
+  return {};
+}
+
+Result<void, std::string> Server::Impl::open_stores() {
+  const auto& data = config_.paths.data;
+  auto lock = DirectoryLock::take(data);
+  if (!lock) return fail(lock.error());
+  lock_.emplace(std::move(*lock));
+  std::error_code error;
+  if (fs::exists(data / kRestoreMarker, error)) {
+    return fail(fmt::format("a restore into {} did not finish: remove {} and {} and restore again", data.string(),
+                            data.string(), config_.paths.vault.string()));
+  }
+  fs::remove_all(data / kCheckpointDirectory, error);  // of a backup that was interrupted
+  fs::create_directories(config_.paths.vault.parent_path(), error);
+
+  auto vault = store::FileKeyVault::open(
+      {.directory = config_.paths.vault, .master_key_file = store::systemd_credential("opaline-vault-key")},
+      ports_.random);
+  if (!vault) return fail(vault.error().message);
+  vault_ = std::move(*vault);
+
+  store::RocksdbRowOptions row_options;
+  row_options.directory = data / kRowsDirectory;
+  row_options.tables = row_tables();
+  auto rows = store::RocksdbRowStore::open(row_options, ports_.log);
+  if (!rows) return fail(rows.error().message);
+  rows_ = std::move(*rows);
+  auto sealed = store::SealedRows::open(*rows_, *vault_, ports_.random, kSealCheckTable);
+  if (!sealed) return fail(sealed.error().message);
+  sealed_.emplace(std::move(*sealed));
+  guard_.emplace(*rows_, kClockTable);
+
+  store::RocksdbMailboxOptions mailbox_options;
+  mailbox_options.directory = data / kMailboxesDirectory;
+  auto mailboxes = store::RocksdbMailboxStore::open(
+      mailbox_options, *vault_, ports_.random,
+      [this](std::move_only_function<void()> task) {
+        io_.post([this, task = std::move(task)]() mutable {
+          task();
+          edge_->touched();
+        });
+      },
+      ports_.log);
+  if (!mailboxes) return fail(mailboxes.error().message);
+  mailboxes_ = std::move(*mailboxes);
+  return {};
+}
+
+Result<void, std::string> Server::Impl::open_services() {
+  auto codes = make_code_sender(config_, ports_.clock, ports_.log);
+  if (!codes) return fail(codes.error());
+  codes_ = std::move(*codes);
+  costly_ = identity::make_costly_crypto();
+  OPALINE_CHECK(desk_.open(identity_config(config_), {.rows = *sealed_,
+                                                      .vault = *vault_,
+                                                      .codes = *codes_,
+                                                      .lookups = lookups_,
+                                                      .crypto = *costly_,
+                                                      .clock = ports_.clock,
+                                                      .random = ports_.random,
+                                                      .log = ports_.log}));
+  operators_.emplace(*sealed_, ports_.clock, ports_.random);
+  admin_.emplace(*operators_, static_cast<NodeControl&>(*this), geteuid());
+  return {};
+}
+
+Result<void, std::string> Server::Impl::open_edge() {
+  const auto epoch = mailboxes_->acquire_all();
+  if (!epoch)
+    return fail(fmt::format("the mailboxes in {} cannot be taken: the disk failed", config_.paths.data.string()));
+  const auto token_key = vault_->named_key("send-token");
+  if (!token_key) return fail(fmt::format("the vault {} gives no key for send tokens", config_.paths.vault.string()));
+  std::vector<wire::SendTokenKey> token_keys;
+  token_keys.emplace_back(token_key->reveal());
+  PublicEdge::Options options{.address = address_of(config_.public_listener.listen),
+                              .tls = config_.public_listener.tls,
+                              .max_connections = config_.public_listener.max_connections,
+                              .max_connections_per_source = config_.public_listener.max_connections_per_source,
+                              .node = node_config(config_)};
+  auto edge = PublicEdge::start(std::move(options),
+                                {.loop = io_,
+                                 .control = desk_,
+                                 .store = *mailboxes_,
+                                 .epoch = *epoch,
+                                 .clock = ports_.clock,
+                                 .random = ports_.random,
+                                 .ready = ready_},
+                                std::move(token_keys));
+  if (!edge) return fail("public listener " + config_.public_listener.listen + ": " + edge.error());
+  edge_ = std::move(*edge);
+  desk_.attach(*edge_);
+  return {};
+}
+
+Result<void, std::string> Server::Impl::open_listeners() {
+  const auto start = [&](net::ListenAddress address, const net::TlsServerContext* tls, std::string_view key,
+                         net::HttpHandler handler) -> Result<std::unique_ptr<net::HttpServer>, std::string> {
+    net::HttpServerOptions options;
+    options.address = std::move(address);
+    options.tls = tls;
+    options.max_connections = 64;
+    options.max_body_bytes = 16 * 1024;
+    options.max_buffered_bytes = 1 << 20;
+    const std::string where = options.address.unix_path.empty()
+                                  ? fmt::format("{}:{}", options.address.ip, options.address.port)
+                                  : options.address.unix_path;
+    auto server = net::HttpServer::start(control_, std::move(options), std::move(handler));
+    if (!server) return fail(listen_problem(key, where, server.error()));
+    return std::move(*server);
+  };
+
+  net::ListenAddress socket;
+  socket.unix_path = config_.paths.admin_socket.string();
+  std::error_code error;
+  fs::create_directories(config_.paths.admin_socket.parent_path(), error);
+  auto admin =
+      start(socket, nullptr, "paths.admin_socket", [this](net::HttpRequest request, net::HttpResponder responder) {
+        admin_->serve_local(std::move(request), std::move(responder));
+      });
+  if (!admin) return fail(admin.error());
+  admin_server_ = std::move(*admin);
+
+  if (!config_.operator_listener.listen.empty()) {
+    const auto& tls = config_.operator_listener.tls;
+    if (!tls.empty()) {
+      auto context = net::TlsServerContext::create({.certificate_file = tls.certificate, .key_file = tls.key});
+      if (!context) {
+        return fail(fmt::format("operator.certificate {}: {}", tls.certificate.string(), net::name(context.error())));
+      }
+      operator_tls_.emplace(std::move(*context));
+    }
+    auto server = start(address_of(config_.operator_listener.listen), operator_tls_ ? &*operator_tls_ : nullptr,
+                        "operator.listen", [this](net::HttpRequest request, net::HttpResponder responder) {
+                          admin_->serve_operator(std::move(request), std::move(responder));
+                        });
+    if (!server) return fail(server.error());
+    operator_server_ = std::move(*server);
+  }
+  if (!config_.metrics.listen.empty()) {
+    auto server = start(address_of(config_.metrics.listen), nullptr, "metrics.listen",
+                        [this](const net::HttpRequest& request, net::HttpResponder responder) {
+                          serve_metrics(request, std::move(responder));
+                        });
+    if (!server) return fail(server.error());
+    metrics_server_ = std::move(*server);
+  }
+  return {};
+}
+
+Result<void, std::string> Server::Impl::write_ports_file() {
+  if (config_.paths.ports_file.empty()) return {};
+  const auto port = [](const std::unique_ptr<net::HttpServer>& server) { return server ? server->port() : 0; };
+  const auto text = fmt::format("{{\"public\":{},\"operator\":{},\"metrics\":{},\"pid\":{}}}\n", edge_->port(),
+                                port(operator_server_), port(metrics_server_), getpid());
+  return write_file_atomically(config_.paths.ports_file, text, 0600);
+}
+
+void Server::Impl::report_swap() {
+  const auto facts = keep_out_of_swap();
+  swap_possible_ = exposure(facts) == SwapExposure::possible;
+  if (swap_possible_) {
+    ports_.log.event(LogLevel::warning, "swap_possible",
+                     {{"help", "set MemorySwapMax=0 for the service, or LimitMEMLOCK=infinity, or switch swap off"}});
+  }
+}
+
+// ---------------------------------------------------------------- serving and ending
+
+bool Server::Impl::run() {
+  const auto files = raise_file_limit();
+  if (files < config_.public_listener.max_connections + std::uint64_t{256}) {
+    ports_.log.event(
+        LogLevel::warning, "few_file_descriptors",
+        {{"limit", static_cast<std::int64_t>(files)}, {"max_connections", config_.public_listener.max_connections}});
+  }
+  report_swap();
+  start_upkeep();
+  io_thread_ = std::thread([this] { io_.run(); });
+  upkeep_thread_ = std::thread([this] { upkeep_.run(); });
+  ready_ = true;
+  if (const auto written = write_ports_file(); !written) {
+    ports_.log.event(LogLevel::error, "ports_file", {{"error", written.error()}});
+  }
+  ports_.log.event(LogLevel::info, "server_ready",
+                   {{"version", version()},
+                    {"public_port", edge_->port()},
+                    {"operator_port", operator_server_ ? operator_server_->port() : 0},
+                    {"metrics_port", metrics_server_ ? metrics_server_->port() : 0},
+                    {"start_ms", (ports_.clock.now() - started_).count()}});
+  notify_service_manager("READY=1");
+  control_.run();
+  io_.stop();
+  upkeep_.stop();
+  io_thread_.join();
+  upkeep_thread_.join();
+  ports_.log.event(LogLevel::info, "server_stopped", {{"clean", clean_ ? 1 : 0}});
+  return clean_;
+}
+
+void Server::Impl::begin_stop() {
+  if (stopping_) {  // asked again: whoever asks does not want to wait
+    io_.post([this] { edge_->shut_down(std::chrono::nanoseconds(0), {}); });
+    return;
+  }
+  stopping_ = true;
+  ready_ = false;
+  notify_service_manager("STOPPING=1");
+  ports_.log.event(LogLevel::info, "server_stopping", {});
+  std::error_code ignored;
+  if (!config_.paths.ports_file.empty()) fs::remove(config_.paths.ports_file, ignored);
+  stop_timer_.arm(config_.server.shutdown_within + kStuckAfter, [this] {
+    ports_.log.event(LogLevel::error, "shutdown_stuck", {});
+    ports_.log.flush();
+    _exit(1);  // what was accepted is on stable storage or with its device; nothing here can be waited for
+  });
+  io_.post([this] {
+    edge_->shut_down(config_.server.shutdown_within,
+                     [this](bool clean) { control_.post([this, clean] { finish(clean); }); });
+  });
+}
+
+void Server::Impl::finish(bool clean) {
+  clean_ = clean;
+  control_.stop();
+}
+
+}  // namespace opaline::server
