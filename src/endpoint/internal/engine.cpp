@@ -95,26 +95,31 @@ void Engine::take_devices(Peer& peer, const Requests::Open& asked, const Devices
   peer.wants_list = false;
   peer.failures = 0;
   peer.waits_for = Reason::none;
-  if (!asked.all && asked.bundles.empty()) peer.not_before = core.now() + kListFetchSpacing;
+  if (asked.list_alone) peer.not_before = core.now() + kListFetchSpacing;
   if (outcome == ListOutcome::pinned) {
     if (peer.pinned->hash() != before) outbox.list_changed(peer);
-    for (const DevicesReply::Device& given : reply.devices) {
-      const session::DeviceEntry* const listed = peer.entry(given.device);
-      if (listed == nullptr || listed->mailbox != given.mailbox) continue;
-      PeerDevice& device = peers.device(peer, given.device);
-      device.record.token = given.token;
-      device.record.token_at = core.now();
-      device.dirty = true;
-    }
-    for (const session::DeviceEntry& listed : peer.pinned->list().devices) {
-      const bool wanted = asked.all || std::ranges::find(asked.bundles, listed.number) != asked.bundles.end();
-      if (!wanted) continue;
-      const auto given = std::ranges::find(reply.devices, listed.number, &DevicesReply::Device::device);
-      open_session(peer, peers.device(peer, listed.number),
-                   given == reply.devices.end() ? ByteView() : ByteView(given->bundle));
-    }
+    for (const session::DeviceEntry& listed : peer.pinned->list().devices) take_device(peer, asked, listed, reply);
   }
   inbox.list_known(peer);
+}
+
+void Engine::take_device(Peer& peer, const Requests::Open& asked, const session::DeviceEntry& listed,
+                         const DevicesReply& reply) {
+  PeerDevice& device = peers.device(peer, listed.number);
+  // What the account key did not sign is not believed: the mailbox is the list's.
+  const auto given = std::ranges::find_if(reply.devices, [&](const DevicesReply::Device& d) {
+    return d.device == listed.number && d.mailbox == listed.mailbox;
+  });
+  if (given != reply.devices.end()) {
+    device.record.token = given->token;
+    device.record.token_at = core.now();
+    device.dirty = true;
+  } else if (device.wants_token || device.wants_bundle || asked.all) {
+    device.not_before = core.now() + back_off(++device.failures, kFirstBackOff, core.random);
+    return outbox.wait_for(device, Reason::directory_unavailable);
+  }
+  if (asked.all || std::ranges::find(asked.bundles, listed.number) != asked.bundles.end())
+    open_session(peer, device, given == reply.devices.end() ? ByteView() : ByteView(given->bundle));
 }
 
 void Engine::open_session(Peer& peer, PeerDevice& device, ByteView bundle) {
@@ -137,7 +142,7 @@ void Engine::open_session(Peer& peer, PeerDevice& device, ByteView bundle) {
 
 void Engine::peer_failed(Peer& peer, const Requests::Open& asked, Reason reason, milliseconds at_least) {
   // A list alone that did not come is asked for again when there is a reason to.
-  if (!asked.all && asked.bundles.empty() && peer.pinned) peer.wants_list = false;
+  if (asked.list_alone && peer.pinned) peer.wants_list = false;
   peer.not_before = core.now() + std::max(at_least, back_off(++peer.failures, kFirstBackOff, core.random));
   if (!peer.pinned || !asked.bundles.empty()) outbox.wait_for(peer, reason);
   peers.busy(peer);

@@ -38,6 +38,8 @@ class Engine {
   template <class... Args>
   explicit Engine(Args&&... args) : core(std::forward<Args>(args)...) {}
   void take_devices(Peer& peer, const Requests::Open& asked, const DevicesReply& reply);
+  void take_device(Peer& peer, const Requests::Open& asked, const session::DeviceEntry& listed,
+                   const DevicesReply& reply);
   void open_session(Peer& peer, PeerDevice& device, ByteView bundle);
   void peer_failed(Peer& peer, const Requests::Open& asked, Reason reason, milliseconds at_least);
 

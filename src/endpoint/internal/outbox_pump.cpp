@@ -72,7 +72,8 @@ void Outbox::pump_device(Peer& peer, PeerDevice& device) {
   if (device.queue.empty() || device.refused || core_.now() < device.not_before) return;
   if (peer.entry(device.address.device) == nullptr) return;
   if (device.record.token_at == Time{} || core_.now() - device.record.token_at >= kTokenRefresh) {
-    device.wants_token = true;
+    // A bundle brings a token too.
+    (sessions_.sender(device) == nullptr ? device.wants_bundle : device.wants_token) = true;
     return;
   }
   std::uint64_t last = 0;
@@ -185,7 +186,7 @@ std::optional<SecretBytes> Outbox::content_of(Peer& peer, Entry& entry) {
 void Outbox::ask(Peer& peer) {
   if (peer.open_request != RequestId{0} || requests_.full() || core_.now() < peer.not_before) return;
   Requests::Open what{.kind = Requests::Open::Kind::devices, .account = peer.account, .bundles = {}};
-  bool tokens = peer.wants_list;
+  bool tokens = false;
   if (!peer.alarmed()) {
     what.all = !peer.pinned && !peer.unfanned.empty();
     for (const auto& [number, device] : peer.devices) {
@@ -196,7 +197,8 @@ void Outbox::ask(Peer& peer) {
   if (what.all || !what.bundles.empty()) {
     FetchBundles fetch{peer.account, peer.record.renewal_token, what.bundles};
     peer.open_request = requests_.send(std::move(what), std::move(fetch));
-  } else if (tokens) {
+  } else if (tokens || peer.wants_list) {
+    what.list_alone = !tokens;
     peer.open_request = requests_.send(std::move(what), FetchSendTokens{peer.account, peer.record.renewal_token});
   } else {
     return;

@@ -208,7 +208,7 @@ void Outbox::account_gone(Peer& peer) {
 }
 
 void Outbox::start_over(Peer& peer) {
-  std::set<std::uint64_t> waiting;
+  std::set<std::uint64_t> waiting = peer.unfanned;
   for (auto& [number, device] : peer.devices) {
     waiting.merge(std::exchange(device.queue, {}));
     sessions_.remove_all(device);

@@ -79,9 +79,8 @@ void Prekeys::upkeep() {
   const bool from_the_future = current_.created > core_.now() + session::kClockSkew;
   if (core_.now() - current_.created >= kPrekeyRenewal || from_the_future) renew();
   if (!current_.uploaded && !requests_.full() && !requests_.has(Requests::Open::Kind::upload)) {
-    requests_.send(
-        {.kind = Requests::Open::Kind::upload, .account = {}, .bundles = {}, .all = false, .set = current_.id},
-        UploadPrekeys{current_.signed_set, current_.one_time_batch});
+    requests_.send({.kind = Requests::Open::Kind::upload, .account = {}, .bundles = {}, .set = current_.id},
+                   UploadPrekeys{current_.signed_set, current_.one_time_batch});
     ask_status_ = false;  // the answer says as much
   } else if (ask_status_ && !requests_.full()) {
     requests_.send({.kind = Requests::Open::Kind::status, .account = {}, .bundles = {}}, FetchPrekeyStatus{});

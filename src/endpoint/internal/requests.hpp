@@ -11,6 +11,7 @@ class Requests {
     AccountId account;                  ///< of `devices`
     std::vector<DeviceNumber> bundles;  ///< that were asked for; all devices' if `all`
     bool all = false;
+    bool list_alone = false;     ///< neither bundle nor token was missing
     session::PrekeySetId set{};  ///< of `upload`
   };
 
