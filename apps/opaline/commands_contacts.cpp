@@ -77,6 +77,12 @@ Exit run_verify(Context& context, const VerifyArguments& arguments) {
 
 Exit run_accept(Context& context, const std::string& peer) {
   if (const auto opened = context.open(); !opened) return failed(context, opened.error());
+  if (context.client().accept_new_account(peer)) {
+    context.output().line({{"event", "accepted"}, {"peer", peer}},
+                          fmt::format("{0} is the new account from now on. Compare safety numbers: opaline verify {0}",
+                                      printable(as_view(peer))));
+    return Exit::ok;
+  }
   const auto account = known_peer(context, peer);
   if (!account) return failed(context, account.error());
   std::optional<Result<void, endpoint::Error>> accepted;

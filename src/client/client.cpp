@@ -18,6 +18,14 @@ Failure offline_failure() {
   return {ClientError::connect_failed, "not connected to the server"};
 }
 
+Failure changed_account(const std::string& handle) {
+  return {ClientError::identity_changed, "WARNING: " + handle +
+                                             " belongs to another account than before. That happens when somebody "
+                                             "registers again, and when somebody else has "
+                                             "got hold of the number or address. If you trust it: opaline accept " +
+                                             handle};
+}
+
 std::string_view trimmed(std::string_view text) {
   const auto first = text.find_first_not_of(" \t\n");
   if (first == std::string_view::npos) return {};
@@ -146,7 +154,7 @@ void Client::round() {
 }
 
 void Client::perform(const endpoint::Action& action) {
-  if (const auto* event = std::get_if<endpoint::Event>(&action)) return events_.on_event(*event);
+  if (const auto* event = std::get_if<endpoint::Event>(&action)) return tell(*event);
   if (!online()) return;
   if (const auto* route = std::get_if<endpoint::OpenRoute>(&action)) {
     connection_->send(wire::Route{route->route, route->mailbox, route->token});
@@ -162,6 +170,15 @@ void Client::perform(const endpoint::Action& action) {
   } else if (const auto* request = std::get_if<endpoint::Request>(&action)) {
     perform(*request);
   }
+}
+
+void Client::tell(const endpoint::Event& event) {
+  const auto* changed = std::get_if<endpoint::MessageStateChanged>(&event);
+  const bool gone =
+      changed != nullptr && changed->state == endpoint::MessageState::failed &&
+      (changed->reason == endpoint::Reason::no_such_account || changed->reason == endpoint::Reason::no_device);
+  if (gone) (void)contacts_.distrust(changed->peer);  // a cache: the worst is one lookup less
+  events_.on_event(event);
 }
 
 void Client::perform(const endpoint::Request& request) {
@@ -222,6 +239,7 @@ void Client::resolve(std::string_view to, Done<AccountId> done) {
   }
   const auto cached = contacts_.find(handle);
   if (!cached) return done(fail(Failure{cached.error(), "the local store could not be read"}));
+  if (*cached && (*cached)->pending) return done(fail(changed_account(handle)));
   const Time now = clock_.now();
   const bool known = *cached && (*cached)->account;
   if (known && (!online() || now < (*cached)->refresh_at)) return done(*(*cached)->account);
@@ -231,6 +249,17 @@ void Client::resolve(std::string_view to, Done<AccountId> done) {
     return done(fail(Failure{ClientError::connect_failed,
                              "never wrote to " + handle + " before, and the server is not reached to look it up"}));
   lookup(handle, *cached ? (*cached)->renewal_token : Bytes(), std::move(done));
+}
+
+Result<void, Failure> Client::accept_new_account(std::string_view to) {
+  const auto cached = contacts_.find(trimmed(to));
+  if (!cached) return fail(Failure{cached.error(), "the local store could not be read"});
+  if (!*cached || !(*cached)->pending) return fail(Failure{ClientError::no_alarm, "this handle has not changed"});
+  Contact contact = std::move(**cached);
+  contact.account = std::exchange(contact.pending, std::nullopt);
+  if (const auto saved = contacts_.save(contact); !saved)
+    return fail(Failure{saved.error(), "the local store could not be written"});
+  return {};
 }
 
 void Client::lookup(const std::string& handle, Bytes renewal_token, Done<AccountId> done) {
@@ -250,14 +279,26 @@ Result<AccountId, Failure> Client::lookup_answer(const std::string& asked, ByteV
   if (!reply.ParseFromArray(body.data(), static_cast<int>(body.size())) || reply.items_size() != 1)
     return fail(Failure{ClientError::protocol, "the server's answer to a lookup makes no sense"});
   const auto& item = reply.items(0);
-  Contact contact{asked, AccountId::from(as_view(item.account())), to_bytes(item.renewal_token()),
-                  clock_.now() + seconds(item.expires_seconds()), clock_.now() + seconds(item.refresh_seconds())};
+  Contact contact{asked,
+                  AccountId::from(as_view(item.account())),
+                  std::nullopt,
+                  to_bytes(item.renewal_token()),
+                  clock_.now() + seconds(item.expires_seconds()),
+                  clock_.now() + seconds(item.refresh_seconds())};
+  const auto before = contacts_.find(asked);
+  if (!before) return fail(Failure{before.error(), "the local store could not be read"});
+  const bool moved = *before && (*before)->account && contact.account && (*before)->account != contact.account;
+  if (moved) {
+    contact.pending = contact.account;
+    contact.account = (*before)->account;
+  }
   if (const auto saved = contacts_.save(contact); !saved)
     return fail(Failure{saved.error(), "the local store could not be written"});
   if (item.handle() != asked && !item.handle().empty()) {
     contact.handle = item.handle();
     (void)contacts_.save(contact);  // a cache: the next lookup makes it again
   }
+  if (moved) return fail(changed_account(asked));
   if (!contact.account) return fail(Failure{ClientError::no_such_handle, item.handle() + " is not reachable here"});
   device_->remember_renewal_token(*contact.account, contact.renewal_token);
   schedule_round();

@@ -46,6 +46,9 @@ class Client final : private ConnectionOwner {
   /// a lookup. An account id in hexadecimal is taken as it is. no_such_handle, bad_handle, connect_failed, refused
   /// (quota).
   void resolve(std::string_view to, Done<AccountId> done);
+  /// The person agrees that a handle belongs to another account now. no_alarm if it does not; then an identity that
+  /// changed within the account is for Endpoint::accept_changed_identity.
+  [[nodiscard]] Result<void, Failure> accept_new_account(std::string_view handle);
   /// Queues a text. Known recipients: works offline, answers at once.
   void send(std::string_view to, std::string_view text, Done<MessageId> done);
   /// Runs something on the endpoint and commits it. The failure is the store's.
@@ -73,6 +76,7 @@ class Client final : private ConnectionOwner {
   void round();
   void perform(const endpoint::Action& action);
   void perform(const endpoint::Request& request);
+  void tell(const endpoint::Event& event);
   void arm_tick();
   void lookup(const std::string& handle, Bytes renewal_token, Done<AccountId> done);
   [[nodiscard]] Result<AccountId, Failure> lookup_answer(const std::string& asked, ByteView body);

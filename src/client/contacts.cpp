@@ -11,7 +11,8 @@ Bytes place(ByteView blind) {
   return out;
 }
 
-constexpr std::string_view kColumns = "SELECT blind, handle, account, token, expires_at, refresh_at FROM contact ";
+constexpr std::string_view kColumns =
+    "SELECT blind, handle, account, token, expires_at, refresh_at, pending FROM contact ";
 
 }  // namespace
 
@@ -27,6 +28,7 @@ Result<std::optional<Contact>, ClientError> Contacts::read(Statement& statement)
   out.renewal_token = to_bytes(statement.bytes(3));
   out.expires_at = from_unix_millis(statement.integer(4));
   out.refresh_at = from_unix_millis(statement.integer(5));
+  if (!statement.is_null(6)) out.pending = AccountId::from(statement.bytes(6));
   return std::optional<Contact>(std::move(out));
 }
 
@@ -48,13 +50,22 @@ Result<void, ClientError> Contacts::save(const Contact& contact) const {
   const auto blind = store_.key().blind(as_view(contact.handle));
   const Bytes sealed = store_.key().seal(place(blind), as_view(contact.handle), random_);
   auto statement = store_.database().prepare(
-      "INSERT INTO contact VALUES(?1,?2,?3,?4,?5,?6) ON CONFLICT DO UPDATE SET handle = ?2, account = ?3, token = ?4, "
-      "expires_at = ?5, refresh_at = ?6");
+      "INSERT INTO contact VALUES(?1,?2,?3,?7,?4,?5,?6) ON CONFLICT DO UPDATE SET handle = ?2, account = ?3, pending = "
+      "?7, "
+      "token = ?4, expires_at = ?5, refresh_at = ?6");
   statement.bind(1, blind).bind(2, sealed);
   if (contact.account) statement.bind(3, contact.account->view());  // unbound: NULL
+  if (contact.pending) statement.bind(7, contact.pending->view());
   statement.bind(4, contact.renewal_token)
       .bind(5, unix_millis(contact.expires_at))
       .bind(6, unix_millis(contact.refresh_at));
+  if (const auto done = statement.run(); !done) return fail(client_error(done.error()));
+  return {};
+}
+
+Result<void, ClientError> Contacts::distrust(const AccountId& account) const {
+  auto statement = store_.database().prepare("UPDATE contact SET refresh_at = 0 WHERE account = ?");
+  statement.bind(1, account.view());
   if (const auto done = statement.run(); !done) return fail(client_error(done.error()));
   return {};
 }

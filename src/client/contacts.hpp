@@ -10,6 +10,8 @@ namespace opaline::client {
 struct Contact {
   std::string handle;                ///< normalised
   std::optional<AccountId> account;  ///< nullopt: not here
+  /// Another account that has the handle now, until the person agrees to it (`accept`).
+  std::optional<AccountId> pending;
   Bytes renewal_token;
   Time expires_at, refresh_at;
 };
@@ -21,6 +23,8 @@ class Contacts {
   /// Any handle under which this account was looked up.
   [[nodiscard]] Result<std::optional<Contact>, ClientError> find(const AccountId& account) const;
   [[nodiscard]] Result<void, ClientError> save(const Contact& contact) const;
+  /// The account does not answer any more: its handles are to be looked up again before they are used.
+  [[nodiscard]] Result<void, ClientError> distrust(const AccountId& account) const;
 
  private:
   [[nodiscard]] Result<std::optional<Contact>, ClientError> read(Statement& statement) const;

@@ -64,6 +64,7 @@ Result<void, DatabaseError> Statement::run() {
 }
 
 void Statement::reset() {
+  if (statement_ == nullptr) return;
   sqlite3_reset(statement_);
   sqlite3_clear_bindings(statement_);
 }

@@ -44,6 +44,8 @@ const char* name(ClientError error) {
       return "outbox_full";
     case ClientError::unknown_peer:
       return "unknown_peer";
+    case ClientError::identity_changed:
+      return "identity_changed";
     case ClientError::no_alarm:
       return "no_alarm";
     case ClientError::timed_out:

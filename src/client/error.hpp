@@ -28,6 +28,7 @@ enum class ClientError : std::uint8_t {
   to_self,
   outbox_full,
   unknown_peer,
+  identity_changed,  ///< the handle belongs to another account than before: the person has to agree
   no_alarm,
   timed_out,
   protocol,  ///< the server's answer makes no sense

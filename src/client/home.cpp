@@ -36,6 +36,7 @@ CREATE TABLE contact(
   blind BLOB PRIMARY KEY,
   handle BLOB NOT NULL,
   account BLOB,
+  pending BLOB,
   token BLOB NOT NULL,
   expires_at INTEGER NOT NULL,
   refresh_at INTEGER NOT NULL) WITHOUT ROWID;

@@ -201,7 +201,8 @@ TEST_F(LocalStoreTest, NoTextHandleOrKeyIsInTheFiles) {
   batch.rows.push_back({Table::session, to_bytes("k"), to_secret_bytes(as_view("a very secret ratchet key"))});
   ASSERT_TRUE(rows.commit(std::move(batch)));
   const Contacts contacts(store, random_);
-  ASSERT_TRUE(contacts.save({"anna@example.org", peer, to_bytes("token"), from_unix_millis(1), from_unix_millis(1)}));
+  ASSERT_TRUE(contacts.save(
+      {"anna@example.org", peer, std::nullopt, to_bytes("token"), from_unix_millis(1), from_unix_millis(1)}));
   const std::string files = all_files();
   for (const char* text : {"harbour", "lighthouse", "ratchet", "anna@example"})
     EXPECT_EQ(files.find(text), std::string::npos) << text;
@@ -262,9 +263,10 @@ TEST_F(LocalStoreTest, ContactsKeepNegativeAnswersToo) {
   const LocalStore store = created();
   const Contacts contacts(store, random_);
   const AccountId account = random_.id<AccountId>();
-  ASSERT_TRUE(contacts.save({"anna@example.org", account, to_bytes("t1"), from_unix_millis(50), from_unix_millis(40)}));
-  ASSERT_TRUE(
-      contacts.save({"nobody@example.org", std::nullopt, to_bytes("t2"), from_unix_millis(60), from_unix_millis(55)}));
+  ASSERT_TRUE(contacts.save(
+      {"anna@example.org", account, std::nullopt, to_bytes("t1"), from_unix_millis(50), from_unix_millis(40)}));
+  ASSERT_TRUE(contacts.save(
+      {"nobody@example.org", std::nullopt, std::nullopt, to_bytes("t2"), from_unix_millis(60), from_unix_millis(55)}));
   EXPECT_EQ((*contacts.find("anna@example.org"))->account, account);
   EXPECT_EQ((*contacts.find(account))->handle, "anna@example.org");
   const auto nobody = *contacts.find("nobody@example.org");
@@ -272,6 +274,14 @@ TEST_F(LocalStoreTest, ContactsKeepNegativeAnswersToo) {
   EXPECT_FALSE(nobody->account);
   EXPECT_EQ(nobody->refresh_at, from_unix_millis(55));
   EXPECT_FALSE(*contacts.find("stranger@example.org"));
+  ASSERT_TRUE(contacts.distrust(account));
+  EXPECT_EQ((*contacts.find("anna@example.org"))->refresh_at, from_unix_millis(0));
+  EXPECT_EQ((*contacts.find("nobody@example.org"))->refresh_at, from_unix_millis(55));
+  Contact moved = **contacts.find("anna@example.org");
+  moved.pending = random_.id<AccountId>();
+  ASSERT_TRUE(contacts.save(moved));
+  EXPECT_EQ((*contacts.find("anna@example.org"))->pending, moved.pending);
+  EXPECT_EQ((*contacts.find("anna@example.org"))->account, account);
 }
 
 }  // namespace
