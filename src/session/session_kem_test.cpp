@@ -197,6 +197,14 @@ TEST_F(SessionParts, PaddingMustBeCanonical) {
   EXPECT_EQ(receive(pair.responder, seal_padded(state, right))->plaintext.size(), 3u);
 }
 
+TEST_F(SessionParts, OneChainHasOneRatchetKey) {
+  EXPECT_TRUE(arrives(pair.responder, send(pair.initiator)));
+  internal::State state = take_apart(pair.initiator);
+  state.send->ratchet_public = crypto::x25519_generate(a.random).public_key;
+  const auto message = internal::seal_message(state, false, as_view("text"), {}, kStart, a.random);
+  EXPECT_EQ(receive(pair.responder, *message).error(), Error::authentication_failed);
+}
+
 TEST_F(SessionParts, EphemeralMessagesGetLostWithoutTrace) {
   EXPECT_TRUE(arrives(pair.responder, send(pair.initiator)));
   const Bytes lost = send_ephemeral(pair.initiator);

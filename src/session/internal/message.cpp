@@ -6,6 +6,9 @@ namespace opaline::session {
 namespace internal {
 namespace {
 
+static_assert(kMaxMessageBytes ==
+              kHandshakeBytes + header_bytes(kFlagOffer | kFlagAnswer) + kMaxPaddedBytes + kSealOverheadBytes);
+
 void put_u32(std::span<std::byte, 4> out, std::uint32_t value) {
   for (std::size_t i = 0; i < 4; ++i) out[i] = static_cast<std::byte>(value >> (24 - 8 * i) & 0xff);
 }
