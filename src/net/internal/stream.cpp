@@ -179,6 +179,21 @@ void Stream::open_plain() {
   owner_->on_stream_open();
 }
 
+namespace {
+
+/// OpenSSL keeps the peer's ephemeral key (6 KiB with ML-KEM-768, more than a fifth of an idle connection) until the
+/// connection ends, only to answer SSL_get_peer_tmp_key. Giving that object another type frees what it holds.
+void forget_peer_share(SSL* ssl) {
+  EVP_PKEY* share = nullptr;
+  if (SSL_get_peer_tmp_key(ssl, &share) == 1) {
+    EVP_PKEY_set_type(share, EVP_PKEY_X25519);
+    EVP_PKEY_free(share);
+  }
+  ERR_clear_error();
+}
+
+}  // namespace
+
 void Stream::handshake() {
   ERR_clear_error();
   const int done = SSL_do_handshake(ssl_.get());
@@ -189,6 +204,7 @@ void Stream::handshake() {
     const bool rejected = SSL_get_verify_result(ssl_.get()) != X509_V_OK;
     return end(rejected ? StreamEnd::certificate_rejected : StreamEnd::tls_failed);
   }
+  if (SSL_version(ssl_.get()) == TLS1_3_VERSION) forget_peer_share(ssl_.get());
   open_ = true;
   owner_->on_stream_open();
 }
