@@ -58,7 +58,7 @@ TEST(WebSocketInterop, beast_as_client_with_fragments_pings_and_a_close) {
   socket.write(asio::const_buffer("x", 1));
   EXPECT_EQ(to_string(read_message(socket)), "x");
   EXPECT_EQ(pongs, 1);
-  socket.close(websocket::close_reason(4000, "enough"));
+  socket.close(websocket::close_reason(static_cast<websocket::close_code>(4000), "enough"));
 
   while (thread.call([&] { return server->counters().open_connections; }) != 0) std::this_thread::yield();
   thread.stop();
