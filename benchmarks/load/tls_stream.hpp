@@ -68,7 +68,7 @@ class TlsStream {
 
   int socket_ = -1;
   SSL* ssl_ = nullptr;
-  ByteView incoming_;     // ciphertext not yet given to TLS; empty outside of pull()
+  ByteView incoming_;      // ciphertext not yet given to TLS; empty outside of pull()
   ByteBuffer ciphertext_;  // made by TLS, not yet sent
 };
 

@@ -77,7 +77,8 @@ void Device::open_route(std::uint16_t route, const Account& peer) {
   request.set_account(to_string(peer.account.view()));
   const Bytes answer = call(wire::v1::METHOD_SEND_TOKENS, request.SerializeAsString());
   wire::v1::SendTokensReply reply;
-  if (!reply.ParseFromArray(answer.data(), static_cast<int>(answer.size()))) die("SEND_TOKENS: the answer makes no sense");
+  if (!reply.ParseFromArray(answer.data(), static_cast<int>(answer.size())))
+    die("SEND_TOKENS: the answer makes no sense");
   for (const auto& device : reply.devices()) {
     if (device.device() != static_cast<std::uint32_t>(peer.device)) continue;
     const auto mailbox = MailboxId::from(as_view(device.mailbox()));

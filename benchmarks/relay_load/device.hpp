@@ -41,9 +41,7 @@ class Device final : public Session {
   void leave();
 
   /// Whether the server's credit lets one more envelope of this size go.
-  [[nodiscard]] bool may_submit(std::size_t bytes) const {
-    return credit_envelopes_ > 0 && credit_bytes_ >= bytes;
-  }
+  [[nodiscard]] bool may_submit(std::size_t bytes) const { return credit_envelopes_ > 0 && credit_bytes_ >= bytes; }
   /// Writes a SUBMIT and returns its implied number. may_submit must hold.
   std::uint32_t submit(std::uint16_t route, const EnvelopeId& id, ByteView ciphertext);
 

@@ -29,7 +29,7 @@ RelayLoad::RelayLoad(const Service& service, const std::vector<Account>& account
       meter_(plan),
       payloads_(plan.payload_bytes),
       sent_(plan.pairs),
-      owed_(plan.pairs) {
+      pacer_(plan, meter_, *this) {
   if (accounts.size() < 2 * plan.pairs) die(fmt::format("{} pairs need {} accounts", plan.pairs, 2 * plan.pairs));
 }
 
@@ -79,51 +79,40 @@ void RelayLoad::on_push(Device& device, Nanos now, const EnvelopeId& id, ByteVie
   if (gap) die("a gap mark: envelopes were lost");
   if (id != id_of(pair, number) || !equal(ciphertext, payloads_.of(pair, number))) die("a damaged envelope arrived");
   last_push_ = now;
-  if (meter_.received(pair, number, now)) owe(pair);
+  if (meter_.received(pair, number, now)) pacer_.freed(pair);
 }
 
 void RelayLoad::on_result(Device& device, Nanos now, std::uint32_t number, wire::SubmitStatus status) {
   if (status != wire::SubmitStatus::accepted)
     die(fmt::format("submission {} was answered with status {}", number, static_cast<int>(status)));
-  if (meter_.accepted(device.index(), number - 1, now)) owe(device.index());
+  if (meter_.accepted(device.index(), number - 1, now)) pacer_.freed(device.index());
 }
 
 void RelayLoad::on_drained(Device&, Nanos) {
   ++drained_;
 }
 
-void RelayLoad::owe(std::size_t pair) {
-  if (plan_.in_flight < plan_.pairs) pair = ++turn_ % plan_.pairs;
-  if (owed_[pair]++ == 0) to_pump_.push_back(pair);
-}
-
 void RelayLoad::on_read(Device& device, Nanos now) {
   engine_.touch(device);
-  if (owed_[device.index()] != 0) to_pump_.push_back(device.index());  // credit may have come
-  for (const std::size_t pair : to_pump_) pump(pair, now);
-  to_pump_.clear();
+  pacer_.pump_after(device.index(), now);
 }
 
-void RelayLoad::pump(std::size_t pair, Nanos now) {
-  Device& sender = *senders_[pair];
-  while (owed_[pair] != 0 && sender.may_submit(payloads_.size())) {
-    --owed_[pair];
-    if (!meter_.take_slot()) continue;
-    const std::uint64_t number = meter_.sent(pair, now);
-    ++sent_[pair];
-    const std::uint32_t submit = sender.submit(kRoute, id_of(pair, number), payloads_.of(pair, number));
-    if (submit != static_cast<std::uint32_t>(number + 1)) die("submit numbers are out of step");
-    engine_.touch(sender);
-  }
+bool RelayLoad::may_send(std::size_t pair) {
+  return senders_[pair]->may_submit(payloads_.size());
+}
+
+void RelayLoad::send(std::size_t pair, std::uint64_t number) {
+  ++sent_[pair];
+  const std::uint32_t submit = senders_[pair]->submit(kRoute, id_of(pair, number), payloads_.of(pair, number));
+  if (submit != static_cast<std::uint32_t>(number + 1)) die("submit numbers are out of step");
+  engine_.touch(*senders_[pair]);
 }
 
 std::string RelayLoad::run() {
   for (const auto& receiver : receivers_) engine_.touch(*receiver);  // their credit leaves
-  std::fill(owed_.begin(), owed_.end(), 0);
   const Nanos begin = now_ns();
   meter_.start(begin);
-  for (std::size_t slot = 0; slot < plan_.in_flight; ++slot) ++owed_[slot % plan_.pairs];
-  for (std::size_t pair = 0; pair < plan_.pairs; ++pair) pump(pair, begin);
+  pacer_.start(begin);
   engine_.run_until([this] {
     meter_.look(now_ns());
     return meter_.finished();

@@ -3,13 +3,13 @@
 // back. Message n of a pair carries n in its envelope id and bytes that the receiver can recompute.
 #include <memory>
 
-#include "load/meter.hpp"
+#include "load/pacer.hpp"
 #include "load/payloads.hpp"
 #include "relay_load/device.hpp"
 
 namespace opaline::bench {
 
-class RelayLoad final : DeviceEvents {
+class RelayLoad final : DeviceEvents, Sender {
  public:
   /// Pair i writes from account i to account pairs + i. All must outlive the load.
   RelayLoad(const Service& service, const std::vector<Account>& accounts, const Plan& plan);
@@ -31,9 +31,9 @@ class RelayLoad final : DeviceEvents {
   void on_result(Device& device, Nanos now, std::uint32_t number, wire::SubmitStatus status) override;
   void on_drained(Device& device, Nanos now) override;
   void on_read(Device& device, Nanos now) override;
+  [[nodiscard]] bool may_send(std::size_t pair) override;
+  void send(std::size_t pair, std::uint64_t number) override;
   [[nodiscard]] EnvelopeId id_of(std::size_t pair, std::uint64_t number) const;
-  void owe(std::size_t pair);
-  void pump(std::size_t pair, Nanos now);
   [[nodiscard]] std::unique_ptr<Device> connect(std::size_t account, std::size_t pair);
 
   const Service& service_;
@@ -43,10 +43,8 @@ class RelayLoad final : DeviceEvents {
   Payloads payloads_;
   Engine engine_;
   std::vector<std::unique_ptr<Device>> senders_, receivers_;
-  std::vector<std::uint64_t> sent_;      // by pair, since the beginning
-  std::vector<std::uint32_t> owed_;      // by pair: slots that were freed and wait for credit
-  std::vector<std::size_t> to_pump_;     // pairs to look at before this readiness ends
-  std::size_t turn_ = 0;                 // whose turn it is where there are fewer slots than pairs
+  std::vector<std::uint64_t> sent_;  // by pair, since the beginning
+  Pacer pacer_;
   std::size_t drained_ = 0;
   Nanos last_push_ = 0;
 };

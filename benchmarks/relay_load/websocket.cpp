@@ -30,8 +30,9 @@ void mask(std::byte* data, std::size_t size, std::uint32_t key) {
 
 std::string base64(ByteView bytes) {
   std::string out(4 * ((bytes.size() + 2) / 3) + 1, '\0');
-  const int size = EVP_EncodeBlock(reinterpret_cast<unsigned char*>(out.data()),
-                                   reinterpret_cast<const unsigned char*>(bytes.data()), static_cast<int>(bytes.size()));
+  const int size =
+      EVP_EncodeBlock(reinterpret_cast<unsigned char*>(out.data()),
+                      reinterpret_cast<const unsigned char*>(bytes.data()), static_cast<int>(bytes.size()));
   out.resize(static_cast<std::size_t>(size));
   return out;
 }
@@ -103,17 +104,18 @@ void open_websocket(TlsStream& stream, std::string_view path, std::string_view h
   ByteArray<16> nonce{};
   if (RAND_bytes(reinterpret_cast<unsigned char*>(nonce.data()), nonce.size()) != 1) die("no randomness");
   const std::string key = base64(nonce);
-  stream.output.append(as_view(
-      fmt::format("GET {} HTTP/1.1\r\nHost: {}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-                  "Sec-WebSocket-Key: {}\r\nSec-WebSocket-Version: 13\r\n\r\n",
-                  path, host, key)));
+  stream.output.append(
+      as_view(fmt::format("GET {} HTTP/1.1\r\nHost: {}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+                          "Sec-WebSocket-Key: {}\r\nSec-WebSocket-Version: 13\r\n\r\n",
+                          path, host, key)));
   (void)stream.push();
   constexpr std::string_view kEnd = "\r\n\r\n";
   for (;;) {
     const std::string_view text = as_text(stream.input.view());
     if (const auto end = text.find(kEnd); end != std::string_view::npos) {
       const std::string_view head = text.substr(0, end);
-      if (!head.starts_with("HTTP/1.1 101 ")) die("the server refused the WebSocket: " + std::string(head.substr(0, 80)));
+      if (!head.starts_with("HTTP/1.1 101 "))
+        die("the server refused the WebSocket: " + std::string(head.substr(0, 80)));
       if (head.find(accept_of(key)) == std::string_view::npos) die("the server's Sec-WebSocket-Accept is wrong");
       stream.input.consume(end + kEnd.size());
       return;

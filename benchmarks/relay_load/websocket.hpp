@@ -50,7 +50,8 @@ struct ServerMessage {
   ByteView payload;
   std::size_t whole = 0;  ///< header and payload: how much to consume
 };
-/// The first message in `input`, if it is all there. Ends the program if it is masked, fragmented or longer than 64 KiB.
+/// The first message in `input`, if it is all there. Ends the program if it is masked, fragmented or longer than 64
+/// KiB.
 [[nodiscard]] bool parse_message(ByteView input, ServerMessage& out);
 
 /// GET with Upgrade, and the check of the answer (RFC 6455 section 4.1). Blocking. Ends the program on a refusal.
