@@ -103,6 +103,9 @@ Exit run_register(Context& context, const RegisterArguments& arguments) {
   const auto handle = registration.complete(pin);
   if (!handle) return failed(context, handle.error());
   if (const auto loaded = context.load_client(); !loaded) return failed(context, loaded.error());
+  if (const auto named = context.client().change([&](endpoint::Endpoint& device) { device.set_handle(*handle); });
+      !named)
+    return failed(context, named.error());
   const std::string account = context.client().device().address().account.hex();
   context.output().line(
       {{"event", "registered"}, {"handle", *handle}, {"account", account}, {"device", 1}},

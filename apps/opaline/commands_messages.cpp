@@ -107,7 +107,7 @@ Exit run_receive(Context& context, const ReceiveArguments& arguments) {
     if (arguments.follow) report_event(context, event);
   };
   const auto show = [&] {
-    if (!std::exchange(fresh, false)) return;
+    if (!context.client().names_settled() || !std::exchange(fresh, false)) return;
     if (const auto shown = show_new(context); !shown) trouble = shown.error();
   };
   std::unique_ptr<Agent> agent;
@@ -127,10 +127,10 @@ Exit run_receive(Context& context, const ReceiveArguments& arguments) {
   } else {
     context.wait(seconds(arguments.wait_seconds), [&] {
       show();
-      return trouble || (context.drained() && context.client().device().waiting() == 0);
+      return trouble || (context.drained() && !fresh && context.client().device().waiting() == 0);
     });
   }
-  show();
+  if (const auto shown = show_new(context); !shown) trouble = shown.error();
   context.on_event = [](const endpoint::Event&) {};
   agent.reset();
   context.finish(2s);

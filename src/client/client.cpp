@@ -114,6 +114,7 @@ void Client::on_batch_end() {
 void Client::on_ended(const Failure& why) {
   device_->disconnected();
   tick_.cancel();
+  open_claims_ = 0;
   events_.on_link(&why);
   if (why.error == ClientError::refused) return fatal(why);
   if (!wanted_) return;
@@ -178,7 +179,22 @@ void Client::tell(const endpoint::Event& event) {
       changed != nullptr && changed->state == endpoint::MessageState::failed &&
       (changed->reason == endpoint::Reason::no_such_account || changed->reason == endpoint::Reason::no_device);
   if (gone) (void)contacts_.distrust(changed->peer);  // a cache: the worst is one lookup less
+  if (const auto* received = std::get_if<endpoint::MessageReceived>(&event)) confirm_claim(received->sender.account);
   events_.on_event(event);
+}
+
+/// A sender says by which handle it is reached. The directory is asked, once; only then is it shown by that name.
+void Client::confirm_claim(const AccountId& account) {
+  const auto known = contacts_.find(account);
+  const auto claim = contacts_.claim(account);
+  if (!known || *known || !claim || !*claim || !online()) return;
+  ++open_claims_;
+  lookup(**claim, {}, [this, account](const Result<AccountId, Failure>& found) {
+    --open_claims_;
+    const bool answered = found || found.error().error == ClientError::no_such_handle ||
+                          found.error().error == ClientError::identity_changed;
+    if (answered) (void)contacts_.settle_claim(account);
+  });
 }
 
 void Client::perform(const endpoint::Request& request) {

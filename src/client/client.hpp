@@ -56,6 +56,8 @@ class Client final : private ConnectionOwner {
   /// Calls a method of proto/device.proto. connect_failed if offline; refused with the service's words.
   void call(std::uint16_t method, ByteView body, Done<Bytes> done);
 
+  /// True if no name of a new sender is being looked up: until then it is shown by its account id.
+  [[nodiscard]] bool names_settled() const { return open_claims_ == 0; }
   [[nodiscard]] endpoint::Endpoint& device() { return *device_; }
   [[nodiscard]] const History& history() const { return history_; }
   [[nodiscard]] const Contacts& contacts() const { return contacts_; }
@@ -80,6 +82,7 @@ class Client final : private ConnectionOwner {
   void arm_tick();
   void lookup(const std::string& handle, Bytes renewal_token, Done<AccountId> done);
   [[nodiscard]] Result<AccountId, Failure> lookup_answer(const std::string& asked, ByteView body);
+  void confirm_claim(const AccountId& account);
   void fatal(const Failure& why);
 
   net::EventLoop& loop_;
@@ -95,6 +98,7 @@ class Client final : private ConnectionOwner {
   std::unique_ptr<Connection> connection_;
   net::Timer tick_, reconnect_;
   std::chrono::milliseconds back_off_{0};
+  std::size_t open_claims_ = 0;
   bool wanted_ = false, round_scheduled_ = false;
 };
 

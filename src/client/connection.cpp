@@ -1,5 +1,9 @@
 #include "client/connection.hpp"
 
+#include <utility>
+
+#include "proto/device.pb.h"
+
 namespace opaline::client {
 namespace {
 
@@ -166,6 +170,7 @@ void Connection::on_connect_failed(const net::WebSocketConnectFailure& failure) 
 void Connection::end(Failure why) {
   if (state_ == State::ended) return;
   state_ = State::ended;
+  for (const auto& [id, done] : std::exchange(calls_, {})) done({wire::v1::CALL_STATUS_UNAVAILABLE, {}});
   owner_.on_ended(why);
 }
 

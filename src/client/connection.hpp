@@ -47,7 +47,8 @@ class Connection {
     wire::encode(out_, frame);
     flush_if_large();
   }
-  /// `done` is called once, unless the connection ends first. False if kMaxOpenCalls are waiting.
+  /// `done` is called once; with UNAVAILABLE and no body if the connection ends first. False if kMaxOpenCalls are
+  /// waiting.
   bool call(std::uint16_t method, ByteView body, CallDone done);
   /// Sends what `send` collected.
   void flush();

@@ -63,6 +63,29 @@ Result<void, ClientError> Contacts::save(const Contact& contact) const {
   return {};
 }
 
+Bytes claim_place(const AccountId& account) {
+  Bytes out = to_bytes("claim");
+  append(out, account.view());
+  return out;
+}
+
+Result<std::optional<std::string>, ClientError> Contacts::claim(const AccountId& account) const {
+  auto statement = store_.database().prepare("SELECT handle FROM claim WHERE account = ?");
+  statement.bind(1, account.view());
+  const auto found = statement.step();
+  if (!found) return fail(client_error(found.error()));
+  if (!*found) return std::optional<std::string>();
+  const auto handle = store_.key().open_value(claim_place(account), statement.bytes(0));
+  if (!handle) return fail(ClientError::store_damaged);
+  return std::optional<std::string>(to_string(*handle));
+}
+
+Result<void, ClientError> Contacts::settle_claim(const AccountId& account) const {
+  auto statement = store_.database().prepare("DELETE FROM claim WHERE account = ?");
+  if (const auto done = statement.bind(1, account.view()).run(); !done) return fail(client_error(done.error()));
+  return {};
+}
+
 Result<void, ClientError> Contacts::distrust(const AccountId& account) const {
   auto statement = store_.database().prepare("UPDATE contact SET refresh_at = 0 WHERE account = ?");
   statement.bind(1, account.view());

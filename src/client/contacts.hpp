@@ -16,6 +16,9 @@ struct Contact {
   Time expires_at, refresh_at;
 };
 
+/// The place that binds a sealed claim.
+[[nodiscard]] Bytes claim_place(const AccountId& account);
+
 class Contacts {
  public:
   Contacts(const LocalStore& store, RandomSource& random) : store_(store), random_(random) {}
@@ -24,6 +27,10 @@ class Contacts {
   [[nodiscard]] Result<std::optional<Contact>, ClientError> find(const AccountId& account) const;
   [[nodiscard]] Result<void, ClientError> save(const Contact& contact) const;
   /// The account does not answer any more: its handles are to be looked up again before they are used.
+  /// What this account said it is reached by, where no lookup has confirmed or refuted it; nullopt: nothing.
+  [[nodiscard]] Result<std::optional<std::string>, ClientError> claim(const AccountId& account) const;
+  /// The claim was looked up.
+  [[nodiscard]] Result<void, ClientError> settle_claim(const AccountId& account) const;
   [[nodiscard]] Result<void, ClientError> distrust(const AccountId& account) const;
 
  private:

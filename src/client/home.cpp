@@ -40,6 +40,8 @@ CREATE TABLE contact(
   token BLOB NOT NULL,
   expires_at INTEGER NOT NULL,
   refresh_at INTEGER NOT NULL) WITHOUT ROWID;
+-- by which handle a sender says to be reached: sealed, and not believed before a lookup
+CREATE TABLE claim(account BLOB PRIMARY KEY, handle BLOB NOT NULL) WITHOUT ROWID;
 CREATE INDEX contact_account ON contact(account) WHERE account IS NOT NULL;
 )sql";
 

@@ -1,6 +1,7 @@
 #include "client/sqlite_endpoint_store.hpp"
 
 #include "base/codec.hpp"
+#include "client/contacts.hpp"
 #include "client/history.hpp"
 
 namespace opaline::client {
@@ -136,6 +137,13 @@ Result<void, DatabaseError> SqliteEndpointStore::apply(const endpoint::SetOutgoi
 Result<void, DatabaseError> SqliteEndpointStore::apply(const endpoint::AddIncoming& change) {
   const auto& m = change.message;
   const AccountId& peer = m.sender.account;
+  if (!m.sender_handle.empty()) {
+    const Bytes claim = store_.key().seal(claim_place(peer), as_view(m.sender_handle), random_);
+    auto statement = store_.database().prepare(
+        "INSERT INTO claim SELECT ?1, ?2 WHERE NOT EXISTS(SELECT 1 FROM contact WHERE account = ?1) "
+        "ON CONFLICT DO UPDATE SET handle = excluded.handle");
+    OPALINE_CHECK(statement.bind(1, peer.view()).bind(2, claim).run());
+  }
   const Bytes sealed = store_.key().seal(text_place(EntryKind::incoming, peer, m.id), m.text, random_);
   add_.reset();
   add_.bind(1, static_cast<std::int64_t>(EntryKind::incoming)).bind(2, peer.view()).bind(3, m.id.view());
