@@ -118,7 +118,7 @@ class Relay {
   /// at first. A connection that read the mailbox before is detached: the caller closes it. What waits is pushed as
   /// credit allows, then `drained`.
   void attach(ConnectionId reader, std::uint8_t subscription, const MailboxId& mailbox);
-  /// The connection is gone, as reader and as sender: what it did not acknowledge goes to the store; no more results.
+  /// The connection is gone, as reader and as sender: what it did not acknowledge goes to the store.
   void detach(ConnectionId connection);
   /// What more the reader can take; sums saturate.
   void add_credit(ConnectionId reader, std::uint32_t envelopes, std::uint32_t bytes);
@@ -135,7 +135,7 @@ class Relay {
     EnvelopeId id;
     ByteView ciphertext;  ///< borrowed; 1 .. kMaxEnvelopeBytes
   };
-  /// Answers exactly once through Outputs::result, at once or later, unless the sender detaches first.
+  /// Answers exactly once through Outputs::result, at once or later; also for a sender that has detached meanwhile.
   void submit(const Submission& submission);
   /// The sender knows that an envelope of its to this mailbox was not accepted: later ones are taken again.
   void clear(ConnectionId sender, const MailboxId& mailbox);

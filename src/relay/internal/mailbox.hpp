@@ -56,7 +56,8 @@ struct Mailbox {
   Phase phase = Phase::loading;
   std::uint8_t subscription = 0;  ///< of `reader`
   bool dirty = false;             ///< in Shard::dirty_
-  bool overdue = false;           ///< a deadline passed and the reader has acknowledged nothing since
+  /// A deadline passed and the reader has acknowledged nothing since: envelopes that it has no credit for do not wait.
+  bool overdue = false;
   bool gap_next = false;          ///< the next envelope to arrive gets the gap mark
   bool gap_head = false;          ///< the next one to be pushed gets it
   bool drained_due = false;       ///< the reader has not been told yet

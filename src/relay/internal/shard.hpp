@@ -101,7 +101,7 @@ class Relay::Shard : public std::enable_shared_from_this<Relay::Shard> {
   void call_summarize(Mailbox& m);
   void on_summary(Mailbox& m, store::ReadOutcome outcome, store::MailboxSummary summary);
   void open(Mailbox& m, const store::MailboxSummary& summary);
-  void admit_waiting(Mailbox& m);
+  void admit_waiting(Mailbox& m, bool gap);
   void repeat_later(Mailbox& m, StoreCall what, std::uint32_t attempts);
   void repeat(Mailbox& m, StoreCall what);
   void repeat_append(Mailbox& m);

@@ -86,22 +86,24 @@ void Relay::Shard::open(Mailbox& m, const store::MailboxSummary& summary) {
     m.read_from = std::min(m.read_from, static_cast<std::uint64_t>(day.first));
   }
   m.next_sequence = std::max(m.next_sequence, m.last_stored + 1);
+  bool gap = false;
   if (const auto at = remembered_.find(m.id); at != remembered_.end()) {
     remembered_uses_ -= at->second.uses.size();
-    m.gap_next = m.gap_next || at->second.gap_next;
+    gap = at->second.gap_next;
     m.gap_head = m.gap_head || at->second.gap_head;
     m.shares.restore(std::move(at->second.uses));
     remembered_.erase(at);
   } else {
     m.shares.clear();
   }
-  admit_waiting(m);
+  admit_waiting(m, gap);
   m.drain_target = m.unread() ? m.last_stored : 0;
   pump(m);
 }
 
-/// What came while the mailbox was loading is measured now, in order, against what it holds.
-void Relay::Shard::admit_waiting(Mailbox& m) {
+/// What came while the mailbox was loading is measured now, in order, against what it holds. `gap`: something was
+/// refused before the first of them.
+void Relay::Shard::admit_waiting(Mailbox& m, bool gap) {
   Envelope* e = m.first;
   m.count = 0;
   m.bytes = 0;
@@ -112,15 +114,16 @@ void Relay::Shard::admit_waiting(Mailbox& m) {
     e->to_admit = false;
     m.charge(e);
     if (admitted) {
-      e->gap = std::exchange(m.gap_next, false) || e->gap;
+      e->gap = std::exchange(gap, false) || e->gap;
       e = e->next;
       continue;
     }
-    m.gap_next = true;
+    gap = true;
     fail(e, SubmitStatus::full);
     for (e = m.first; e != nullptr && !e->to_admit; e = e->next) {
     }
   }
+  m.gap_next = m.gap_next || gap;
 }
 
 // ---- repeating
