@@ -80,6 +80,7 @@ void TestDevice::on_one_result(std::uint32_t number, SubmitStatus status) {
 }
 
 void TestDevice::on_batch(ByteView batch) {
+  if (deaf && ready) return;
   OPALINE_ASSERT(!batch.empty() && batch.size() <= wire::kMaxBatchBytes);
   for (wire::FrameReader in(batch); !in.done();) {
     const auto frame = in.next();

@@ -115,6 +115,7 @@ class TestDevice {
 
   // ---- the connection
   bool connected = false, ready = false;
+  bool deaf = false;  ///< once ready it looks at nothing: for a device that sends nonsense
   std::deque<Bytes> uplink;  ///< batches on their way to the server
   std::uint32_t send_credit_envelopes = 0, send_credit_bytes = 0, next_submit = 1;
   std::map<std::uint32_t, std::size_t> in_flight;  ///< submit number -> peer
