@@ -127,6 +127,7 @@ class RocksdbMailboxHarness final : public MailboxHarness {
   void reopen() override {
     close();
     auto opened = open();
+    if (!opened) std::fputs(opened.error().message.c_str(), stderr);
     OPALINE_ASSERT(opened.has_value());
     store_ = std::move(*opened);
   }

@@ -183,7 +183,8 @@ Result<std::unique_ptr<RocksdbMailboxStore>, OpenError> RocksdbMailboxStore::ope
   const internal::DatabaseSettings settings{.directory = options.directory,
                                             .what = "mailbox store",
                                             .accept_damaged_log = options.accept_damaged_log,
-                                            .env = options.env};
+                                            .env = options.env,
+                                            .log = &log};
   OPALINE_TRY(auto db, internal::MailboxDb::open(settings, vault, random, log));
   return std::unique_ptr<RocksdbMailboxStore>(
       new RocksdbMailboxStore(std::make_unique<Impl>(std::move(db), options, std::move(executor))));

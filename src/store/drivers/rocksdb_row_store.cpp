@@ -83,7 +83,7 @@ class RocksdbRowStore::Impl {
   const std::filesystem::path directory;
   const std::set<std::string, std::less<>> tables;
   std::atomic<std::uint64_t> reserve_bytes;
-  std::atomic<bool> must_resume = false;
+  std::atomic<bool> is_failing = false;
   Log& log;
   std::unique_ptr<rocksdb::DB> db;
   rocksdb::ColumnFamilyHandle* family;
@@ -113,9 +113,7 @@ Result<void, OpenError> RocksdbRowStore::Impl::check_format(const internal::Data
 }
 
 void RocksdbRowStore::Impl::try_to_resume() {
-  if (!must_resume || internal::free_bytes(directory) < reserve_bytes || !db->Resume().ok()) return;
-  must_resume = false;
-  log.event(LogLevel::info, "rows.writes_again");
+  if (is_failing && internal::free_bytes(directory) >= reserve_bytes) static_cast<void>(internal::resume(*db));
 }
 
 Result<std::unique_ptr<RocksdbRowStore>, OpenError> RocksdbRowStore::open(const RocksdbRowOptions& options, Log& log) {
@@ -125,7 +123,8 @@ Result<std::unique_ptr<RocksdbRowStore>, OpenError> RocksdbRowStore::open(const 
   const internal::DatabaseSettings settings{.directory = options.directory,
                                             .what = "row store",
                                             .accept_damaged_log = options.accept_damaged_log,
-                                            .env = options.env};
+                                            .env = options.env,
+                                            .log = &log};
   auto database = internal::database_options(settings);
   OPALINE_TRY(auto opened, internal::open_database(settings, database, family_options()));
   if (opened.names.size() != 1) {
@@ -169,8 +168,11 @@ Result<void, RowError> RocksdbRowStore::write(std::vector<RowChange> changes) {
   fault_point("store.before_rows_sync");
   const auto status = impl_->db->Write(synced, &batch);
   fault_point("store.after_rows_sync");
-  if (status.ok()) return {};
-  if (!impl_->must_resume.exchange(true)) {
+  if (status.ok()) {
+    if (impl_->is_failing.exchange(false)) impl_->log.event(LogLevel::info, "rows.writes_again");
+    return {};
+  }
+  if (!impl_->is_failing.exchange(true)) {
     impl_->log.event(LogLevel::error, "rows.write_failed", {{"why", status.ToString()}});
   }
   // A write that failed half way is gone from the memory, but its bytes may be in the log.

@@ -201,11 +201,13 @@ void MailboxCommitter::flush() {
   if (status.ok()) {
     counters_.appended.fetch_add(in_batch_.size(), std::memory_order_relaxed);
     counters_.groups.fetch_add(1, std::memory_order_relaxed);
+    if (std::exchange(is_failing_, false)) db_.log().event(LogLevel::info, "store.writes_again");
   } else {
     outcome = is_full(status) ? AppendOutcome::full : AppendOutcome::unknown;
     counters_.failures.fetch_add(1, std::memory_order_relaxed);
-    if (!must_resume_) db_.log().event(LogLevel::error, "store.write_failed", {{"why", status.ToString()}});
-    must_resume_ = true;
+    if (!std::exchange(is_failing_, true)) {
+      db_.log().event(LogLevel::error, "store.write_failed", {{"why", status.ToString()}});
+    }
     young_.clear();  // they counted on this batch
     old_.clear();
   }
@@ -214,16 +216,9 @@ void MailboxCommitter::flush() {
   batch_.Clear();
 }
 
-void MailboxCommitter::try_to_resume() {
-  const auto status = db_.db().Resume();
-  if (!status.ok()) return;
-  must_resume_ = false;
-  db_.log().event(LogLevel::info, "store.writes_again");
-}
-
 std::vector<Completion> MailboxCommitter::run(std::vector<MailboxCall> calls, std::uint64_t reserve_bytes) {
   full_ = db_.free_bytes() < reserve_bytes;
-  if (must_resume_ && !full_) try_to_resume();
+  if (is_failing_ && !full_) static_cast<void>(resume(db_.db()));
   std::vector<Completion> out;
   std::vector<std::vector<AppendOutcome>> outcomes(calls.size());
   for (std::size_t i = 0; i < calls.size(); ++i) {
@@ -243,7 +238,7 @@ std::vector<Completion> MailboxCommitter::run(std::vector<MailboxCall> calls, st
       write_family_.reset();
       write_key_.reset();
       out.emplace_back(
-          [done = std::move(expiry->done), good = db_.expire_through(expiry->day)]() mutable { done(good); });
+          [done = std::move(expiry->done), good = db_.expire_through(expiry->day, full_)]() mutable { done(good); });
     }
   }
   flush();

@@ -70,7 +70,6 @@ class MailboxCommitter {
   void remove(const Removal& removal);
   [[nodiscard]] bool delete_rows(const MailboxHash& hash, const DayState& day, std::uint64_t through);
   void flush();
-  void try_to_resume();
 
   MailboxDb& db_;
   MailboxCounters& counters_;
@@ -79,7 +78,7 @@ class MailboxCommitter {
   rocksdb::WriteBatch batch_;
   std::vector<AppendOutcome*> in_batch_;
   bool full_ = false;
-  bool must_resume_ = false;
+  bool is_failing_ = false;
   DayFamilyPtr write_family_;
   std::shared_ptr<const RowSealKey> write_key_;
   std::uint64_t counter_ = 0;

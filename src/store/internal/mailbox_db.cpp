@@ -170,7 +170,8 @@ Result<void, OpenError> MailboxDb::check_meta(const DatabaseSettings& settings) 
 MailboxDb::~MailboxDb() {
   if (db_ == nullptr) return;
   days_.reset();
-  db_->SyncWAL();  // removals are not synced otherwise
+  // Removals are not synced by themselves. (Not SyncWAL: it asserts after a write that failed.)
+  if (!set_meta("closed", {}).ok()) log_.event(LogLevel::warning, "store.not_synced_at_closing");
   if (meta_ != nullptr) db_->DestroyColumnFamilyHandle(meta_);
   db_->Close();
 }
@@ -241,7 +242,16 @@ bool MailboxDb::drop(const DayFamilyPtr& family) {
   return dropped.ok();
 }
 
-bool MailboxDb::expire_through(Day day) {
+rocksdb::Status MailboxDb::flush_all() {
+  // A log ends where a family that has something in it is flushed: so that there is one, whatever was dropped.
+  if (const auto set = set_meta("flushed", {}); !set.ok()) return set;
+  std::vector<rocksdb::ColumnFamilyHandle*> handles = {meta_};
+  const auto all = days();
+  for (const auto& [day, family] : *all) handles.push_back(family->handle());
+  return db_->Flush(rocksdb::FlushOptions(), handles);
+}
+
+bool MailboxDb::expire_through(Day day, bool disk_is_full) {
   fault_point("store.before_expiry");
   if (!vault_.destroy_through(day)) {
     log_.event(LogLevel::error, "store.keys_not_destroyed", {{"day", std::int64_t{number(day)}}});
@@ -253,6 +263,8 @@ bool MailboxDb::expire_through(Day day) {
   for (const auto& [each, family] : *all) {
     if (each <= day) dropped = drop(family) && dropped;
   }
+  // The dropped rows still lie in the log, which otherwise goes when it is long enough.
+  if (disk_is_full) static_cast<void>(flush_all());
   return dropped;
 }
 
@@ -277,10 +289,8 @@ void MailboxDb::maintain(Time now) {
   if (last && now >= *last && now < *last + kRewriteAfter) return;
   const auto all = days();
   if (last) {
-    std::vector<rocksdb::ColumnFamilyHandle*> handles = {meta_};
-    for (const auto& [day, family] : *all) handles.push_back(family->handle());
     // Empties the log, too: a log is deleted when all it holds is in files.
-    if (const auto flushed = db_->Flush(rocksdb::FlushOptions(), handles); !flushed.ok()) {
+    if (const auto flushed = flush_all(); !flushed.ok()) {
       log_.event(LogLevel::error, "store.maintenance_failed", {{"why", flushed.ToString()}});
       return;
     }

@@ -61,7 +61,7 @@ class MailboxDb {
   /// there are too many days. Committer only.
   [[nodiscard]] Result<DayFamilyPtr, DayError> make_day(Day day);
   /// Destroys the keys of all days through `day`, then drops their rows. Committer only.
-  [[nodiscard]] bool expire_through(Day day);
+  [[nodiscard]] bool expire_through(Day day, bool disk_is_full);
 
   /// Raises the epoch on disk by one and makes it the owner's. nullopt: the disk failed.
   [[nodiscard]] std::optional<OwnerEpoch> take();
@@ -79,6 +79,7 @@ class MailboxDb {
   [[nodiscard]] Result<void, OpenError> check_meta(const DatabaseSettings& settings);
   [[nodiscard]] Result<std::optional<Bytes>, rocksdb::Status> meta(std::string_view key);
   [[nodiscard]] rocksdb::Status set_meta(std::string_view key, ByteView value);
+  [[nodiscard]] rocksdb::Status flush_all();
   bool drop(const DayFamilyPtr& family);
   void publish(Days days);
 

@@ -1,15 +1,43 @@
 #include "store/internal/rocksdb_common.hpp"
 
+#include <rocksdb/listener.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 
 #include <cerrno>
+#include <cstdarg>
+#include <cstdio>
 #include <cstring>
 
 namespace opaline::store::internal {
 namespace {
 
 constexpr std::uint64_t kMaxLogBytes = std::uint64_t{256} << 20;  // replayed at a start after a crash: about a second
+
+/// RocksDB's own recovery from a full disk gives up for ever if its first try, made at once, finds no space; Resume is
+/// then `Busy`. So the drivers call Resume themselves when there is space.
+class NoRecoveryOfItsOwn final : public rocksdb::EventListener {
+ public:
+  void OnErrorRecoveryBegin(rocksdb::BackgroundErrorReason, rocksdb::Status, bool* auto_recovery) override {
+    *auto_recovery = false;
+  }
+};
+
+/// RocksDB's warnings go to our log. A log file of its own it must not have: on a full disk, writing to it is an
+/// assertion.
+class Warnings final : public rocksdb::Logger {
+ public:
+  explicit Warnings(Log& log) : Logger(rocksdb::InfoLogLevel::WARN_LEVEL), log_(log) {}
+  using Logger::Logv;
+  void Logv(const char* format, va_list arguments) override {
+    char text[kMaxLogValueBytes];
+    std::vsnprintf(text, sizeof(text), format, arguments);
+    log_.event(LogLevel::warning, "store.rocksdb", {{"text", std::string_view(text)}});
+  }
+
+ private:
+  Log& log_;
+};
 
 /// True if the directory holds a database or what is left of one.
 Result<bool, OpenError> holds_database(const DatabaseSettings& settings) {
@@ -38,6 +66,7 @@ rocksdb::DBOptions database_options(const DatabaseSettings& settings) {
   rocksdb::DBOptions out;
   out.create_if_missing = true;
   out.paranoid_checks = true;
+  out.listeners.push_back(std::make_shared<NoRecoveryOfItsOwn>());
   if (settings.env != nullptr) out.env = settings.env;
   // A log with a hole is refused, not cut off at the hole: what comes after was accepted. A last record that a crash
   // cut short never was.
@@ -60,8 +89,7 @@ rocksdb::DBOptions database_options(const DatabaseSettings& settings) {
   out.stats_dump_period_sec = 0;
   out.stats_persist_period_sec = 0;
   out.info_log_level = rocksdb::InfoLogLevel::WARN_LEVEL;
-  out.keep_log_file_num = 2;
-  out.max_log_file_size = 1 << 20;
+  out.info_log = std::make_shared<Warnings>(*settings.log);
   return out;
 }
 
@@ -109,6 +137,23 @@ Result<OpenDatabase, OpenError> open_database(const DatabaseSettings& settings, 
   if (!opened.ok()) return fail(open_error(settings, opened));
   out.db.reset(db);
   return out;
+}
+
+bool resume(rocksdb::DB& db) {
+  constexpr std::size_t kProbeBytes = 256 << 10;
+  std::uint64_t needed = 0;  // going on begins with writing the memory's tables to files
+  db.GetAggregatedIntProperty("rocksdb.cur-size-all-mem-tables", &needed);
+  if (free_bytes(db.GetName()) < needed + needed / 4 + (1U << 20)) return false;
+  rocksdb::Env& env = *db.GetEnv();
+  const std::string name = db.GetName() + "/probe.tmp";
+  std::unique_ptr<rocksdb::WritableFile> file;
+  auto status = env.NewWritableFile(name, &file, rocksdb::EnvOptions());
+  if (status.ok()) status = file->Append(std::string(kProbeBytes, 'p'));
+  if (status.ok()) status = file->Sync();
+  if (file != nullptr && status.ok()) status = file->Close();
+  file.reset();
+  static_cast<void>(env.DeleteFile(name));
+  return status.ok() && db.Resume().ok();
 }
 
 std::uint64_t free_bytes(const std::filesystem::path& directory) {

@@ -6,6 +6,7 @@
 #include <memory>
 
 #include "base/bytes.hpp"
+#include "base/log.hpp"
 #include "base/result.hpp"
 #include "store/open_error.hpp"
 
@@ -26,6 +27,7 @@ struct DatabaseSettings {
   const char* what;  ///< "mailbox store", for messages
   bool accept_damaged_log = false;
   rocksdb::Env* env = nullptr;
+  Log* log = nullptr;  ///< outlives the database
 };
 
 /// One background thread each for flushes and compactions, synced log without recycling, no compression (sealed bytes
@@ -48,6 +50,11 @@ struct OpenDatabase {
 [[nodiscard]] inline bool is_full(const rocksdb::Status& status) {
   return status.IsNoSpace();
 }
+
+/// Takes up writes again after one that failed, if the disk takes them: true if it does. RocksDB keeps refusing writes
+/// after the first that failed, and for ever (until it is opened again) once it was asked to go on while the disk was
+/// still full; so a file of our own is tried first.
+[[nodiscard]] bool resume(rocksdb::DB& db);
 
 /// Free bytes for unprivileged users on the directory's file system; UINT64_MAX if that cannot be told.
 [[nodiscard]] std::uint64_t free_bytes(const std::filesystem::path& directory);
