@@ -6,6 +6,8 @@
 
 #include <algorithm>
 
+#include "session/internal/handshake_keys.hpp"
+#include "session/internal/labels.hpp"
 #include "session/testing.hpp"
 
 namespace opaline::session {
@@ -232,8 +234,75 @@ TEST_F(Handshake, ImpostorsAreFoundByTheirKeys) {
   EXPECT_EQ(check_claim(alice.list, accepted->claim), ClaimCheck::wrong_keys);
 }
 
+/// A first message in which everything is derived as it should be, but by an initiator that is free in what it says of
+/// itself and who signs. `signer` signs under `label`.
+Bytes forge(const LocalDevice& says, const crypto::X25519PrivateKey& agreement, const crypto::HybridSigner& signer,
+            std::string_view label, const VerifiedBundle& peer, RandomSource& random) {
+  const auto ephemeral = crypto::x25519_generate(random);
+  auto kem = crypto::MlKem768Encapsulator::from(peer.set().kem_prekey)->encapsulate(random);
+  const internal::Opening opening{.responder = peer.owner(),
+                                  .responder_identity = peer.keys().hash(),
+                                  .set_hash = peer.set_hash(),
+                                  .set = peer.set().id,
+                                  .ephemeral = ephemeral.public_key,
+                                  .kem_ciphertext = kem.ciphertext};
+  internal::OpeningSecrets secrets;
+  secrets.with_identity = std::move(*crypto::x25519_agree(ephemeral.private_key, peer.keys().agreement));
+  secrets.with_signed_prekey = std::move(*crypto::x25519_agree(ephemeral.private_key, peer.set().signed_prekey));
+  secrets.kem = std::move(kem.shared_secret);
+  const internal::IdentityStage first = internal::identity_stage(opening, secrets);
+  const Bytes identity = internal::encode_identity(says, peer.list());
+  const auto dh = crypto::x25519_agree(agreement, peer.set().signed_prekey);
+  const internal::SignatureStage second = internal::signature_stage(first, identity, *dh);
+  const auto signature = signer.sign(label, second.transcript, random);
+  Bytes message = internal::encode_opening(opening);
+  const ByteArray<12> nonce{};
+  crypto::aes256gcm_seal(first.key.reveal(), nonce, first.transcript, identity, message);
+  crypto::aes256gcm_seal(second.key.reveal(), nonce, second.transcript, signature.view(), message);
+
+  internal::FirstKeys keys = internal::first_keys(second, signature.view());
+  internal::State state;
+  state.initiator = true;
+  state.us = says.address;
+  state.peer = peer.owner();
+  state.handshake_hash = internal::hash_of_handshake(message);
+  state.context = internal::session_context(state.us, state.peer, state.handshake_hash);
+  state.root = std::move(keys.root);
+  state.next_tag = keys.tag;
+  state.peer_ratchet = peer.set().signed_prekey;
+  state.last_kem = kStart;
+  state.handshake = std::move(message);
+  return *internal::seal_message(state, false, as_view("hello"), {}, kStart, random);
+}
+
+TEST_F(Handshake, SignatureMustBeTheClaimedDevices) {
+  const auto forged = [&](const crypto::HybridSigner& signer, std::string_view label) {
+    return accept(
+        forge(alice.local(), alice.identity.agreement_key(), signer, label, bob.bundle(std::nullopt), alice.random));
+  };
+  // The helper is right: with the right signer all is well.
+  ASSERT_TRUE(forged(alice.identity.signer(), internal::kHandshakeSignature).has_value());
+  const TestDevice mallory(4);
+  EXPECT_EQ(forged(mallory.identity.signer(), internal::kHandshakeSignature).error(), Error::authentication_failed);
+  EXPECT_EQ(forged(alice.account_key.signer(), internal::kHandshakeSignature).error(), Error::authentication_failed);
+  EXPECT_EQ(forged(alice.identity.signer(), internal::kPrekeySetSignature).error(), Error::authentication_failed);
+}
+
+TEST_F(Handshake, AgreementKeyMustBeTheClaimedDevices) {
+  const TestDevice mallory(4);
+  EXPECT_EQ(accept(forge(alice.local(), mallory.identity.agreement_key(), alice.identity.signer(),
+                         internal::kHandshakeSignature, bob.bundle(std::nullopt), alice.random))
+                .error(),
+            Error::authentication_failed);
+}
+
 TEST_F(Handshake, WithOurselvesIsRefused) {
   EXPECT_EQ(start_session(bob.local(), bob.bundle(), kStart, bob.random).error(), Error::wrong_device);
+  const LocalDevice as_bob{alice.identity, bob.address(), bob.list.reference()};
+  EXPECT_EQ(accept(forge(as_bob, alice.identity.agreement_key(), alice.identity.signer(), internal::kHandshakeSignature,
+                         bob.bundle(std::nullopt), alice.random))
+                .error(),
+            Error::wrong_device);
 }
 
 TEST_F(Handshake, BothAtOnceReceiveBoth) {

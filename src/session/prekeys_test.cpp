@@ -4,6 +4,7 @@
 
 #include <rapidcheck.h>
 
+#include "credentials/labels.hpp"
 #include "session/testing.hpp"
 
 namespace opaline::session {
@@ -96,6 +97,26 @@ TEST_F(Prekeys, SetsOfOthersAreRefused) {
   Bytes renamed = other.signed_set;
   std::memcpy(renamed.data() + 1, device.account.view().data(), AccountId::kSize);
   EXPECT_EQ(verify({renamed, {}}).error(), Error::bad_signature);
+}
+
+TEST_F(Prekeys, SignedNonsenseIsRefused) {
+  // The device's own signature does not make a malformed set a good one.
+  const auto signed_with = [&](auto change) {
+    PrekeySet set = verify(bundle())->set();
+    change(set);
+    Bytes bytes = credentials::encode_prekey_set_body(set);
+    append(bytes, device.identity.signer().sign(credentials::kPrekeySetSignature, bytes, device.random).view());
+    const auto verified = verify({bytes, {}});
+    return verified ? "good" : "error " + std::to_string(static_cast<int>(verified.error()));
+  };
+  const std::string malformed = "error " + std::to_string(static_cast<int>(Error::malformed));
+  EXPECT_EQ(signed_with([](PrekeySet&) {}), "good");
+  EXPECT_EQ(signed_with([](PrekeySet& s) { s.one_time_count = 3; }), malformed);
+  EXPECT_EQ(signed_with([](PrekeySet& s) { s.one_time_count = 512; }), malformed);
+  EXPECT_EQ(signed_with([](PrekeySet& s) { s.one_time_count = 0; }), malformed) << "a root over nothing";
+  EXPECT_EQ(signed_with([](PrekeySet& s) { s.offered_until += std::chrono::milliseconds(1); }), malformed);
+  EXPECT_EQ(signed_with([](PrekeySet& s) { s.offered_until = s.created - std::chrono::milliseconds(1); }), malformed);
+  EXPECT_EQ(signed_with([](PrekeySet& s) { s.created = s.offered_until = from_unix_millis(INT64_MIN); }), malformed);
 }
 
 TEST_F(Prekeys, SecretsSurviveStoring) {

@@ -162,8 +162,9 @@ TEST_F(SessionParts, SmallOrderRatchetKeyIsRefused) {
 }
 
 /// A message with this padded text, sealed with the right keys by a sender that pads as it likes.
-Bytes seal_padded(internal::State& state, const Bytes& padded) {
+Bytes seal_padded(internal::State& state, const Bytes& padded, std::uint8_t flags = 0) {
   internal::Header header{.tag = state.send->tag,
+                          .flags = flags,
                           .number = state.send->next++,
                           .previous = state.sent_before,
                           .ratchet_key = state.send->ratchet_public};
@@ -195,6 +196,39 @@ TEST_F(SessionParts, PaddingMustBeCanonical) {
   Bytes right(256);
   right[3] = std::byte{0x80};
   EXPECT_EQ(receive(pair.responder, seal_padded(state, right))->plaintext.size(), 3u);
+}
+
+TEST_F(SessionParts, UnknownFlagsAreRefused) {
+  EXPECT_TRUE(arrives(pair.responder, send(pair.initiator)));
+  Bytes padded(256);
+  padded[3] = std::byte{0x80};
+  for (const std::uint8_t flag : {16, 32, 64, 128}) {
+    internal::State state = take_apart(pair.initiator);
+    EXPECT_EQ(receive(pair.responder, seal_padded(state, padded, flag)).error(), Error::malformed);
+  }
+}
+
+TEST_F(SessionParts, StatesThatBreakTheirOwnRulesAreRefused) {
+  (void)send(pair.initiator);
+  (void)send(pair.initiator);
+  EXPECT_TRUE(arrives(pair.responder, send(pair.initiator)));
+  const auto loads = [&](auto change) {
+    internal::State state = take_apart(pair.responder);
+    change(state);
+    return Session::deserialise(internal::serialise_state(state)).has_value();
+  };
+  EXPECT_TRUE(loads([](internal::State&) {}));
+  EXPECT_FALSE(loads([](internal::State& s) { std::swap(s.receive->skipped[0], s.receive->skipped[1]); }));
+  EXPECT_FALSE(loads([](internal::State& s) { s.receive->skipped[1].number = 3; })) << "not passed over yet";
+  EXPECT_FALSE(loads([](internal::State& s) { s.receive->tag = {}; }));
+  EXPECT_FALSE(loads([](internal::State& s) { s.next_tag = {}; }));
+  EXPECT_FALSE(loads([](internal::State& s) { s.peer = s.us; }));
+  EXPECT_FALSE(loads([](internal::State& s) { s.since_kem = kKemOfferAfterMessages + 1; }));
+  EXPECT_FALSE(loads([](internal::State& s) { s.last_kem = from_unix_millis(-1); }));
+  EXPECT_FALSE(loads([](internal::State& s) { s.receive->next = kMaxChainMessages + 1; }));
+  EXPECT_FALSE(loads([](internal::State& s) { s.receive.reset(); })) << "a responder has received";
+  EXPECT_FALSE(loads([](internal::State& s) { s.handshake.resize(kHandshakeBytes); })) << "only an initiator's";
+  EXPECT_FALSE(loads([](internal::State& s) { s.old.emplace_back().tag = s.receive->tag; })) << "an empty chain";
 }
 
 TEST_F(SessionParts, OneChainHasOneRatchetKey) {
