@@ -27,6 +27,9 @@ inline constexpr std::size_t kMaxInFlightPerDevice = 32;
 
 /// Sessions kept with one device; the least recently used beyond that go.
 inline constexpr std::size_t kMaxSessionsPerDevice = 5;
+/// In an established session that was silent for so long although we wrote, a fresh one is opened: a peer that lost its
+/// state, and with it all knowledge of us, cannot ask for it.
+inline constexpr std::chrono::days kSilentSessionLife{2};
 /// An initiator whose session was never answered opens another after this: its prekeys are no longer offered.
 inline constexpr std::chrono::days kUnansweredSessionLife{7};
 
@@ -38,6 +41,8 @@ inline constexpr std::chrono::hours kHealWindow{24};
 inline constexpr std::size_t kMaxProbedDevices = 16;
 /// ... about so many such ciphertexts (one for each tag) ...
 inline constexpr std::size_t kMaxOrphans = 8;
+/// ... each of so many devices at most (also those that open a session with us later) ...
+inline constexpr std::uint8_t kMaxOrphanAsked = 64;
 /// ... once in this time, and this long after the first one came, so that one round does for all of them.
 inline constexpr std::chrono::hours kProbeEvery{24};
 inline constexpr std::chrono::seconds kProbeDelay{5};

@@ -123,7 +123,9 @@ void Engine::take_device(Peer& peer, const Requests::Open& asked, const session:
 }
 
 void Engine::open_session(Peer& peer, PeerDevice& device, ByteView bundle) {
-  if (sessions.sender(device) != nullptr) return;  // the peer was faster
+  const session::Session* const current = sessions.sender(device);
+  const bool silent = current != nullptr && current->is_established() && sessions.silent(device);
+  if (current != nullptr && !silent) return;  // the peer was faster
   const auto parsed = session::decode_bundle(bundle);
   if (parsed) {
     const auto verified = session::verify_bundle(*peer.pinned, device.address.device, *parsed, core.now());
@@ -135,6 +137,7 @@ void Engine::open_session(Peer& peer, PeerDevice& device, ByteView bundle) {
       }
     }
   }
+  if (silent) return sessions.keep_going(device);
   // Away for so long that its prekeys ran out, or a directory that gives what the device did not sign.
   device.not_before = core.now() + back_off(++device.failures, kFirstBackOff, core.random);
   outbox.wait_for(device, Reason::no_prekeys);
@@ -144,7 +147,16 @@ void Engine::peer_failed(Peer& peer, const Requests::Open& asked, Reason reason,
   // A list alone that did not come is asked for again when there is a reason to.
   if (asked.list_alone && peer.pinned) peer.wants_list = false;
   peer.not_before = core.now() + std::max(at_least, back_off(++peer.failures, kFirstBackOff, core.random));
-  if (!peer.pinned || !asked.bundles.empty()) outbox.wait_for(peer, reason);
+  bool waits = !peer.pinned;
+  for (const DeviceNumber number : asked.bundles) {
+    PeerDevice& device = peers.device(peer, number);
+    if (sessions.sender(device) == nullptr) {
+      waits = true;
+    } else {
+      sessions.keep_going(device);
+    }
+  }
+  if (waits) outbox.wait_for(peer, reason);
   peers.busy(peer);
 }
 

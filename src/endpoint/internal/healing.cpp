@@ -61,17 +61,48 @@ void Healing::orphan(const EnvelopeId& envelope, ByteView ciphertext, Time recei
                                       ? session::SessionTag{}
                                       : session::peek_tag(ciphertext).value_or(session::SessionTag{});
   const bool known = !tag.is_zero() && std::ranges::find(orphans_.orphans, tag, &Orphan::tag) != orphans_.orphans.end();
-  if (known || orphans_.orphans.size() >= kMaxOrphans) return;
-  orphans_.orphans.push_back({tag, envelope, received_at});
-  core_.staging.put(Table::device, as_view(kOrphansKey), encode(orphans_));
+  if (known) return;
+  std::erase_if(orphans_.orphans, [this](const Orphan& o) {
+    return o.asked >= kMaxOrphanAsked || core_.now() - o.received_at > kResendFor;
+  });
+  if (orphans_.orphans.size() >= kMaxOrphans) {
+    const auto asked = std::ranges::find_if(orphans_.orphans, [](const Orphan& o) { return o.asked > 0; });
+    if (asked == orphans_.orphans.end()) return;
+    orphans_.orphans.erase(asked);
+  }
+  orphans_.orphans.push_back({tag, envelope, received_at, 0});
+  write_orphans();
   if (core_.ledger.next_probe < core_.now() + kProbeDelay) {
     core_.ledger.next_probe = core_.now() + kProbeDelay;
     core_.ledger_dirty = true;
   }
 }
 
+void Healing::write_orphans() {
+  core_.staging.put(Table::device, as_view(kOrphansKey), encode(orphans_));
+}
+
+void Healing::ask_about_orphans(Peer& peer, PeerDevice& device, bool new_ones_only) {
+  for (Orphan& orphan : orphans_.orphans) {
+    if (orphan.asked >= kMaxOrphanAsked || (new_ones_only && orphan.asked > 0)) continue;
+    ask_again(peer, device, orphan.envelope, orphan.received_at);
+  }
+}
+
+void Healing::met(Peer& peer, PeerDevice& device) {
+  if (orphans_.orphans.empty() || peer.alarmed() || !within_budget(device)) return;
+  ask_about_orphans(peer, device, false);
+  for (Orphan& orphan : orphans_.orphans)
+    if (orphan.asked < kMaxOrphanAsked) ++orphan.asked;
+  write_orphans();
+}
+
+bool Healing::probe_wanted() const {
+  return std::ranges::any_of(orphans_.orphans, [](const Orphan& o) { return o.asked == 0; });
+}
+
 void Healing::probe(bool connected) {
-  if (!connected || orphans_.orphans.empty() || core_.now() < core_.ledger.next_probe) return;
+  if (!connected || !probe_wanted() || core_.now() < core_.ledger.next_probe) return;
   struct Candidate {
     Time last_use;
     session::DeviceAddress address;
@@ -98,10 +129,10 @@ void Healing::probe(bool connected) {
     if (!within_budget(device)) continue;
     // If it was this one, what we have of its session is worth nothing.
     device.record.open_new = true;
-    for (const Orphan& orphan : orphans_.orphans) ask_again(peer, device, orphan.envelope, orphan.received_at);
+    ask_about_orphans(peer, device, true);
   }
-  orphans_.orphans.clear();
-  core_.staging.erase(Table::device, as_view(kOrphansKey));
+  for (Orphan& orphan : orphans_.orphans) orphan.asked = std::max<std::uint8_t>(orphan.asked, 1);
+  write_orphans();
   core_.ledger.next_probe = core_.now() + kProbeEvery;
   core_.ledger_dirty = true;
 }
@@ -111,7 +142,7 @@ void Healing::asked(Peer& peer, PeerDevice& device, const wire::Retry& retry) {
 }
 
 std::optional<Time> Healing::next_deadline() const {
-  if (orphans_.orphans.empty()) return std::nullopt;
+  if (!probe_wanted()) return std::nullopt;
   return core_.ledger.next_probe;
 }
 

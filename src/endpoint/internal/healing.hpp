@@ -15,6 +15,8 @@ class Healing {
   void broken(const session::HandshakeHash& hash, const EnvelopeId& envelope, Time received_at, session::Error why);
   /// A ciphertext that belongs to no session that we know: nobody knows whose it is.
   void orphan(const EnvelopeId& envelope, ByteView ciphertext, Time received_at, bool unknown_prekey);
+  /// A session with this device has come about: perhaps the orphans are its own.
+  void met(Peer& peer, PeerDevice& device);
   /// The peer could not open this envelope of ours.
   void asked(Peer& peer, PeerDevice& device, const wire::Retry& retry);
 
@@ -25,6 +27,9 @@ class Healing {
  private:
   /// False once too many fresh sessions were wanted of late.
   bool within_budget(PeerDevice& device);
+  void ask_about_orphans(Peer& peer, PeerDevice& device, bool new_ones_only);
+  void write_orphans();
+  [[nodiscard]] bool probe_wanted() const;
   void ask_again(Peer& peer, PeerDevice& device, const EnvelopeId& envelope, Time received_at);
 
   Core& core_;

@@ -51,6 +51,7 @@ void Inbox::open_in_session(const session::HandshakeHash& hash, const EnvelopeId
                             Time received_at) {
   session::Session* const session = sessions_.find(hash);
   if (session == nullptr) return core_.found_corrupt();
+  const bool was_established = session->is_established();
   const auto opened = session->decrypt(ciphertext, id.view(), core_.now());
   if (!opened) return healing_.broken(hash, id, received_at, opened.error());
   PeerDevice* const device = peers_.find(session->peer());
@@ -63,6 +64,7 @@ void Inbox::open_in_session(const session::HandshakeHash& hash, const EnvelopeId
     return;
   }
   sessions_.heard(*device, hash);
+  if (!was_established) healing_.met(peer, *device);
   dispatch(peer, *device, *opened, received_at);
 }
 
@@ -106,6 +108,7 @@ Inbox::Outcome Inbox::open_handshake(const EnvelopeId& id, ByteView ciphertext, 
   if (accepted->one_time) prekeys_.use_up(accepted->prekey_set, *accepted->one_time);
   PeerDevice& device = peers_.device(peer, claim.address.device);
   sessions_.accepted(device, std::move(accepted->session));
+  healing_.met(peer, device);
   dispatch(peer, device, accepted->first, received_at);
   return Outcome::done;
 }

@@ -116,7 +116,7 @@ Outbox::Step Outbox::send_one(Peer& peer, PeerDevice& device, Entry& entry, Deli
 
 std::optional<Bytes> Outbox::encrypt(Peer& peer, PeerDevice& device, Entry& entry, Delivery& delivery) {
   session::Session* const session = sessions_.sender(device);
-  if (session == nullptr) {
+  if (session == nullptr || (session->is_established() && sessions_.silent(device))) {
     device.wants_bundle = true;
     return std::nullopt;
   }
@@ -135,6 +135,7 @@ std::optional<Bytes> Outbox::encrypt(Peer& peer, PeerDevice& device, Entry& entr
   }
   ++core_.counters.encrypted;
   sessions_.changed(session->handshake_hash(), device);
+  sessions_.sent(device, session->handshake_hash());
   core_.staging.put(Table::envelope, id.view(), to_secret_bytes(*ciphertext));
   core_.staging.put(Table::envelope_index, id.view(), to_secret_bytes(number_key(entry.record.sequence)));
   delivery.state = DeliveryState::committed;

@@ -154,16 +154,17 @@ bool decode(ByteView bytes, PrekeyRecord& r) {
 SecretBytes encode(const OrphanRecord& r) {
   Out out;
   out.count(r.orphans.size());
-  for (const Orphan& o : r.orphans) out.raw(o.tag.view()).raw(o.envelope.view()).time(o.received_at);
+  for (const Orphan& o : r.orphans) out.raw(o.tag.view()).raw(o.envelope.view()).time(o.received_at).u8(o.asked);
   return out.take();
 }
 bool decode(ByteView bytes, OrphanRecord& r) {
   In in(bytes);
-  r.orphans.resize(in.count(session::SessionTag::kSize + EnvelopeId::kSize + 8));
+  r.orphans.resize(in.count(session::SessionTag::kSize + EnvelopeId::kSize + 8 + 1));
   for (Orphan& o : r.orphans) {
     in.id(o.tag);
     in.id(o.envelope);
     in.time(o.received_at);
+    in.u8(o.asked);
   }
   return in.finished();
 }
@@ -194,7 +195,8 @@ SecretBytes encode(const DeviceRecord& r) {
   out.raw(r.token).time(r.token_at).raw(r.sending.view()).flag(r.open_new).time(r.newer_list_at).time(r.last_use);
   out.time(r.newest_sent_at);
   out.count(r.sessions.size());
-  for (const SessionReference& s : r.sessions) out.raw(s.hash.view()).time(s.opened_at).u64(s.last_use).flag(s.failed);
+  for (const SessionReference& s : r.sessions)
+    out.raw(s.hash.view()).time(s.opened_at).u64(s.last_use).time(s.unanswered_since).flag(s.failed);
   out.count(r.heals.size());
   for (const Time t : r.heals) out.time(t);
   return out.take();
@@ -208,11 +210,12 @@ bool decode(ByteView bytes, DeviceRecord& r) {
   in.time(r.newer_list_at);
   in.time(r.last_use);
   in.time(r.newest_sent_at);
-  r.sessions.resize(in.count(session::HandshakeHash::kSize + 8 + 8 + 1));
+  r.sessions.resize(in.count(session::HandshakeHash::kSize + 8 + 8 + 8 + 1));
   for (SessionReference& s : r.sessions) {
     in.id(s.hash);
     in.time(s.opened_at);
     in.u64(s.last_use);
+    in.time(s.unanswered_since);
     in.flag(s.failed);
   }
   r.heals.resize(in.count(8));

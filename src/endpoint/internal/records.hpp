@@ -50,6 +50,7 @@ struct Orphan {
   session::SessionTag tag;  ///< zero for a handshake
   EnvelopeId envelope;
   Time received_at{};
+  std::uint8_t asked = 0;  ///< so many devices
 };
 struct OrphanRecord {
   std::vector<Orphan> orphans;
@@ -70,7 +71,8 @@ struct SessionReference {
   session::HandshakeHash hash;
   Time opened_at{};
   std::uint64_t last_use = 0;
-  bool failed = false;  ///< a `retry` was sent because of it: what else fails in it goes the same way
+  Time unanswered_since{};  ///< the first message that we sent since we last heard anything in it; zero: none
+  bool failed = false;      ///< a `retry` was sent because of it: what else fails in it goes the same way
 };
 struct DeviceRecord {
   wire::SendToken token{};

@@ -73,7 +73,7 @@ Session* Sessions::sender(PeerDevice& device) {
 void Sessions::keep(PeerDevice& device, Session session) {
   const HandshakeHash hash = session.handshake_hash();
   // The newest is the last of the list; the least recently used one goes when there are too many.
-  device.record.sessions.push_back({hash, core_.now(), 0, false});
+  device.record.sessions.push_back({.hash = hash, .opened_at = core_.now()});
   while (device.record.sessions.size() > kMaxSessionsPerDevice) {
     const auto oldest = std::ranges::min_element(device.record.sessions.begin(), device.record.sessions.end() - 1, {},
                                                  [&](const SessionReference& ref) {
@@ -104,7 +104,30 @@ void Sessions::accepted(PeerDevice& device, Session session) {
   ++core_.counters.sessions_accepted;
 }
 
+bool Sessions::silent(const PeerDevice& device) const {
+  const auto& all = device.record.sessions;
+  const auto ref = std::ranges::find(all, device.record.sending, &SessionReference::hash);
+  return ref != all.end() && ref->unanswered_since != Time{} &&
+         core_.now() - ref->unanswered_since > kSilentSessionLife;
+}
+
+void Sessions::keep_going(PeerDevice& device) {
+  if (SessionReference* const ref = reference(device, device.record.sending)) ref->unanswered_since = core_.now();
+  device.dirty = true;
+}
+
+void Sessions::sent(PeerDevice& device, const HandshakeHash& hash) {
+  SessionReference* const ref = reference(device, hash);
+  if (ref == nullptr || ref->unanswered_since != Time{}) return;
+  ref->unanswered_since = core_.now();
+  device.dirty = true;
+}
+
 void Sessions::heard(PeerDevice& device, const HandshakeHash& hash) {
+  if (SessionReference* const ref = reference(device, hash); ref != nullptr && ref->unanswered_since != Time{}) {
+    ref->unanswered_since = {};
+    device.dirty = true;
+  }
   if (!device.record.sending.is_zero() || device.record.open_new) return;
   device.record.sending = hash;
   device.dirty = true;

@@ -21,7 +21,13 @@ class Sessions {
   /// Keeps a session that the peer opened, and decides which one sends: where both opened one at once the smaller
   /// handshake hash, else the peer's, which it opened for a reason.
   void accepted(PeerDevice& device, session::Session session);
-  /// The peer used this session: if none sends and none is to be opened, it does.
+  /// True if too much time passed without an answer in the session that sends: perhaps the peer does not have it any
+  /// more. A fresh one is to be tried, and if there is no bundle for it, keep_going() with this one.
+  [[nodiscard]] bool silent(const PeerDevice& device) const;
+  void keep_going(PeerDevice& device);
+  /// A message was encrypted with it.
+  void sent(PeerDevice& device, const session::HandshakeHash& hash);
+  /// The peer used this session. If none sends and none is to be opened, it does.
   void heard(PeerDevice& device, const session::HandshakeHash& hash);
   /// Nothing is sent with it any more; it goes on receiving. A newer session takes over, if there is one that has
   /// not failed, else the next message opens one.

@@ -178,6 +178,19 @@ void World::restore(Device& device, MemoryEndpointStore::Contents backup) {
 
 void World::round(Device& device) {
   auto actions = device.endpoint->commit_round();
+  if (trace) {
+    const Counters before = std::exchange(device.traced, device.endpoint->counters());
+    const Counters& c = device.traced;
+    std::fprintf(stderr,
+                 "%s round%s: +%llu undecryptable +%llu orphans +%llu heals +%llu suppressed +%llu resends +%llu "
+                 "refused +%llu opened +%llu accepted +%llu malformed +%llu dups\n",
+                 device.name.c_str(), actions ? "" : " FAILED", 1ULL * c.undecryptable - before.undecryptable,
+                 1ULL * c.orphans - before.orphans, 1ULL * c.heals - before.heals,
+                 1ULL * c.heals_suppressed - before.heals_suppressed, 1ULL * c.resends - before.resends,
+                 1ULL * c.retries_refused - before.retries_refused, 1ULL * c.sessions_opened - before.sessions_opened,
+                 1ULL * c.sessions_accepted - before.sessions_accepted, 1ULL * c.malformed - before.malformed,
+                 1ULL * c.duplicates - before.duplicates);
+  }
   if (!actions) {
     cut(device);
     return;
@@ -237,6 +250,9 @@ void World::handle(Device& device, const SubmitEnvelope& submit) {
   Device::Route& route = device.routes[submit.route];
   const wire::SubmitStatus status = store(device, route, submit);
   if (status != wire::SubmitStatus::accepted) route.held = true;
+  if (trace)
+    std::fprintf(stderr, "%s submits %s%s: %d\n", device.name.c_str(), submit.id.hex().substr(0, 6).c_str(),
+                 session::is_handshake(submit.ciphertext) ? " with handshake" : "", static_cast<int>(status));
   device.to_device.push_back(Answer{{number, 1, status}});
   device.to_device.push_back(Granted{1, static_cast<std::uint32_t>(submit.ciphertext.size())});
 }
@@ -271,6 +287,9 @@ void World::push(Device& device) {
     Bytes ciphertext = envelope.ciphertext;
     if (damage) damage(device, ciphertext);
     ++device.pushed;
+    if (trace)
+      std::fprintf(stderr, "%s is pushed %s%s\n", device.name.c_str(), envelope.id.hex().substr(0, 6).c_str(),
+                   ciphertext == envelope.ciphertext ? "" : " DAMAGED");
     device.to_device.push_back(Pushed{envelope.id, std::move(ciphertext), envelope.gap});
     mailbox.pushed.push_back(std::move(envelope));
   }

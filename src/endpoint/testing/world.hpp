@@ -51,6 +51,7 @@ struct Device {
   MemoryEndpointStore store;
   std::unique_ptr<Endpoint> endpoint;
   std::vector<Event> events;
+  Counters traced{};
 
   bool connected = false;
   std::deque<Action> to_server;
@@ -151,6 +152,7 @@ class World {
   std::size_t duplicate_one_in = 0;  ///< an envelope is stored twice now and then; 0: never
   std::uint64_t envelopes = 0;       ///< submitted in all
   std::map<AccountId, std::uint64_t> lookups;
+  bool trace = false;  ///< prints what moves, to find out why a seed fails
 
   SeededRandom random;
   ManualClock clock;
