@@ -11,8 +11,8 @@
 namespace opaline::store::internal {
 namespace {
 
-constexpr std::size_t kMaxDays =
-    64;  // 30 kept, and room for a clock that is set wrong; each costs a little at every look-up
+// 30 are kept; the others are room for a clock that is set wrong. Each costs a little at every look-up.
+constexpr std::size_t kMaxDays = 40;
 constexpr std::size_t kMaxRunKeys = 64;                     // runs whose keys a day keeps at hand
 constexpr std::size_t kCacheBytes = std::size_t{64} << 20;  // filters and indices of 10^7 envelopes take about half
 constexpr std::string_view kFormat = "opaline mailbox store 1";
