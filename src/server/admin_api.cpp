@@ -361,9 +361,14 @@ void AdminApi::reload(Call call) {
 
 void AdminApi::confirm_clock(Call call) {
   if (!allowed(call, Permission::operate, Action::expiry_confirm, {})) return;
+  if (!operators_.record(call.actor, Action::expiry_confirm, {}, Outcome::done)) {  // first: it lets keys be destroyed
+    return answer_error(call, Error::unavailable, {});
+  }
   const auto done = node_.confirm_clock();
-  std::ignore = operators_.record(call.actor, Action::expiry_confirm, {}, done ? Outcome::done : Outcome::failed);
-  if (!done) return refuse(call.responder, 503, "unavailable", done.error());
+  if (!done) {
+    std::ignore = operators_.record(call.actor, Action::expiry_confirm, {}, Outcome::failed);
+    return refuse(call.responder, 503, "unavailable", done.error());
+  }
   call.answer(200, {{"confirmed", true}});
 }
 
@@ -374,12 +379,15 @@ void AdminApi::checkpoint(Call call) {
   if (!operators_.record(call.actor, Action::backup, {}, Outcome::done)) {
     return answer_error(call, Error::unavailable, {});
   }
-  const auto directory = node_.checkpoint();
-  if (!directory) {
+  const auto copy = node_.checkpoint();
+  if (!copy) {
     std::ignore = operators_.record(call.actor, Action::backup, {}, Outcome::failed);
-    return refuse(call.responder, 503, "unavailable", directory.error());
+    return refuse(call.responder, 503, "unavailable", copy.error());
   }
-  call.answer(200, {{"directory", directory->string()}});
+  // The peer is root or our own user: both can read this process and the vault anyway.
+  json::object keys;
+  for (const auto& [purpose, key] : copy->keys) keys[purpose] = to_hex(key.reveal());
+  call.answer(200, {{"directory", copy->directory.string()}, {"keys", std::move(keys)}});
 }
 
 }  // namespace opaline::server

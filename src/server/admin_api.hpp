@@ -10,7 +10,8 @@
 //   GET  /v1/admin/audit/verify?sequence=N&hash=HEX   (both or none: a head noted earlier)
 //   POST /v1/admin/reload
 //   POST /v1/admin/clock/confirm
-//   POST /v1/admin/backup/checkpoint          admin socket alone: a consistent copy of the rows to read from
+//   POST /v1/admin/backup/checkpoint          admin socket alone: a consistent copy of the rows, and the keys
+#include <filesystem>
 #include <functional>
 #include <string>
 
@@ -45,8 +46,12 @@ class NodeControl {
   virtual void reload(std::move_only_function<void(Result<void, std::string>)> done) = 0;
   /// The clock is right: expiry goes on.
   [[nodiscard]] virtual Result<void, std::string> confirm_clock() = 0;
-  /// A consistent copy of all rows, in a new directory inside the data directory. An earlier one is removed.
-  [[nodiscard]] virtual Result<std::filesystem::path, std::string> checkpoint() = 0;
+  struct Checkpoint {
+    std::filesystem::path directory;  ///< a new one inside the data directory; an earlier one is removed
+    std::vector<std::pair<std::string, store::VaultKey>> keys;  ///< the vault's named keys, by purpose
+  };
+  /// A consistent copy of all rows, and the keys to read them.
+  [[nodiscard]] virtual Result<Checkpoint, std::string> checkpoint() = 0;
 };
 
 struct AdminCounters {

@@ -4,45 +4,61 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include "server/internal/rfc3339.hpp"
+#include <algorithm>
+
+#include "identity/drivers/outbox_code_sender.hpp"
 
 namespace opaline::server {
 namespace {
 
-/// One line of JSON a code, appended and synced. Handles are normalised: nothing in them needs escaping.
-class OutboxSender final : public identity::CodeSender {
- public:
-  OutboxSender(std::filesystem::path file, const Clock& clock, Log& log)
-      : file_(std::move(file)), clock_(clock), log_(log) {}
+constexpr std::size_t kMaxPasswordBytes = 4096;
 
-  identity::CodeQueued send(const identity::Handle& handle, const identity::Code& code, seconds valid_for) override {
-    const auto line = fmt::format("{{\"handle\":\"{}\",\"code\":\"{}\",\"expires\":\"{}\"}}\n", handle.text(),
-                                  as_text(code.reveal()), internal::rfc3339(clock_.now() + valid_for));
-    const int fd = open(file_.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
-    const bool written = fd >= 0 && write(fd, line.data(), line.size()) == static_cast<ssize_t>(line.size());
-    if (fd >= 0) close(fd);
-    if (written) return identity::CodeQueued::queued;
-    log_.event(LogLevel::error, "outbox_unwritable", {{"file", file_.native()}});
-    return identity::CodeQueued::busy;
-  }
-
- private:
-  const std::filesystem::path file_;
-  const Clock& clock_;
-  Log& log_;
-};
+/// The first line of the file.
+Result<SecretBytes, std::string> read_password(const std::filesystem::path& file) {
+  const int fd = open(file.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return fail(fmt::format("smtp.password_file {} cannot be read", file.string()));
+  SecretBytes out(kMaxPasswordBytes);
+  const ssize_t size = read(fd, out.data(), out.size());
+  close(fd);
+  out.resize(size > 0 ? static_cast<std::size_t>(size) : 0);
+  out.erase(std::ranges::find_if(out, [](std::byte b) { return b == std::byte{'\n'} || b == std::byte{'\r'}; }),
+            out.end());
+  if (out.empty()) return fail(fmt::format("smtp.password_file {} has no password in its first line", file.string()));
+  return out;
+}
 
 }  // namespace
 
-Result<std::unique_ptr<identity::CodeSender>, std::string> make_code_sender(const Config& config, const Clock& clock,
-                                                                            Log& log) {
-  switch (config.registration.delivery) {
-    case CodeDelivery::outbox:
-      return std::make_unique<OutboxSender>(config.registration.outbox_file, clock, log);
-    case CodeDelivery::smtp:
-      break;
+Result<CodeSenderChoice, std::string> make_code_sender(const Config& config, const Clock& clock, RandomSource& random,
+                                                       Log& log) {
+  CodeSenderChoice out;
+  if (config.registration.delivery == CodeDelivery::outbox) {
+    out.sender = std::make_unique<identity::OutboxCodeSender>(config.registration.outbox_file, clock, log);
+    return out;
   }
-  return fail(std::string("registration.delivery = \"smtp\" is not there yet"));
+  identity::SmtpSettings settings;
+  settings.url = config.smtp.url;
+  settings.from = config.smtp.from;
+  settings.user = config.smtp.user;
+  settings.allow_plaintext = config.smtp.allow_plaintext;
+  settings.ca_file = config.smtp.ca_file.string();
+  if (!config.smtp.password_file.empty()) {
+    OPALINE_TRY(settings.password, read_password(config.smtp.password_file));
+  }
+  auto sender = identity::SmtpCodeSender::start(std::move(settings), clock, random, log);
+  if (!sender) {
+    switch (sender.error()) {
+      case identity::SmtpError::bad_settings:
+        return fail(
+            std::string("[smtp]: the url or the from address cannot be used, or allow_plaintext stands "
+                        "together with a user"));
+      case identity::SmtpError::no_library:
+        return fail(std::string("[smtp]: libcurl does not start"));
+    }
+  }
+  out.smtp = sender->get();
+  out.sender = std::move(*sender);
+  return out;
 }
 
 }  // namespace opaline::server

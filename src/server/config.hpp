@@ -82,6 +82,7 @@ struct SmtpSection {
   std::string from = "opaline@localhost";
   std::string user;
   std::filesystem::path password_file;
+  std::filesystem::path ca_file;
   bool allow_plaintext = false;
   friend bool operator==(const SmtpSection&, const SmtpSection&) = default;
 };

@@ -124,6 +124,10 @@ class Checker {
     if (!c_.smtp.user.empty() && c_.smtp.password_file.empty()) {
       complain("smtp.password_file", "must be given together with smtp.user");
     }
+    if (!c_.smtp.user.empty() && c_.smtp.allow_plaintext) {
+      complain("smtp.allow_plaintext", "would send the password in the clear: leave it false where smtp.user is set");
+    }
+    if (!c_.smtp.ca_file.empty()) readable("smtp.ca_file", c_.smtp.ca_file);
     if (!c_.smtp.password_file.empty()) private_file("smtp.password_file", c_.smtp.password_file);
   }
 

@@ -170,6 +170,7 @@ std::vector<ConfigKey> config_schema(Config& c) {
       {"smtp", "from", text(c.smtp.from)},
       {"smtp", "user", text(c.smtp.user)},
       {"smtp", "password_file", path(c.smtp.password_file)},
+      {"smtp", "ca_file", path(c.smtp.ca_file)},
       {"smtp", "allow_plaintext", boolean(c.smtp.allow_plaintext)},
       {"lookups", "bucket", number(c.lookups.bucket, 1, kMillion)},
       {"lookups", "refill_per_day", number(c.lookups.refill_per_day, 1, kMillion)},

@@ -221,6 +221,8 @@ TEST_F(ConfigCheck, LaterSectionsAreRefused) {
 
 TEST_F(ConfigCheck, SettingsThatNeedEachOther) {
   EXPECT_THAT(problems("[smtp]\nuser = \"me\"\n"), ElementsAre(HasSubstr("smtp.password_file")));
+  EXPECT_THAT(problems("[smtp]\nuser = \"me\"\npassword_file = \"key.pem\"\nallow_plaintext = true\n"),
+              ElementsAre(HasSubstr("smtp.allow_plaintext")));
   EXPECT_THAT(problems("[smtp]\nurl = \"https://x\"\n"), ElementsAre(HasSubstr("smtp.url")));
   EXPECT_THAT(problems("[smtp]\nurl = \"https://x\"\n[registration]\ndelivery = \"outbox\"\n"), IsEmpty());
   EXPECT_THAT(problems("[paths]\nadmin_socket = \"/" + std::string(107, 'x') + "\"\n"),

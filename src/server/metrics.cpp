@@ -158,6 +158,12 @@ void identity_metrics(Page& page, const identity::Counters& c) {
   page.gauge("verifications_pending", "Codes sent and not used.", static_cast<double>(c.verifications));
 }
 
+void mail_metrics(Page& page, const identity::SmtpCodeSender::Counters& c) {
+  page.counters("registration_mails_total", "Mails with codes, by what became of them.", "outcome",
+                {{"sent", c.sent}, {"refused", c.refused}, {"retried", c.retried}, {"dropped", c.dropped}});
+  page.gauge("registration_mails_waiting", "Mails waiting to be sent.", static_cast<double>(c.waiting));
+}
+
 double seconds_of(Time time) {
   return static_cast<double>(unix_millis(time)) / 1000;
 }
@@ -188,6 +194,7 @@ std::string render_metrics(const MetricsSnapshot& s) {
   http_metrics(page, s);
   store_metrics(page, s.store);
   identity_metrics(page, s.identity);
+  mail_metrics(page, s.mail);
   return page.text();
 }
 

@@ -3,6 +3,7 @@
 // whole node; never an identifier, and no label whose values peers choose.
 #include <string>
 
+#include "identity/drivers/smtp_code_sender.hpp"
 #include "identity/service.hpp"
 #include "server/public_edge.hpp"
 #include "store/drivers/rocksdb_mailbox_store.hpp"
@@ -14,6 +15,7 @@ struct MetricsSnapshot {
   bool io_answered = true;  ///< false: the I/O thread did not answer in time, `io` is from before
   store::RocksdbMailboxStore::Stats store;
   identity::Counters identity;
+  identity::SmtpCodeSender::Counters mail;
   std::size_t control_jobs_waiting = 0;
   std::uint64_t admin_requests = 0, admin_refused = 0;
   bool ready = false;

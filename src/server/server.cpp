@@ -6,7 +6,6 @@
 #include <csignal>
 
 #include "identity/tables.hpp"
-#include "server/internal/code_delivery.hpp"
 #include "server/internal/node.hpp"
 
 namespace opaline::server {
@@ -72,6 +71,9 @@ Result<std::unique_ptr<Server>, std::string> Server::open(Config config, const P
 }
 bool Server::run() {
   return impl_->run();
+}
+ServerPorts Server::ports() const {
+  return impl_->ports();
 }
 
 Server::Impl::Impl(Config config, const Ports& ports)
@@ -160,13 +162,11 @@ Result<void, std::string> Server::Impl::open_stores() {
 }
 
 Result<void, std::string> Server::Impl::open_services() {
-  auto codes = make_code_sender(config_, ports_.clock, ports_.log);
-  if (!codes) return fail(codes.error());
-  codes_ = std::move(*codes);
+  OPALINE_TRY(codes_, make_code_sender(config_, ports_.clock, ports_.random, ports_.log));
   costly_ = identity::make_costly_crypto();
   OPALINE_CHECK(desk_.open(identity_config(config_), {.rows = *sealed_,
                                                       .vault = *vault_,
-                                                      .codes = *codes_,
+                                                      .codes = *codes_.sender,
                                                       .lookups = lookups_,
                                                       .crypto = *costly_,
                                                       .clock = ports_.clock,
@@ -260,11 +260,18 @@ Result<void, std::string> Server::Impl::open_listeners() {
   return {};
 }
 
+ServerPorts Server::Impl::ports() const {
+  const auto port = [](const std::unique_ptr<net::HttpServer>& server) {
+    return server ? server->port() : std::uint16_t{0};
+  };
+  return {edge_->port(), port(operator_server_), port(metrics_server_)};
+}
+
 Result<void, std::string> Server::Impl::write_ports_file() {
   if (config_.paths.ports_file.empty()) return {};
-  const auto port = [](const std::unique_ptr<net::HttpServer>& server) { return server ? server->port() : 0; };
-  const auto text = fmt::format("{{\"public\":{},\"operator\":{},\"metrics\":{},\"pid\":{}}}\n", edge_->port(),
-                                port(operator_server_), port(metrics_server_), getpid());
+  const auto open = ports();
+  const auto text = fmt::format("{{\"public\":{},\"operator\":{},\"metrics\":{},\"pid\":{}}}\n", open.public_port,
+                                open.operator_port, open.metrics_port, getpid());
   return write_file_atomically(config_.paths.ports_file, text, 0600);
 }
 
@@ -294,11 +301,12 @@ bool Server::Impl::run() {
   if (const auto written = write_ports_file(); !written) {
     ports_.log.event(LogLevel::error, "ports_file", {{"error", written.error()}});
   }
+  const auto open = ports();
   ports_.log.event(LogLevel::info, "server_ready",
                    {{"version", version()},
-                    {"public_port", edge_->port()},
-                    {"operator_port", operator_server_ ? operator_server_->port() : 0},
-                    {"metrics_port", metrics_server_ ? metrics_server_->port() : 0},
+                    {"public_port", open.public_port},
+                    {"operator_port", open.operator_port},
+                    {"metrics_port", open.metrics_port},
                     {"start_ms", (ports_.clock.now() - started_).count()}});
   notify_service_manager("READY=1");
   control_.run();

@@ -25,6 +25,11 @@ inline constexpr std::string_view kRestoreMarker = "restore-incomplete";
 inline constexpr std::string_view kSealCheckTable = "server_seal_check";
 inline constexpr std::string_view kClockTable = "server_clock";
 
+/// 0: not listening.
+struct ServerPorts {
+  std::uint16_t public_port = 0, operator_port = 0, metrics_port = 0;
+};
+
 class Server {
  public:
   /// All outlive the server; `random` and `log` are thread-safe.
@@ -43,6 +48,9 @@ class Server {
   /// Serves until SIGTERM or SIGINT; SIGHUP reloads certificates and the log file. True: everything was finished in
   /// time; false: devices had to be cut (nothing accepted is lost either way).
   [[nodiscard]] bool run();
+
+  /// What is listened on, from the time it is open.
+  [[nodiscard]] ServerPorts ports() const;
 
  private:
   class Impl;

@@ -41,6 +41,7 @@ MetricsSnapshot Server::Impl::metrics_snapshot(const EdgeSnapshot& io, bool answ
   out.io_answered = answered;
   out.store = mailboxes_->stats();
   out.identity = desk_.service().counters();
+  if (codes_.smtp != nullptr) out.mail = codes_.smtp->counters();
   out.control_jobs_waiting = desk_.waiting();
   out.admin_requests = admin_->counters().requests;
   out.admin_refused = admin_->counters().refused;
@@ -84,9 +85,10 @@ void Server::Impl::status(std::move_only_function<void(NodeStatus)> done) {
     out.ready = ready_ && answered;
     out.started = started_;
     out.now = ports_.clock.now();
-    out.public_port = edge_->port();
-    out.operator_port = operator_server_ ? operator_server_->port() : std::uint16_t{0};
-    out.metrics_port = metrics_server_ ? metrics_server_->port() : std::uint16_t{0};
+    const auto open = ports();
+    out.public_port = open.public_port;
+    out.operator_port = open.operator_port;
+    out.metrics_port = open.metrics_port;
     out.device_connections = io.edge.connections;
     out.devices_ready = io.edge.ready;
     out.accepted_online = io.relay.accepted_online;
@@ -138,12 +140,20 @@ Result<void, std::string> Server::Impl::confirm_clock() {
   return {};
 }
 
-Result<std::filesystem::path, std::string> Server::Impl::checkpoint() {
-  const auto directory = config_.paths.data / kCheckpointDirectory;
+Result<NodeControl::Checkpoint, std::string> Server::Impl::checkpoint() {
+  Checkpoint out;
+  out.directory = config_.paths.data / kCheckpointDirectory;
+  const auto purposes = vault_->named_purposes();
+  if (!purposes) return fail(std::string("the vault cannot be read"));
+  for (const auto& purpose : *purposes) {
+    auto key = vault_->named_key(purpose);
+    if (!key) return fail(std::string("the vault cannot be read"));
+    out.keys.emplace_back(purpose, std::move(*key));
+  }
   std::error_code error;
-  std::filesystem::remove_all(directory, error);
-  if (!rows_->checkpoint(directory)) return fail(std::string("the copy could not be made; see the log"));
-  return directory;
+  std::filesystem::remove_all(out.directory, error);
+  if (!rows_->checkpoint(out.directory)) return fail(std::string("the copy could not be made; see the log"));
+  return out;
 }
 
 }  // namespace opaline::server

@@ -8,6 +8,7 @@
 #include "crypto/random.hpp"
 #include "server/admin_api.hpp"
 #include "server/identity_desk.hpp"
+#include "server/internal/code_delivery.hpp"
 #include "server/metrics.hpp"
 #include "server/process.hpp"
 #include "server/public_edge.hpp"
@@ -28,6 +29,7 @@ class Server::Impl final : NodeControl {
   // ---- server.cpp: opening and ending
   [[nodiscard]] Result<void, std::string> open();
   [[nodiscard]] bool run();
+  [[nodiscard]] ServerPorts ports() const;
 
  private:
   [[nodiscard]] Result<void, std::string> open_signals();
@@ -53,7 +55,7 @@ class Server::Impl final : NodeControl {
   void status(std::move_only_function<void(NodeStatus)> done) override;
   void reload(std::move_only_function<void(Result<void, std::string>)> done) override;
   [[nodiscard]] Result<void, std::string> confirm_clock() override;
-  [[nodiscard]] Result<std::filesystem::path, std::string> checkpoint() override;
+  [[nodiscard]] Result<Checkpoint, std::string> checkpoint() override;
   void serve_metrics(const net::HttpRequest& request, net::HttpResponder responder);
   using IoDone = std::move_only_function<void(const EdgeSnapshot& snapshot, bool answered)>;
   /// Asks the I/O thread for its figures; after kIoPatience the last ones come, with false.
@@ -82,7 +84,7 @@ class Server::Impl final : NodeControl {
   bool waiting_for_clock_ = false;
   std::unique_ptr<store::RocksdbMailboxStore> mailboxes_;
 
-  std::unique_ptr<identity::CodeSender> codes_;
+  CodeSenderChoice codes_;
   identity::NullLookupLog lookups_;
   std::unique_ptr<identity::CostlyCrypto> costly_;
   IdentityDesk desk_;

@@ -1,0 +1,56 @@
+#pragma once
+// What the commands of opalined share.
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "server/config.hpp"
+
+namespace opaline::daemon {
+
+enum class Exit : int { ok = 0, failed = 1, usage = 2 };
+
+struct GlobalOptions {
+  std::filesystem::path config_file = "/etc/opaline/opalined.toml";
+  std::optional<std::filesystem::path> dev;
+  std::optional<std::uint16_t> port;  ///< with --dev
+  std::vector<server::Override> overrides;
+  std::string role;  ///< empty: what the configuration says
+};
+
+/// Reads the configuration that the options name; with --dev its directory is made ready first. Problems are printed to
+/// standard error. `check`: also what check_config finds.
+[[nodiscard]] std::optional<server::LoadedConfig> load(const GlobalOptions& options, bool check);
+
+struct AdminArguments {
+  std::optional<std::filesystem::path> socket;  ///< instead of the configuration's
+  bool json = false;
+  std::string name, role;
+  std::int64_t token_days = 90;
+  std::uint64_t after = 0;
+  std::uint64_t limit = 100;
+  bool verify = false;
+  std::string known_head;  ///< SEQUENCE:HASH
+};
+[[nodiscard]] Exit admin_operator_create(const GlobalOptions& options, const AdminArguments& arguments);
+[[nodiscard]] Exit admin_operator_token(const GlobalOptions& options, const AdminArguments& arguments);
+[[nodiscard]] Exit admin_operator_list(const GlobalOptions& options, const AdminArguments& arguments);
+[[nodiscard]] Exit admin_operator_revoke(const GlobalOptions& options, const AdminArguments& arguments);
+[[nodiscard]] Exit admin_audit(const GlobalOptions& options, const AdminArguments& arguments);
+[[nodiscard]] Exit admin_status(const GlobalOptions& options, const AdminArguments& arguments);
+[[nodiscard]] Exit admin_reload(const GlobalOptions& options, const AdminArguments& arguments);
+[[nodiscard]] Exit admin_confirm_clock(const GlobalOptions& options, const AdminArguments& arguments);
+
+struct BackupArguments {
+  std::filesystem::path file;
+  std::optional<std::filesystem::path> passphrase_file;
+};
+[[nodiscard]] Exit backup(const GlobalOptions& options, const BackupArguments& arguments);
+[[nodiscard]] Exit restore(const GlobalOptions& options, const BackupArguments& arguments);
+
+[[nodiscard]] Exit serve(const GlobalOptions& options);
+[[nodiscard]] Exit check(const GlobalOptions& options);
+
+}  // namespace opaline::daemon

@@ -1,0 +1,93 @@
+#include <fmt/format.h>
+
+#include "apps/opalined/commands.hpp"
+#include "crypto/random.hpp"
+#include "server/dev.hpp"
+#include "server/server.hpp"
+
+namespace opaline::daemon {
+namespace {
+
+void print(const server::ConfigProblems& problems) {
+  for (const auto& problem : problems) fmt::print(stderr, "opalined: {}\n", problem.text());
+}
+
+void greet(const server::DevFiles& files, const server::ServerPorts& ports) {
+  fmt::print(
+      "opalined for development, everything in {0}\n"
+      "  devices   https://localhost:{1}   (clients: --server https://localhost:{1} --ca {2})\n"
+      "  codes     {3}\n"
+      "  operators http://127.0.0.1:{4}   (a token: opalined --dev {0} admin operator create NAME --role owner)\n"
+      "  metrics   http://127.0.0.1:{5}/metrics\n"
+      "Ctrl-C ends it.\n",
+      files.directory.string(), ports.public_port, files.authority.string(), files.outbox.string(), ports.operator_port,
+      ports.metrics_port);
+  std::fflush(stdout);
+}
+
+}  // namespace
+
+std::optional<server::LoadedConfig> load(const GlobalOptions& options, bool check) {
+  auto file = options.config_file;
+  auto overrides = options.overrides;
+  if (options.dev) {
+    const auto files = server::prepare_dev(*options.dev, SystemClock().now());
+    if (!files) {
+      fmt::print(stderr, "opalined: {}\n", files.error());
+      return std::nullopt;
+    }
+    file = files->config;
+    if (options.port) {
+      if (*options.port > 65'533) {
+        fmt::print(stderr, "opalined: --port: at most 65533, for the next two are used too\n");
+        return std::nullopt;
+      }
+      const auto ports = server::dev_port_overrides(*options.port);
+      overrides.insert(overrides.begin(), ports.begin(), ports.end());
+    }
+  }
+  if (!options.role.empty()) overrides.push_back("server.role=\"" + options.role + "\"");
+  auto loaded = server::load_config(file, overrides);
+  if (!loaded) {
+    print(loaded.error());
+    return std::nullopt;
+  }
+  if (const auto problems = check ? server::check_config(*loaded) : server::ConfigProblems{}; !problems.empty()) {
+    print(problems);
+    return std::nullopt;
+  }
+  return std::move(*loaded);
+}
+
+Exit check(const GlobalOptions& options) {
+  const auto loaded = load(options, true);
+  if (!loaded) return Exit::usage;
+  fmt::print("the configuration is good\n");
+  return Exit::ok;
+}
+
+Exit serve(const GlobalOptions& options) {
+  const auto loaded = load(options, true);
+  if (!loaded) return Exit::usage;
+  const auto& config = loaded->config;
+  const SystemClock clock;
+  crypto::SystemRandom random;
+  auto log = server::JsonLog::open(
+      {.level = config.log.level, .file = config.log.file, .warnings_per_minute = config.log.warnings_per_minute},
+      clock);
+  if (!log) {
+    fmt::print(stderr, "opalined: log.file: {}\n", log.error());
+    return Exit::failed;
+  }
+  auto node = server::Server::open(config, {.log = **log, .clock = clock, .random = random});
+  if (!node) {
+    (*log)->event(LogLevel::error, "start_failed", {{"error", node.error()}});
+    fmt::print(stderr, "opalined: {}\n", node.error());
+    return Exit::failed;
+  }
+  if (options.dev) greet(server::DevFiles(*options.dev), (*node)->ports());
+  (void)(*node)->run();  // whether devices had to be cut is in the log
+  return Exit::ok;
+}
+
+}  // namespace opaline::daemon
