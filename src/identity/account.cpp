@@ -11,6 +11,7 @@ using internal::Effects;
 using internal::failure;
 using internal::LoadedAccount;
 using internal::not_found;
+using internal::Verification;
 
 calls::AccountReply to_reply(const LoadedAccount& account) {
   calls::AccountReply out;
@@ -55,9 +56,11 @@ Answer<calls::AccountReply> Service::handle_add_finish(const Caller& caller,
     return failure(calls::CALL_STATUS_WRONG_CODE, "This is not the code that was sent.", seconds(0),
                    checked.tries_left);
   }
-  const Handle handle = checked.right->handle;
+  Verification& verification = *checked.right;
+  const Handle& handle = verification.handle;
   if (std::ranges::find(account.record.handles, handle.text()) != account.record.handles.end())
     return to_reply(account);
+  if (verification.completed) return internal::expired();  // it was added and has gone since: another code is needed
   if (account.record.handles.size() >= kMaxHandles)
     return failure(calls::CALL_STATUS_FORBIDDEN, "This account has as many handles as it may.");
 
@@ -74,6 +77,8 @@ Answer<calls::AccountReply> Service::handle_add_finish(const Caller& caller,
   changes.put(account.id, account.record);
   s.tell_changed(account, caller.device, effects);
   OPALINE_CHECK(s.commit(std::move(changes), std::move(effects), now));
+  verification.completed.emplace();
+  s.verifications.forget_others(handle, verification);
   if (takeover) ++s.counters.takeovers;
   return to_reply(account);
 }

@@ -83,6 +83,19 @@ TEST_F(Account, AddingNeedsTheCodeOfThisAccount) {
   EXPECT_TRUE(world.service->handle_add_finish(ada.caller(), finish));
 }
 
+TEST_F(Account, ACodeAddsAHandleOnce) {
+  const auto finish = start_add("+4915112345678");
+  ASSERT_TRUE(world.service->handle_add_finish(ada.caller(), finish));
+  Person bob(8);
+  ASSERT_TRUE(world.enrol(bob, "+4915112345678"));
+  EXPECT_EQ(status(world.service->handle_add_finish(ada.caller(), finish)), calls::CALL_STATUS_EXPIRED)
+      << "it is Bob's by now";
+  const auto again = start_add("+4915112345678");
+  ASSERT_TRUE(world.service->handle_add_finish(ada.caller(), again));
+  ASSERT_TRUE(remove("+4915112345678"));
+  EXPECT_EQ(status(world.service->handle_add_finish(ada.caller(), again)), calls::CALL_STATUS_EXPIRED);
+}
+
 TEST_F(Account, ARegistrationsCodeAddsNothing) {
   calls::StartRequest start;
   start.set_handle("+4915112345678");

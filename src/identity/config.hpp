@@ -8,7 +8,7 @@ namespace opaline::identity {
 
 /// A token bucket: `capacity` at once, refilled evenly to `capacity` within `refill`.
 struct Quota {
-  std::uint32_t capacity = 1;  ///< at least 1
+  std::uint32_t capacity = 1;  ///< 0: nothing at all
   seconds refill{86'400};      ///< from empty to full
 };
 

@@ -217,6 +217,7 @@ Answer<calls::CompleteReply> Service::complete(const calls::CompleteRequest& req
   changes.put(ticket->account, kFirstDevice, internal::OneTimeCursor{.set = created.set.id, .next = 0});
   OPALINE_CHECK(s.commit(std::move(changes), std::move(effects), now));
   ticket->completed = hash;
+  s.verifications.forget_others(ticket->handle, *ticket);
   ++s.counters.registrations;
   if (takeover) ++s.counters.takeovers;
   return reply;

@@ -155,6 +155,15 @@ TEST_F(Takeover, AnUnknownOutcomeThatWasNothingDisconnectsNobody) {
   EXPECT_TRUE(world.relay.events.empty());
 }
 
+TEST_F(Takeover, WhoeverProvedTheHandleBeforeMustProveItAgain) {
+  Person first(9);
+  const auto earlier = world.verify(kHandle);
+  const auto request = first.complete_request(*earlier, world.clock.now());
+  ASSERT_TRUE(world.enrol(newcomer, kHandle));
+  EXPECT_EQ(status(world.service->complete(request)), calls::CALL_STATUS_EXPIRED);
+  EXPECT_EQ(holder(kHandle), newcomer.account);
+}
+
 // ---- the PIN
 TEST_F(Takeover, APinIsAskedFor) {
   set_pin(old, "2468");

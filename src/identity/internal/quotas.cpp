@@ -14,6 +14,7 @@ Instant Buckets::after(const BucketKey& key, std::uint32_t cost, Instant now) co
 }
 
 std::optional<seconds> Buckets::peek(const BucketKey& key, std::uint32_t cost, Instant now) const {
+  if (cost == 0) return std::nullopt;
   if (cost > quota_.capacity) return std::max(quota_.refill, seconds(1));
   const auto over = after(key, cost, now) - (now + quota_.refill);
   if (over <= std::chrono::nanoseconds(0)) return std::nullopt;
@@ -22,7 +23,7 @@ std::optional<seconds> Buckets::peek(const BucketKey& key, std::uint32_t cost, I
 
 std::optional<seconds> Buckets::take(const BucketKey& key, std::uint32_t cost, Instant now) {
   if (const auto wait = peek(key, cost, now)) return wait;
-  if (cost == 0) return std::nullopt;
+  if (cost == 0) return std::nullopt;  // also where there is no capacity
   const Instant full_at = after(key, cost, now);
   const auto found = full_at_.find(key);
   if (found != full_at_.end()) {

@@ -38,6 +38,12 @@ TEST(Buckets, ACostAboveTheCapacityIsNeverMet) {
   EXPECT_EQ(buckets.size(), 0u);
 }
 
+TEST(Buckets, WithoutCapacityGiveNothing) {
+  Buckets buckets({.capacity = 0, .refill = seconds(20)}, 10);
+  EXPECT_EQ(buckets.take(key(1), 1, kNow), seconds(20));
+  EXPECT_FALSE(buckets.take(key(1), 0, kNow));
+}
+
 TEST(Buckets, NeverGiveMoreThanTheyHold) {
   EXPECT_TRUE(rc::check("in any span of time at most capacity + what flowed in", [] {
     const auto capacity = *rc::gen::inRange<std::uint32_t>(1, 20);

@@ -79,6 +79,9 @@ Verification* Verifications::find_ticket(ByteView ticket_bytes, Instant now) {
 void Verifications::forget(ByteView id) {
   if (const auto key = VerificationId::from(id)) entries_.erase(*key);
 }
+void Verifications::forget_others(const Handle& handle, const Verification& kept) {
+  std::erase_if(entries_, [&](const auto& entry) { return &entry.second != &kept && entry.second.handle == handle; });
+}
 void Verifications::drop_expired(Instant now) {
   std::erase_if(entries_, [now](const auto& entry) { return now >= entry.second.expires; });
 }

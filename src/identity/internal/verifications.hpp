@@ -27,6 +27,7 @@ struct Verification {
   AccountId account;
   MailboxId mailbox;
   std::uint32_t attempts_left = kTicketAttempts;
+  // Set once the handle was given to an account: from then on it only answers repetitions.
   std::optional<ByteArray<32>> completed;  ///< hash of the request that completed it
 };
 
@@ -59,6 +60,8 @@ class Verifications {
   [[nodiscard]] Verification* find_ticket(ByteView ticket, Instant now);
 
   void forget(ByteView id);
+  /// The handle was given to an account: whoever proved it before that has to prove it again.
+  void forget_others(const Handle& handle, const Verification& kept);
   void drop_expired(Instant now);
   [[nodiscard]] std::size_t size() const { return entries_.size(); }
   [[nodiscard]] std::size_t tickets() const;
