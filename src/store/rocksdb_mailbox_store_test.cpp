@@ -394,6 +394,45 @@ TEST_F(RocksdbMailboxStoreTest, AnotherProgramsDatabaseIsRefused) {
   EXPECT_THAT(why_not(), HasSubstr("another version"));
 }
 
+TEST_F(RocksdbMailboxStoreTest, APowerCutTakesNothingThatWasAnswered) {
+  harness_.options.env = fault_.env.get();
+  harness_.options.directory += "-fault";
+  reopen();
+  const auto image = directory().parent_path() / "image";
+  std::uint64_t stored = 0;
+  for (int round = 0; round < 12; ++round) {
+    const Day day{20000 + static_cast<std::uint32_t>(round) / 4};
+    const std::uint64_t more = 1 + static_cast<std::uint64_t>(round) * 37;
+    ASSERT_THAT(append(1, stored + 1, stored + more, 300, day), Each(AppendOutcome::stored));
+    stored += more;
+    if (round == 6) harness_.rocksdb().maintain(kStart);
+    std::filesystem::remove_all(image);
+    fault_.disk->copy_as_after_power_cut(directory(), image);
+    RocksdbMailboxOptions options = harness_.options;
+    options.directory = image;
+    options.env = nullptr;
+    auto opened =
+        RocksdbMailboxStore::open(options, harness_.vault(), harness_.random, harness_.loop.executor(), harness_.log);
+    ASSERT_TRUE(opened.has_value()) << opened.error().message;
+    std::optional<std::size_t> found;
+    (*opened)->read(*(*opened)->acquire_all(), mailbox(1), Sequence(1), 1 << 20, 1 << 30,
+                    [&](ReadOutcome, const auto& envelopes) { found = envelopes.size(); });
+    harness_.until([&] { return found.has_value(); });
+    EXPECT_EQ(*found, stored) << "round " << round;
+  }
+  // The same without the last sync, to see that the image does forget.
+  harness_.store().remove(epoch_, {{mailbox(1), Sequence(stored)}});
+  EXPECT_THAT(held(1), IsEmpty());
+  std::filesystem::remove_all(image);
+  fault_.disk->copy_as_after_power_cut(directory(), image);
+  harness_.close();
+  harness_.options.directory = image;
+  harness_.options.env = nullptr;
+  reopen();
+  EXPECT_THAT(held(1), SizeIs(stored));
+  harness_.close();
+}
+
 // --- full and broken disks ---
 
 TEST_F(RocksdbMailboxStoreTest, LittleRoomLeftIsFullAndPasses) {

@@ -7,6 +7,7 @@
 #include <fstream>
 #include <map>
 
+#include "store/conformance/fault_env.hpp"
 #include "store/conformance/temp_directory.hpp"
 #include "store/drivers/memory_key_vault.hpp"
 #include "store/drivers/memory_row_store.hpp"
@@ -376,6 +377,48 @@ TEST_F(RocksdbRowStoreTest, DeletedBytesLeaveTheFilesWithinADay) {
   rows->maintain(kStart + hours(20));
   EXPECT_EQ(all_bytes().find(marker), std::string::npos);
   EXPECT_EQ(*rows->get("accounts", as_view("l")), std::optional(to_bytes("stays")));
+}
+
+TEST_F(RocksdbRowStoreTest, APowerCutTakesNothingThatWasAnswered) {
+  conformance::FaultEnv fault;
+  RocksdbRowOptions options{.directory = directory_.path() / "rows", .tables = kTables};
+  options.env = fault.env.get();
+  auto rows = std::move(*RocksdbRowStore::open(options, log_));
+  for (int i = 0; i < 10; ++i) {
+    ASSERT_TRUE(
+        rows->write({{.table = "accounts", .key = to_bytes(std::to_string(i)), .value = to_bytes("v")}}).has_value());
+    const auto image = directory_.path() / ("image" + std::to_string(i));
+    fault.disk->copy_as_after_power_cut(options.directory, image);
+    const auto copy = RocksdbRowStore::open({.directory = image, .tables = kTables}, log_);
+    ASSERT_TRUE(copy.has_value());
+    EXPECT_THAT(*(*copy)->scan("accounts", {}, {}, 100), SizeIs(i + 1));
+  }
+}
+
+TEST_F(RocksdbRowStoreTest, ADiskThatFillsUpAnswersFullAndRecovers) {
+  conformance::FaultEnv fault;
+  RocksdbRowOptions options{.directory = directory_.path() / "rows", .tables = kTables};
+  options.env = fault.env.get();
+  options.reserve_bytes = 0;
+  auto rows = std::move(*RocksdbRowStore::open(options, log_));
+  const auto put = [&](const char* key) {
+    return rows->write({{.table = "accounts", .key = to_bytes(key), .value = to_bytes("v")}});
+  };
+  ASSERT_TRUE(put("a").has_value());
+  fault.disk->set(conformance::DiskState::full);
+  EXPECT_EQ(put("b"), fail(RowError::unknown)) << "some of it may be in the log";
+  EXPECT_EQ(put("b"), fail(RowError::full));
+  EXPECT_EQ(*rows->get("accounts", as_view("b")), std::nullopt);
+  fault.disk->set(conformance::DiskState::good);
+  EXPECT_TRUE(put("b").has_value());
+  fault.disk->set(conformance::DiskState::broken);
+  EXPECT_EQ(put("c"), fail(RowError::unknown));
+  EXPECT_EQ(put("c"), fail(RowError::failed));
+  fault.disk->set(conformance::DiskState::good);
+  rows.reset();
+  rows = std::move(*RocksdbRowStore::open(options, log_));
+  EXPECT_EQ(*rows->get("accounts", as_view("b")), std::optional(to_bytes("v")));
+  rows.reset();
 }
 
 TEST_F(RocksdbRowStoreTest, ACheckpointIsAWholeCopy) {

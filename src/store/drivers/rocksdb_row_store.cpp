@@ -78,16 +78,19 @@ class RocksdbRowStore::Impl {
 
   Result<void, OpenError> check_format(const internal::DatabaseSettings& settings);
   rocksdb::Status set_meta(std::string_view key, ByteView value);
-  void try_to_resume();
+  /// The reason for which nothing is written at the moment.
+  Result<void, RowError> resume_if_failing();
+  void note_failure(const rocksdb::Status& status);
 
   const std::filesystem::path directory;
   const std::set<std::string, std::less<>> tables;
   std::atomic<std::uint64_t> reserve_bytes;
-  std::atomic<bool> is_failing = false;
   Log& log;
   std::unique_ptr<rocksdb::DB> db;
   rocksdb::ColumnFamilyHandle* family;
   std::mutex maintaining;
+  std::mutex failing;               // guards failure
+  std::optional<RowError> failure;  // of the last write, until RocksDB writes again
 };
 
 rocksdb::Status RocksdbRowStore::Impl::set_meta(std::string_view key, ByteView value) {
@@ -112,8 +115,19 @@ Result<void, OpenError> RocksdbRowStore::Impl::check_format(const internal::Data
   return {};
 }
 
-void RocksdbRowStore::Impl::try_to_resume() {
-  if (is_failing && internal::free_bytes(directory) >= reserve_bytes) static_cast<void>(internal::resume(*db));
+Result<void, RowError> RocksdbRowStore::Impl::resume_if_failing() {
+  const std::lock_guard lock(failing);
+  if (!failure) return {};
+  if (internal::free_bytes(directory) < reserve_bytes || !internal::resume(*db)) return fail(*failure);
+  failure.reset();
+  log.event(LogLevel::info, "rows.writes_again");
+  return {};
+}
+
+void RocksdbRowStore::Impl::note_failure(const rocksdb::Status& status) {
+  const std::lock_guard lock(failing);
+  if (!failure) log.event(LogLevel::error, "rows.write_failed", {{"why", status.ToString()}});
+  failure = error_of(status);
 }
 
 Result<std::unique_ptr<RocksdbRowStore>, OpenError> RocksdbRowStore::open(const RocksdbRowOptions& options, Log& log) {
@@ -161,22 +175,16 @@ Result<void, RowError> RocksdbRowStore::write(std::vector<RowChange> changes) {
       batch.Delete(impl_->family, slice(key));
     }
   }
-  impl_->try_to_resume();
+  OPALINE_CHECK(impl_->resume_if_failing());
   if (adds && internal::free_bytes(impl_->directory) < impl_->reserve_bytes) return fail(RowError::full);
   rocksdb::WriteOptions synced;
   synced.sync = true;
   fault_point("store.before_rows_sync");
   const auto status = impl_->db->Write(synced, &batch);
   fault_point("store.after_rows_sync");
-  if (status.ok()) {
-    if (impl_->is_failing.exchange(false)) impl_->log.event(LogLevel::info, "rows.writes_again");
-    return {};
-  }
-  if (!impl_->is_failing.exchange(true)) {
-    impl_->log.event(LogLevel::error, "rows.write_failed", {{"why", status.ToString()}});
-  }
-  // A write that failed half way is gone from the memory, but its bytes may be in the log.
-  return fail(internal::is_full(status) ? RowError::full : RowError::unknown);
+  if (status.ok()) return {};
+  impl_->note_failure(status);
+  return fail(RowError::unknown);  // it is gone from the memory, but its bytes may be in the log
 }
 
 Result<std::vector<std::pair<Bytes, Bytes>>, RowError> RocksdbRowStore::scan(std::string_view table, ByteView prefix,
