@@ -166,8 +166,6 @@ void Client::perform(const endpoint::Action& action) {
   } else if (const auto* ack = std::get_if<endpoint::AcknowledgePushes>(&action)) {
     connection_->send(wire::Ack{ack->number});
     connection_->send(wire::Credit{ack->envelopes, ack->bytes});
-  } else if (std::holds_alternative<endpoint::Reconnect>(action)) {
-    connection_->close();
   } else if (const auto* request = std::get_if<endpoint::Request>(&action)) {
     perform(*request);
   }

@@ -35,8 +35,6 @@ struct AcknowledgePushes {
   std::uint32_t envelopes = 0;
   std::uint32_t bytes = 0;
 };
-/// End the connection and open another: the store failed, and what came must come again.
-struct Reconnect {};
 
 // ---- requests to the service (proto/device.proto). Each is answered once, by on_devices, on_prekeys_left or
 // on_request_failed with its id; requests of an ended connection are forgotten, their late answers ignored.
@@ -120,6 +118,6 @@ struct OutboxIdle {};
 
 using Event = std::variant<MessageReceived, MessageStateChanged, NoticeAdded, TypingChanged, MessagesMissed,
                            StrangersDropped, OwnListForged, OutboxIdle>;
-using Action = std::variant<OpenRoute, SubmitEnvelope, ClearRoute, AcknowledgePushes, Reconnect, Request, Event>;
+using Action = std::variant<OpenRoute, SubmitEnvelope, ClearRoute, AcknowledgePushes, Request, Event>;
 
 }  // namespace opaline::endpoint

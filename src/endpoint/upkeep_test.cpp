@@ -147,8 +147,12 @@ TEST_F(UpkeepTest, ClockJumpsDoNotHarm) {
   world.connect(ben);
   world.send(anna, ben, "one");
   ASSERT_TRUE(world.settle());
-  world.clock.jump(-std::chrono::days(400));
+  // While a back-off runs.
+  world.on_submit = [](const Device&, const EnvelopeId&) { return std::optional(wire::SubmitStatus::full); };
   world.send(anna, ben, "two");
+  ASSERT_TRUE(world.settle());
+  world.clock.jump(-std::chrono::days(400));
+  world.on_submit = nullptr;
   ASSERT_TRUE(world.pass(std::chrono::hours(2)));
   world.clock.jump(std::chrono::days(400));
   world.send(ben, anna, "three");
@@ -166,7 +170,7 @@ TEST(RecordsTest, RowsComeBackAsTheyWereAndNothingElseDoes) {
   record.id = random.id<MessageId>();
   record.peer = random.id<AccountId>();
   record.kind = ContentKind::receipt;
-  record.created = testing::kStart;
+  record.sent_at = record.queued_at = testing::kStart;
   record.list_number = ListNumber{3};
   record.body = Bytes(17);
   for (int i = 0; i < 3; ++i) {

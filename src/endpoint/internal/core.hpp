@@ -18,7 +18,7 @@ struct PeerDevice {
 
   // Not stored.
   std::set<std::uint64_t> queue;  ///< messages with a delivery to this device that has not settled, in order
-  Time not_before{};              ///< back-off
+  Instant not_before{};           ///< back-off
   std::uint32_t failures = 0;     ///< doubles it
   Reason waits_for = Reason::none;
   bool wants_bundle = false;
@@ -43,9 +43,9 @@ struct Peer {
   // Not stored.
   std::set<std::uint64_t> unfanned;  ///< messages that wait for a device list
   bool wants_list = false;
-  Time list_asked_at{};
+  std::optional<Instant> list_asked_at;
   RequestId open_request{};  ///< zero: none
-  Time not_before{};
+  Instant not_before{};
   std::uint32_t failures = 0;
   Reason waits_for = Reason::none;
 
@@ -77,6 +77,8 @@ class Core {
   std::vector<Event> events;
 
   [[nodiscard]] Time now() const { return clock.now(); }
+  /// For what is not stored: back-off does not jump with the wall clock.
+  [[nodiscard]] Instant instant() const { return clock.monotonic(); }
   /// The time that a content says it was sent: never twice the same, never falling.
   [[nodiscard]] Time sent_time();
   [[nodiscard]] std::uint64_t next(std::uint64_t LedgerRecord::* counter);

@@ -9,6 +9,8 @@ namespace {
 constexpr std::chrono::minutes kHousekeepingEvery{10};
 /// Things of each kind that one round of housekeeping forgets.
 constexpr std::size_t kForgetAtOnce = 1024;
+/// The longest that a service can make us wait by saying so.
+constexpr std::chrono::hours kLongestWait{24};
 /// Lists of one account are not fetched faster than this, whatever claims arrive about it.
 constexpr std::chrono::seconds kListFetchSpacing{2};
 
@@ -88,14 +90,13 @@ void Engine::take_devices(Peer& peer, const Requests::Open& asked, const Devices
   const auto before = peer.pinned ? peer.pinned->hash() : session::ListHash{};
   const ListOutcome outcome = peers.take_list(peer, reply.signed_list, reply.history);
   if (outcome == ListOutcome::refused) {
-    // What does not follow the list that we know is not used; with that one we go on as far as it goes.
-    inbox.list_known(peer);
+    // What does not follow the list that we know is not used: with that one we go on as far as it goes.
     return peer_failed(peer, asked, Reason::directory_unavailable, milliseconds(0));
   }
   peer.wants_list = false;
   peer.failures = 0;
   peer.waits_for = Reason::none;
-  if (asked.list_alone) peer.not_before = core.now() + kListFetchSpacing;
+  if (asked.list_alone) peer.not_before = core.instant() + kListFetchSpacing;
   if (outcome == ListOutcome::pinned) {
     if (peer.pinned->hash() != before) outbox.list_changed(peer);
     for (const session::DeviceEntry& listed : peer.pinned->list().devices) take_device(peer, asked, listed, reply);
@@ -115,7 +116,7 @@ void Engine::take_device(Peer& peer, const Requests::Open& asked, const session:
     device.record.token_at = core.now();
     device.dirty = true;
   } else if (device.wants_token || device.wants_bundle || asked.all) {
-    device.not_before = core.now() + back_off(++device.failures, kFirstBackOff, core.random);
+    device.not_before = core.instant() + back_off(++device.failures, kFirstBackOff, core.random);
     return outbox.wait_for(device, Reason::directory_unavailable);
   }
   if (asked.all || std::ranges::find(asked.bundles, listed.number) != asked.bundles.end())
@@ -139,14 +140,15 @@ void Engine::open_session(Peer& peer, PeerDevice& device, ByteView bundle) {
   }
   if (silent) return sessions.keep_going(device);
   // Away for so long that its prekeys ran out, or a directory that gives what the device did not sign.
-  device.not_before = core.now() + back_off(++device.failures, kFirstBackOff, core.random);
+  device.not_before = core.instant() + back_off(++device.failures, kFirstBackOff, core.random);
   outbox.wait_for(device, Reason::no_prekeys);
 }
 
 void Engine::peer_failed(Peer& peer, const Requests::Open& asked, Reason reason, milliseconds at_least) {
   // A list alone that did not come is asked for again when there is a reason to.
-  if (asked.list_alone && peer.pinned) peer.wants_list = false;
-  peer.not_before = core.now() + std::max(at_least, back_off(++peer.failures, kFirstBackOff, core.random));
+  if (asked.list_alone && peer.pinned && !inbox.waits_for(peer)) peer.wants_list = false;
+  peer.not_before = core.instant() + std::max(std::min<milliseconds>(at_least, kLongestWait),
+                                              back_off(++peer.failures, kFirstBackOff, core.random));
   bool waits = !peer.pinned;
   for (const DeviceNumber number : asked.bundles) {
     PeerDevice& device = peers.device(peer, number);
@@ -175,7 +177,7 @@ void Engine::on_request_failed(RequestId id, RequestFailure failure, seconds ret
   peer.open_request = RequestId{0};
   if (failure == RequestFailure::not_found) {
     peer.wants_list = false;
-    peer.not_before = core.now() + kListFetchSpacing;
+    peer.not_before = core.instant() + kListFetchSpacing;
     inbox.list_unknown(peer);
     outbox.account_gone(peer);
     peers.busy(peer);
@@ -193,8 +195,8 @@ void Engine::accept_changed_identity(Peer& peer) {
 void Engine::tick() {
   prekeys.upkeep();
   healing.probe(link.is_connected());
-  if (core.now() < next_housekeeping_ && next_housekeeping_ - core.now() <= kHousekeepingEvery) return;
-  next_housekeeping_ = core.now() + kHousekeepingEvery;
+  if (core.instant() < next_housekeeping_) return;
+  next_housekeeping_ = core.instant() + kHousekeepingEvery;
   outbox.expire();
   inbox.expire();
   prekeys.wipe();

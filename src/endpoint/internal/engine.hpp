@@ -43,7 +43,7 @@ class Engine {
   void open_session(Peer& peer, PeerDevice& device, ByteView bundle);
   void peer_failed(Peer& peer, const Requests::Open& asked, Reason reason, milliseconds at_least);
 
-  Time next_housekeeping_{};
+  Instant next_housekeeping_{};
   bool was_idle_ = true;
 };
 

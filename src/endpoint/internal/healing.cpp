@@ -12,7 +12,7 @@ void Healing::load() {
 }
 
 bool Healing::within_budget(PeerDevice& device) {
-  std::erase_if(device.record.heals, [this](Time at) { return core_.now() - at >= kHealWindow; });
+  std::erase_if(device.record.heals, [this](Time at) { return core_.now() - at >= kHealWindow || at > core_.now(); });
   if (device.record.heals.size() >= kMaxHealsPerWindow) {
     ++core_.counters.heals_suppressed;
     return false;
@@ -102,7 +102,8 @@ bool Healing::probe_wanted() const {
 }
 
 void Healing::probe(bool connected) {
-  if (!connected || !probe_wanted() || core_.now() < core_.ledger.next_probe) return;
+  const milliseconds wait = core_.ledger.next_probe - core_.now();
+  if (!connected || !probe_wanted() || (wait > milliseconds(0) && wait <= kProbeEvery)) return;
   struct Candidate {
     Time last_use;
     session::DeviceAddress address;

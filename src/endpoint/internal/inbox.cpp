@@ -70,8 +70,16 @@ void Inbox::open_in_session(const session::HandshakeHash& hash, const EnvelopeId
 
 Inbox::Outcome Inbox::open_handshake(const EnvelopeId& id, ByteView ciphertext, Time received_at, Knowledge knowledge) {
   const auto hash = session::handshake_hash_of(ciphertext);
-  if (!hash || core_.seen(SeenKind::handshake, hash->view())) {
+  if (!hash) {
     ++core_.counters.malformed;
+    return Outcome::done;
+  }
+  if (core_.seen(SeenKind::handshake, hash->view())) {  // accepted before: its session does not know this message
+    if (sessions_.find(*hash) != nullptr) {
+      healing_.broken(*hash, id, received_at, session::Error::replayed);
+    } else {
+      healing_.orphan(id, ciphertext, received_at, false);
+    }
     return Outcome::done;
   }
   if (const auto waiting = parked_handshakes_.find(*hash); waiting != parked_handshakes_.end()) {
@@ -245,6 +253,7 @@ void Inbox::text(Peer& peer, PeerDevice& device, const wire::Content& content, T
     message.text = to_secret_bytes(text->utf8);
     message.sender_handle = to_string(text->sender_handle);
   }
+  peers_.meet(peer);
   if (!message.late) {
     device.record.newest_sent_at = content.sent_at;
     device.dirty = true;
@@ -270,13 +279,15 @@ void Inbox::newer_list(Peer& peer, const wire::NewerList& list) {
 
 void Inbox::compare_list_numbers(Peer& peer, PeerDevice& device, const wire::Content& content) {
   if (peer.alarmed()) return;
-  if (content.own_list_number > peer.pinned->list().number && core_.now() - peer.list_asked_at >= kListFetchEvery) {
+  if (content.own_list_number > peer.pinned->list().number &&
+      (!peer.list_asked_at || core_.instant() - *peer.list_asked_at >= kListFetchEvery)) {
     peer.wants_list = true;
     peers_.busy(peer);
   }
   const bool by_old_list = content.list_number < core_.own_list.list().number;
   if (!by_old_list || !std::holds_alternative<wire::Text>(content.body)) return;
-  if (core_.now() - device.record.newer_list_at < kNewerListEvery) return;
+  const milliseconds since = core_.now() - device.record.newer_list_at;
+  if (since >= milliseconds(0) && since < kNewerListEvery) return;
   device.record.newer_list_at = core_.now();
   device.dirty = true;
   outbox_.add_control(peer, device.address.device, ContentKind::newer_list, {});

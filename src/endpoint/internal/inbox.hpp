@@ -14,6 +14,7 @@ class Inbox {
   /// What waited for this account's device list, once a list came or none will.
   void list_known(Peer& peer);
   void list_unknown(Peer& peer);
+  [[nodiscard]] bool waits_for(const Peer& peer) const { return parked_of_.contains(peer.account); }
   /// Asks again for the lists that something waits for.
   void connected();
   void expire();

@@ -40,14 +40,15 @@ void Outbox::enqueue(Peer& peer, Entry& entry) {
 }
 
 Outbox::Entry& Outbox::add(const AccountId& peer, DeviceNumber only, ContentKind kind, Bytes body, const MessageId& id,
-                           Time created) {
+                           Time sent_at) {
   const std::uint64_t sequence = core_.next(&LedgerRecord::next_sequence);
   Entry& entry = entries_[sequence];
   entry.record.sequence = sequence;
   entry.record.id = id;
   entry.record.peer = peer;
   entry.record.kind = kind;
-  entry.record.created = created;
+  entry.record.sent_at = sent_at;
+  entry.record.queued_at = core_.now();
   entry.record.only = only;
   entry.record.body = std::move(body);
   entry.dirty = true;
@@ -195,7 +196,7 @@ bool Outbox::resend_one(PeerDevice& device, Entry& entry, Delivery& delivery) {
   const session::DeviceEntry* const listed = peer.entry(device.address.device);
   // Only to the device that it was sent to: same number, same keys, still on the list.
   if (listed == nullptr || listed->keys.hash() != delivery.identity) return false;
-  if (delivery.resends >= kMaxResends || core_.now() - entry.record.created > kResendFor) return false;
+  if (delivery.resends >= kMaxResends || core_.now() - entry.record.queued_at > kResendFor) return false;
   drop_ciphertext(delivery);
   delivery.state = DeliveryState::waiting;
   delivery.full = false;
@@ -220,7 +221,7 @@ void Outbox::send_typing(Peer& peer, bool active) {
     PeerDevice& device = it->second;
     session::Session* const session = sessions_.sender(device);
     if (session == nullptr || !session->is_established() || device.refused || device.record.token_at == Time{} ||
-        core_.now() < device.not_before || session->peer_identity() != listed.keys.hash()) {
+        core_.instant() < device.not_before || session->peer_identity() != listed.keys.hash()) {
       continue;
     }
     const wire::Content content{.message = core_.random.id<MessageId>(),
@@ -242,7 +243,7 @@ void Outbox::send_typing(Peer& peer, bool active) {
 void Outbox::expire() {
   std::vector<std::uint64_t> old;
   for (const auto& [sequence, entry] : entries_) {
-    if (old.size() == kExpireAtOnce || core_.now() - entry.record.created <= kMessageLife) break;
+    if (old.size() == kExpireAtOnce || core_.now() - entry.record.queued_at <= kMessageLife) break;
     old.push_back(sequence);
   }
   for (const std::uint64_t sequence : old)
@@ -255,7 +256,7 @@ void Outbox::expire() {
       core_.found_corrupt();
       return false;
     }
-    if (old.size() == kExpireAtOnce || core_.now() - record.created <= kResendFor) return false;
+    if (old.size() == kExpireAtOnce || core_.now() - record.queued_at <= kResendFor) return false;
     old.push_back(record.sequence);
     return true;
   });
@@ -286,8 +287,10 @@ std::size_t Outbox::waiting() const {
 
 std::optional<Time> Outbox::next_deadline() const {
   std::optional<Time> next;
-  const auto consider = [&](Time at) {
-    if (at > core_.now() && (!next || at < *next)) next = at;
+  const auto consider = [&](Instant at) {
+    if (at <= core_.instant()) return;
+    const Time wall = core_.now() + std::chrono::ceil<milliseconds>(at - core_.instant());
+    if (!next || wall < *next) next = wall;
   };
   for (const AccountId& account : peers_.busy()) {
     const auto it = peers_.cached().find(account);

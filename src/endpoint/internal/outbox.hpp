@@ -63,7 +63,7 @@ class Outbox {
   };
   using Entries = std::map<std::uint64_t, Entry>;
 
-  Entry& add(const AccountId& peer, DeviceNumber only, ContentKind kind, Bytes body, const MessageId& id, Time created);
+  Entry& add(const AccountId& peer, DeviceNumber only, ContentKind kind, Bytes body, const MessageId& id, Time sent_at);
   /// In memory or from Table::sent; null if there is none.
   Entry* open(std::uint64_t sequence);
   Entry* open_by_message(const MessageId& id);

@@ -64,12 +64,13 @@ void Outbox::add_deliveries(Peer& peer, Entry& entry) {
     if (device.waits_for != Reason::none) set_state(entry, MessageState::queued, device.waits_for);
   }
   record.list_number = peer.pinned->list().number;
+  if (record.kind == ContentKind::text) peers_.meet(peer);
   entry.dirty = true;
   peers_.busy(peer);
 }
 
 void Outbox::pump_device(Peer& peer, PeerDevice& device) {
-  if (device.queue.empty() || device.refused || core_.now() < device.not_before) return;
+  if (device.queue.empty() || device.refused || core_.instant() < device.not_before) return;
   if (peer.entry(device.address.device) == nullptr) return;
   if (device.record.token_at == Time{} || core_.now() - device.record.token_at >= kTokenRefresh) {
     // A bundle brings a token too.
@@ -150,7 +151,7 @@ std::optional<SecretBytes> Outbox::content_of(Peer& peer, Entry& entry) {
   wire::Content content{.message = record.id,
                         .list_number = peer.pinned->list().number,
                         .own_list_number = core_.own_list.list().number,
-                        .sent_at = record.created,
+                        .sent_at = record.sent_at,
                         .body = {}};
   std::optional<SecretBytes> text;
   Reader body(record.body);
@@ -185,7 +186,7 @@ std::optional<SecretBytes> Outbox::content_of(Peer& peer, Entry& entry) {
 }
 
 void Outbox::ask(Peer& peer) {
-  if (peer.open_request != RequestId{0} || requests_.full() || core_.now() < peer.not_before) return;
+  if (peer.open_request != RequestId{0} || requests_.full() || core_.instant() < peer.not_before) return;
   Requests::Open what{.kind = Requests::Open::Kind::devices, .account = peer.account, .bundles = {}};
   bool tokens = false;
   if (!peer.alarmed()) {
@@ -204,7 +205,7 @@ void Outbox::ask(Peer& peer) {
   } else {
     return;
   }
-  peer.list_asked_at = core_.now();
+  peer.list_asked_at = core_.instant();
 }
 
 void Outbox::wait_for(PeerDevice& device, Reason reason) {

@@ -73,7 +73,7 @@ void Outbox::not_accepted(Peer& peer, PeerDevice& device, Entry* entry, Delivery
     case SubmitStatus::held_back:
       return;
     case SubmitStatus::full:
-      device.not_before = core_.now() + back_off(++device.failures, kFirstBackOff, core_.random);
+      device.not_before = core_.instant() + back_off(++device.failures, kFirstBackOff, core_.random);
       wait_for(device, Reason::mailbox_full);
       if (delivery == nullptr) return;
       delivery->full = true;
@@ -87,10 +87,10 @@ void Outbox::not_accepted(Peer& peer, PeerDevice& device, Entry* entry, Delivery
       device.dirty = true;
       // The first fresh token is tried at once.
       if (++device.failures > 1)
-        device.not_before = core_.now() + back_off(device.failures - 1, kFirstRetryDelay, core_.random);
+        device.not_before = core_.instant() + back_off(device.failures - 1, kFirstRetryDelay, core_.random);
       return;
     case SubmitStatus::retry:
-      device.not_before = core_.now() + back_off(++device.failures, kFirstRetryDelay, core_.random);
+      device.not_before = core_.instant() + back_off(++device.failures, kFirstRetryDelay, core_.random);
       return;
   }
 }
@@ -138,7 +138,7 @@ void Outbox::give_up(Peer& peer, Entry& entry, Reason reason) {
     drop_ciphertext(delivery);
     delivery.state = DeliveryState::gone;
   }
-  if (std::ranges::any_of(entry.record.deliveries, is_accepted) && core_.now() - entry.record.created <= kResendFor) {
+  if (std::ranges::any_of(entry.record.deliveries, is_accepted) && core_.now() - entry.record.queued_at <= kResendFor) {
     entry.settled = entry.moved = entry.dirty = true;
   } else {
     forget(entry);
@@ -186,7 +186,7 @@ void Outbox::list_changed(Peer& peer) {
     for (const session::DeviceEntry& listed : peer.pinned->list().devices) {
       const bool has =
           std::ranges::find(record.deliveries, listed.number, &Delivery::device) != record.deliveries.end();
-      if (!has && listed.created <= record.created) missed.push_back(record.sequence);
+      if (!has && listed.created <= record.queued_at) missed.push_back(record.sequence);
     }
     return missed.size() < kMaxResendTail;
   });

@@ -70,7 +70,6 @@ ListOutcome Peers::take_list(Peer& peer, ByteView signed_list, const std::vector
   if (!shown || shown->list().account != peer.account) return ListOutcome::refused;
   if (!peer.pinned) {
     pin(peer, std::move(*shown));
-    core_.notice(peer.account, NoticeKind::first_contact);
     return ListOutcome::pinned;
   }
   // Lists in between are taken one by one; each must follow the one before it.
@@ -122,6 +121,13 @@ ListOutcome Peers::take_list(Peer& peer, ByteView signed_list, const std::vector
   return ListOutcome::refused;
 }
 
+void Peers::meet(Peer& peer) {
+  if (peer.record.met) return;
+  peer.record.met = true;
+  changed(peer);
+  core_.notice(peer.account, NoticeKind::first_contact);
+}
+
 void Peers::accept_candidate(Peer& peer) {
   OPALINE_ASSERT(peer.candidate.has_value());
   session::VerifiedDeviceList accepted = std::move(*peer.candidate);
@@ -160,7 +166,8 @@ void Peers::evict() {
     const Peer& peer = item.second;
     if (busy_.contains(peer.account) || peer.open_request != RequestId{0} || !peer.unfanned.empty()) return false;
     for (const auto& [number, device] : peer.devices)
-      if (!device.queue.empty() || device.in_flight > 0 || device.route || device.not_before != Time{}) return false;
+      if (!device.queue.empty() || device.in_flight > 0 || device.route || device.not_before > core_.instant())
+        return false;
     return true;
   });
 }

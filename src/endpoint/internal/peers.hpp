@@ -28,6 +28,8 @@ class Peers {
 
   /// A list of this account that the directory or one of its devices showed, with those between the pinned one and it.
   [[nodiscard]] ListOutcome take_list(Peer& peer, ByteView signed_list, const std::vector<Bytes>& between);
+  /// A text goes to this peer or came from it: the first time that is worth a line.
+  void meet(Peer& peer);
   /// The candidate becomes the pinned list. There must be one (asserted).
   void accept_candidate(Peer& peer);
 

@@ -7,7 +7,10 @@
 namespace opaline::endpoint::internal {
 namespace {
 
-/// A set that does not fit what the directory says is replaced, but not more often than this.
+/// A set that is not the one that the directory says it offers is replaced, but not more often than this: state that
+/// was set back is seldom younger, and a directory that lies does not fill the store.
+constexpr std::chrono::hours kReplaceEvery{1};
+/// Handshakes with prekeys that we do not have make us ask which set is offered, but not more often than this.
 constexpr std::chrono::minutes kSuspicionEvery{10};
 constexpr std::size_t kCachedSets = 4;
 
@@ -74,7 +77,7 @@ void Prekeys::renew() {
 }
 
 void Prekeys::upkeep() {
-  if (!link_.is_connected() || core_.now() < not_before_) return;
+  if (!link_.is_connected() || core_.instant() < not_before_) return;
   // A clock that was ahead when the set was made leaves one that nobody accepts.
   const bool from_the_future = current_.created > core_.now() + session::kClockSkew;
   if (core_.now() - current_.created >= kPrekeyRenewal || from_the_future) renew();
@@ -100,16 +103,23 @@ void Prekeys::uploaded(session::PrekeySetId id) {
 void Prekeys::left(std::uint32_t one_time, std::optional<Time> signed_until) {
   failures_ = 0;
   if (!current_.uploaded) return;
-  if (signed_until && *signed_until != current_.offered_until) return suspect();
+  if (signed_until && *signed_until != current_.offered_until) {
+    if (core_.now() - current_.created >= kReplaceEvery) renew();
+    return;
+  }
   if (one_time < kOneTimeLow && core_.now() - current_.created >= kPrekeyRefill) renew();
 }
 
 void Prekeys::suspect() {
-  if (core_.now() - current_.created >= kSuspicionEvery) renew();
+  if (suspected_at_ && core_.instant() - *suspected_at_ < kSuspicionEvery) return;
+  suspected_at_ = core_.instant();
+  ask_status_ = true;
+  if (find_set(current_.id) == nullptr) renew();  // our own set is lost
 }
 
 void Prekeys::request_failed(seconds retry_after) {
-  not_before_ = core_.now() + std::max<milliseconds>(retry_after, back_off(++failures_, kFirstBackOff, core_.random));
+  const milliseconds said = std::min<milliseconds>(retry_after, kLastBackOff);
+  not_before_ = core_.instant() + std::max(said, back_off(++failures_, kFirstBackOff, core_.random));
 }
 
 void Prekeys::wipe() {
@@ -136,7 +146,8 @@ void Prekeys::wipe() {
 }
 
 std::optional<Time> Prekeys::next_deadline() const {
-  return std::max(current_.uploaded ? current_.created + kPrekeyRenewal : core_.now(), not_before_);
+  const auto waits = std::chrono::ceil<milliseconds>(not_before_ - core_.instant());
+  return std::max(current_.uploaded ? current_.created + kPrekeyRenewal : core_.now(), core_.now() + waits);
 }
 
 }  // namespace opaline::endpoint::internal

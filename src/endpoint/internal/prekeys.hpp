@@ -42,7 +42,8 @@ class Prekeys final : public session::PrekeySource {
   PrekeyRecord current_;
   std::map<session::PrekeySetId, session::PrekeySecrets> cache_;
   bool ask_status_ = false;
-  Time not_before_{};
+  Instant not_before_{};
+  std::optional<Instant> suspected_at_;
   std::uint32_t failures_ = 0;
 };
 

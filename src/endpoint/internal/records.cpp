@@ -175,6 +175,7 @@ SecretBytes encode(const PeerRecord& r) {
       .text(r.candidate)
       .flag(r.verified)
       .flag(r.verify_again)
+      .flag(r.met)
       .text(r.renewal_token)
       .raw(r.noticed.view())
       .take();
@@ -185,6 +186,7 @@ bool decode(ByteView bytes, PeerRecord& r) {
   in.text(r.candidate);
   in.flag(r.verified);
   in.flag(r.verify_again);
+  in.flag(r.met);
   in.text(r.renewal_token);
   in.id(r.noticed);
   return in.finished();
@@ -242,7 +244,12 @@ bool decode(ByteView bytes, SessionRow& r) {
 
 SecretBytes encode(const MessageRecord& r) {
   Out out;
-  out.u64(r.sequence).raw(r.id.view()).raw(r.peer.view()).u8(static_cast<std::uint8_t>(r.kind)).time(r.created);
+  out.u64(r.sequence)
+      .raw(r.id.view())
+      .raw(r.peer.view())
+      .u8(static_cast<std::uint8_t>(r.kind))
+      .time(r.sent_at)
+      .time(r.queued_at);
   out.u32(static_cast<std::uint32_t>(r.list_number)).u32(static_cast<std::uint32_t>(r.only));
   out.u8(static_cast<std::uint8_t>(r.state)).u8(static_cast<std::uint8_t>(r.reason)).text(r.body);
   out.count(r.deliveries.size());
@@ -259,7 +266,8 @@ bool decode(ByteView bytes, MessageRecord& r) {
   in.id(r.id);
   in.id(r.peer);
   in.small_enum(r.kind, ContentKind::newer_list);
-  in.time(r.created);
+  in.time(r.sent_at);
+  in.time(r.queued_at);
   in.u32(r.list_number);
   in.u32(r.only);
   in.small_enum(r.state, MessageState::failed);

@@ -62,6 +62,7 @@ struct PeerRecord {
   Bytes candidate;  ///< signed list of another account key, waiting for the person; empty: no alarm
   bool verified = false;
   bool verify_again = false;
+  bool met = false;  ///< a text went or came
   Bytes renewal_token;
   session::ListHash noticed;  ///< the last list that raised an alarm: each raises it once
 };
@@ -117,7 +118,8 @@ struct MessageRecord {
   MessageId id;
   AccountId peer;
   ContentKind kind{};
-  Time created{};
+  Time sent_at{};            ///< what the content says: strictly rising
+  Time queued_at{};          ///< for expiry
   ListNumber list_number{};  ///< that the deliveries were made by; 0: not fanned out yet
   DeviceNumber only{};       ///< 0: all devices of the peer
   MessageState state = MessageState::queued;
