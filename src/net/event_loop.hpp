@@ -1,5 +1,5 @@
 #pragma once
-// One thread's loop over readiness, timers and posted work, in rounds (docs/adr: why not an Asio io_context).
+// One thread's loop over readiness, timers and posted work, in rounds (why not an Asio io_context: docs/adr/0011).
 //
 // A round: wait; give every ready connection its bytes; run due timers; run posted tasks; run `after_round` tasks; then
 // write out what each connection collected, in one write per connection. So everything that one round of input causes

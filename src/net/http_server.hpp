@@ -27,7 +27,8 @@ class HttpResponder {
   /// follow. False if the request was no valid upgrade; then 400 or 426 was answered and `handler` destroyed uncalled.
   /// False too if the connection has gone. `limits` replaces the server's where given.
   bool upgrade(std::unique_ptr<WebSocketHandler> handler, std::optional<WebSocketLimits> limits = std::nullopt);
-  /// True while an answer would reach somebody.
+  /// True while an answer would reach somebody, as far as is known: while a request is being handled its connection is
+  /// not read, so that of a peer that left only a reset is noticed.
   [[nodiscard]] bool alive() const;
   /// nullopt on a connection without TLS 1.3.
   [[nodiscard]] std::optional<ChannelBinding> channel_binding() const;
@@ -89,7 +90,8 @@ class HttpServer {
   /// permission_denied, plain_needs_loopback, resources_exhausted.
   [[nodiscard]] static Result<std::unique_ptr<HttpServer>, NetError> start(EventLoop& loop, HttpServerOptions options,
                                                                            HttpHandler handler);
-  virtual ~HttpServer() = default;  ///< cuts what is left; handlers of open WebSockets get `on_closed` first
+  /// Cuts what is left; handlers of open WebSockets get `on_closed` first. Not from inside a handler: post it.
+  virtual ~HttpServer() = default;
 
   /// The port listened on (the kernel's choice if 0 was asked for); 0 on a Unix socket.
   [[nodiscard]] virtual std::uint16_t port() const = 0;

@@ -197,4 +197,57 @@ class EchoHandler final : public WebSocketHandler {
   WebSocketConnection* connection_ = nullptr;
 };
 
+inline constexpr std::string_view kUpgrade =
+    "GET /ws HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: keep-alive, Upgrade\r\n"
+    "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n\r\n";
+
+inline std::string client_frame(ByteView payload, WebSocketOpcode opcode = WebSocketOpcode::binary) {
+  Bytes out;
+  append_frame(out, opcode, {payload}, ByteArray<4>{std::byte{9}, std::byte{8}, std::byte{7}, std::byte{6}});
+  return to_string(out);
+}
+
+inline constexpr std::string_view kGet = "GET /x?y=1 HTTP/1.1\r\nHost: localhost\r\n\r\n";
+
+/// Answers every request with what it was, on a thread of its own.
+class HttpServerTest : public testing::Test {
+ protected:
+  void serve(HttpServerOptions options, HttpHandler handler = {}) {
+    if (options.address.ip.empty() && options.address.unix_path.empty()) options.address.ip = "127.0.0.1";
+    if (!handler) {
+      handler = [](HttpRequest request, HttpResponder responder) {
+        responder.respond(text_response(
+            200, "text/plain", request.method + " " + request.target + " " + std::to_string(request.body.size())));
+      };
+    }
+    server_ = thread_.call([&] {
+      auto started = HttpServer::start(thread_.loop(), std::move(options), std::move(handler));
+      return started ? std::move(*started) : nullptr;
+    });
+    ASSERT_NE(server_, nullptr);
+  }
+  ~HttpServerTest() override {
+    thread_.stop();
+    server_.reset();
+  }
+  RawPeer peer() { return RawPeer(server_->port()); }
+  /// The status line's code that `request` is answered with; 0 if the connection just ends.
+  int status_of(std::string_view request) {
+    RawPeer p = peer();
+    p.send(request);
+    p.half_close();
+    const std::string answer = p.receive_all();
+    return answer.starts_with("HTTP/1.1 ") ? std::stoi(answer.substr(9, 3)) : 0;
+  }
+  HttpServerCounters counters() {
+    return thread_.call([&] { return server_->counters(); });
+  }
+  void wait_until_empty() {
+    while (counters().open_connections != 0) std::this_thread::yield();
+  }
+
+  LoopThread thread_;
+  std::unique_ptr<HttpServer> server_;
+};
+
 }  // namespace opaline::net

@@ -82,6 +82,7 @@ class Stream final : public Watcher, public Flushable, public Disposable {
   Stream(LoopCore& core, UniqueFd fd, StreamOwner& owner, StreamCounters& counters);
   [[nodiscard]] bool start();
   void attach_tls(SSL_CTX* tls);
+  [[nodiscard]] bool expect_host(const std::string& host);
   void read_in();
   void consume(std::span<std::byte> received);
   void discard(std::size_t received);
