@@ -69,7 +69,7 @@ TEST(EnvelopePool, KeepsEverySizeApartAndGivesEverythingBack) {
     EnvelopePool pool;
     std::vector<std::pair<Envelope*, Bytes>> live;
     for (const std::size_t raw : sizes) {
-      const std::size_t size = raw % (wire::kMaxEnvelopeBytes + 1);
+      const std::size_t size = 1 + raw % wire::kMaxEnvelopeBytes;
       const Bytes content(size, static_cast<std::byte>(raw));
       live.emplace_back(pool.make(content), content);
       if (raw % 3 == 0) {
@@ -90,7 +90,7 @@ TEST(DuplicateIndex, FindsExactlyWhatIsInFlight) {
   DuplicateIndex index(random);
   std::vector<Envelope*> live;
   for (int i = 0; i < 2000; ++i) {
-    Envelope* const e = pool.make({});
+    Envelope* const e = pool.make(as_view("x"));
     e->id = random.id<EnvelopeId>();
     e->sender_tag = static_cast<std::uint64_t>(i % 7);
     index.insert(e);

@@ -69,7 +69,7 @@ class Model {
     Instant arrived;
     std::optional<Day> first_day;  ///< of arrival
     Day accepted_day{};
-    bool accepted = false, acknowledged = false;
+    bool accepted = false, acknowledged = false, ephemeral = false;
   };
 
   static Schedule choose(SeededRandom& dice) {
@@ -166,7 +166,9 @@ class Model {
       e.from = device.index;
       e.to = to;
       e.order = device.peers[to].next_order;
-      device.write(to, id, 8 + dice_.below(300));
+      e.ephemeral = dice_.below(10) == 0;
+      device.write(to, id, 8 + dice_.below(300),
+                   e.ephemeral ? wire::EnvelopeClass::ephemeral : wire::EnvelopeClass::normal);
     }
   }
 
@@ -234,11 +236,11 @@ class Model {
   void calamity(std::size_t i) {
     switch (dice_.below(6)) {
       case 0:
-        if (schedule_.crashes && dice_.below(6) == 0) crash();
+        if (schedule_.crashes && dice_.below(6) == 0) dice_.below(3) == 0 ? stop() : crash();
         return;
       case 1:
       case 2:
-        if (schedule_.cuts) cut(i);
+        if (schedule_.cuts) dice_.below(3) == 0 ? abandon(i) : cut(i);
         return;
       case 3:
         if (schedule_.faults) {
@@ -275,6 +277,32 @@ class Model {
     for (auto& [id, e] : known_) e.arrived_step = 0;
   }
 
+  /// A clean end: everything in RAM is stored or refused, everybody is told.
+  void stop() {
+    if (!world_.running()) return;
+    tell("stop");
+    stopping_ = true;
+    bool done = false;
+    world_.disk.faults = {};
+    world_.node->shut_down([&done] { done = true; });
+    for (int round = 0; round < 200 && !done; ++round) {
+      world_.end_round();
+      world_.store->run();
+      advance(100ms);
+      world_.node->tick();
+    }
+    ASSERT_TRUE(done) << "the node does not stop";
+    ASSERT_EQ(world_.node->counters().envelopes_in_ram, 0u);
+    stopping_ = false;
+    crash();
+  }
+
+  void abandon(std::size_t i) {
+    tell("abandon " + std::to_string(i));
+    world_.abandon(i);
+    forget_if_gone(i);
+  }
+
   void cut(std::size_t i) {
     tell("cut " + std::to_string(i));
     world_.cut(i);
@@ -297,7 +325,10 @@ class Model {
   void on_result(std::size_t from, TestDevice::Peer&, const TestDevice::Outgoing& sent, SubmitStatus status) {
     tell("result " + name(sent.id) + " status " + std::to_string(static_cast<int>(status)));
     Known& e = known_[sent.id];
-    if (status == SubmitStatus::accepted) {
+    if (e.ephemeral) {
+      ASSERT_TRUE(status == SubmitStatus::accepted || status == SubmitStatus::held_back ||
+                  status == SubmitStatus::refresh);
+    } else if (status == SubmitStatus::accepted) {
       e.accepted = true;
       e.accepted_day = day_of(world_.clock.now());
     }
@@ -322,7 +353,8 @@ class Model {
   void on_append(const store::Append& append) {
     const Known& e = known_.at(append.id);
     tell("append " + name(append.id) + " at " + std::to_string(static_cast<std::uint64_t>(append.sequence)));
-    if (schedule_.small_ram || e.arrived_step == 0) return;
+    ASSERT_FALSE(e.ephemeral) << "an ephemeral envelope was stored";
+    if (schedule_.small_ram || stopping_ || e.arrived_step == 0) return;
     const DeviceState& to = states_[e.to];
     const bool in_time = world_.clock.monotonic() - e.arrived < world_.config.limits.delivery_deadline;
     const bool there = to.generous && to.online && to.online_since < e.arrived_step && !to.was_late;
@@ -433,7 +465,7 @@ class Model {
   std::map<EnvelopeId, Known> known_;
   std::vector<std::pair<Day, Day>> pushed_days_;
   std::uint64_t now_ = 0;
-  bool quiet_ = false;
+  bool quiet_ = false, stopping_ = false;
 };
 
 TEST(RelayModel, PromisesHoldOnRandomSchedules) {

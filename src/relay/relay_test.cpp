@@ -83,6 +83,24 @@ TEST_F(RelayTest, AnOverdueReaderWithoutCreditIsNotWaitedFor) {
   EXPECT_EQ(m.outputs.pushes.size(), 2u);
 }
 
+TEST_F(RelayTest, WhatAnOverdueReaderStillHasTimeForIsNotStoredWithTheRest) {
+  m.read(101, box, 2);
+  m.settle();
+  const auto first = m.submit(1, box);
+  m.pass(9s);
+  m.submit(1, box);
+  m.pass(1s);
+  m.settle();
+  m.submit(1, box);  // no credit for it, but the second may still be acknowledged in time
+  m.settle();
+  EXPECT_EQ(m.on_disk(box), Ids{first});
+  EXPECT_TRUE(m.ack(101, 2));
+  EXPECT_EQ(m.status(1, 2), SubmitStatus::accepted);
+  m.settle();
+  EXPECT_EQ(m.status(1, 3), SubmitStatus::accepted);
+  EXPECT_EQ(m.relay->counters().accepted_online, 1u);
+}
+
 TEST_F(RelayTest, AnOverdueReaderWithCreditStillHasTheDeadlineForEachEnvelope) {
   m.read(101, box);
   m.settle();

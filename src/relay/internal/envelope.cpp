@@ -23,7 +23,7 @@ EnvelopePool::~EnvelopePool() {
 }
 
 Envelope* EnvelopePool::make(ByteView ciphertext) {
-  OPALINE_ASSERT(ciphertext.size() <= wire::kMaxEnvelopeBytes);
+  OPALINE_ASSERT(!ciphertext.empty() && ciphertext.size() <= wire::kMaxEnvelopeBytes);
   const std::size_t size_class = class_of(sizeof(Envelope) + ciphertext.size());
   const std::size_t size = size_of(size_class);
   void* block = spare_[size_class];

@@ -59,7 +59,7 @@ class EnvelopePool {
   EnvelopePool(const EnvelopePool&) = delete;
   EnvelopePool& operator=(const EnvelopePool&) = delete;
 
-  /// A copy of `ciphertext`, at most kMaxEnvelopeBytes.
+  /// A copy of `ciphertext`: 1 to kMaxEnvelopeBytes.
   [[nodiscard]] Envelope* make(ByteView ciphertext);
   void free(Envelope* envelope);
   /// Bytes of the blocks in use.
@@ -67,7 +67,11 @@ class EnvelopePool {
   [[nodiscard]] std::size_t used_blocks() const { return used_blocks_; }
 
  private:
+#if __has_feature(address_sanitizer)
+  static constexpr std::size_t kMaxSpareBytes = 0;  // so that a use after free is seen
+#else
   static constexpr std::size_t kMaxSpareBytes = 8 << 20;
+#endif
   static constexpr std::size_t kFine = 256, kFineClasses = 16;  // up to 4 KiB in steps of 256 bytes
   static constexpr std::size_t kClasses = kFineClasses + 4;     // then 8, 16, 32, 64 KiB
   struct Spare {

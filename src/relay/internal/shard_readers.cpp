@@ -165,7 +165,10 @@ void Relay::Shard::settle_empty(Mailbox& m) {
   m.stored_count = 0;
   m.stored_bytes = 0;
   m.backlog.reset();
-  if (m.count == 0) m.shares.clear();
+  m.shares.clear();
+  for (const Envelope* e = m.first; e != nullptr; e = e->next) {
+    if (!e->acknowledged) m.shares.charge(e->sender_tag, e->size);
+  }
 }
 
 void Relay::Shard::report_drained(Mailbox& m) {

@@ -21,7 +21,7 @@ void TestDevice::send_some(std::size_t most) {
       each.number = next_submit++;
       in_flight[each.number] = p;
       wire::encode(batch, wire::Submit{.route = static_cast<std::uint16_t>(p),
-                                       .envelope_class = wire::EnvelopeClass::normal,
+                                       .envelope_class = each.envelope_class,
                                        .id = each.id,
                                        .ciphertext = each.ciphertext});
     }
@@ -68,6 +68,7 @@ void TestDevice::on_one_result(std::uint32_t number, SubmitStatus status) {
     case SubmitStatus::retry:
     case SubmitStatus::held_back:
       of->number = 0;  // again, in its place
+      if (of->envelope_class == wire::EnvelopeClass::ephemeral) peer.outbox.erase(of);
       break;
   }
   // CLEAR only when nothing of this route is in flight: else later ones would overtake those still to be refused.

@@ -55,6 +55,7 @@ class TestDevice {
     Bytes ciphertext;
     std::uint32_t order = 0;
     std::uint32_t number = 0;  ///< of the submission on this connection; 0: not sent
+    wire::EnvelopeClass envelope_class = wire::EnvelopeClass::normal;
   };
   struct Peer {
     MailboxId mailbox;
@@ -72,10 +73,11 @@ class TestDevice {
       : index(index), account(account), mailbox(mailbox) {}
 
   /// Another envelope for peer `p`, to go out in order when there is credit.
-  void write(std::size_t p, const EnvelopeId& id, std::size_t size) {
+  void write(std::size_t p, const EnvelopeId& id, std::size_t size,
+             wire::EnvelopeClass envelope_class = wire::EnvelopeClass::normal) {
     Peer& peer = peers[p];
     const std::uint32_t order = peer.next_order++;
-    peer.outbox.push_back({id, Payload{index, order}.encode(size), order, 0});
+    peer.outbox.push_back({id, Payload{index, order}.encode(size), order, 0, envelope_class});
   }
   void begin() {
     connected = true;
@@ -115,7 +117,7 @@ class TestDevice {
 
   // ---- the connection
   bool connected = false, ready = false;
-  bool deaf = false;  ///< once ready it looks at nothing: for a device that sends nonsense
+  bool deaf = false;         ///< once ready it looks at nothing: for a device that sends nonsense
   std::deque<Bytes> uplink;  ///< batches on their way to the server
   std::uint32_t send_credit_envelopes = 0, send_credit_bytes = 0, next_submit = 1;
   std::map<std::uint32_t, std::size_t> in_flight;  ///< submit number -> peer

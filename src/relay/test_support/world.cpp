@@ -67,6 +67,14 @@ void World::cut(std::size_t i) {
   c = {};
 }
 
+void World::abandon(std::size_t i) {
+  Connection& c = connections[i];
+  if (!c.id) return;
+  devices[i]->end();
+  old_links_.push_back(std::move(c.link));
+  c = {};
+}
+
 bool World::deliver_up(std::size_t i) {
   TestDevice& device = *devices[i];
   if (!node || !device.connected || device.uplink.empty()) return false;

@@ -49,6 +49,8 @@ class World final : public Authenticator, public CallHandler {
   void connect(std::size_t device);
   /// The transport breaks: what was on its way is lost.
   void cut(std::size_t device);
+  /// The device has lost the connection and the node does not know yet.
+  void abandon(std::size_t device);
   /// One batch from the device reaches the node / one batch of the node reaches the device. False: none waits.
   bool deliver_up(std::size_t device);
   bool deliver_down(std::size_t device);
