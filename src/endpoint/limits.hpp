@@ -1,5 +1,5 @@
 #pragma once
-// Every limit of a device's own behaviour, with its reason (docs/protocol.md, "Limits of an endpoint").
+// Every limit of a device's own behaviour, with its reason (docs/endpoint.md, "Limits").
 #include <chrono>
 #include <cstddef>
 #include <cstdint>

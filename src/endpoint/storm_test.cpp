@@ -233,13 +233,13 @@ void run_seeds(std::uint64_t first, std::uint64_t count, Weather weather) {
 }
 
 TEST(StormTest, CutsCrashesAndRefusals) {
-  run_seeds(1, 300, {});
+  run_seeds(1, 250, {});
 }
 TEST(StormTest, WithDamage) {
-  run_seeds(10'001, 150, {.damage = true});
+  run_seeds(10'001, 125, {.damage = true});
 }
 TEST(StormTest, WithAStateSetBack) {
-  run_seeds(20'001, 150, {.set_back = true});
+  run_seeds(20'001, 125, {.set_back = true});
 }
 
 }  // namespace

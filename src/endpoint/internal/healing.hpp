@@ -1,5 +1,5 @@
 #pragma once
-// Healing: what cannot be opened is asked for again, over a fresh session, without loops (docs/protocol.md, "Healing").
+// Healing: what cannot be opened is asked for again, over a fresh session, without loops (docs/endpoint.md, "Healing").
 #include "endpoint/internal/outbox.hpp"
 #include "endpoint/internal/prekeys.hpp"
 
