@@ -138,10 +138,10 @@ void print(std::string_view kind, const std::string& members) {
   std::fflush(stdout);
 }
 
-void do_idle(SSL_CTX* context, const Target& target, std::size_t count) {
+void do_idle(SSL_CTX* context, const Target& target, std::size_t first, std::size_t count) {
   Engine engine;
   std::vector<std::unique_ptr<MqttClient>> clients;
-  for (std::size_t i = 0; i < count; ++i) {
+  for (std::size_t i = first; i < first + count; ++i) {
     const MqttClient::Connect how{.client_id = fmt::format("idle-{}", i), .subscribe = fmt::format("idle/{}", i)};
     clients.push_back(std::make_unique<MqttClient>(context, target, i, how));
     engine.add(*clients.back());
@@ -161,7 +161,7 @@ int main(int argc, char** argv) {
   Target target;
   Plan plan;
   std::string authority, freed_by = "receipt";
-  std::size_t runs = 1, count = 16;
+  std::size_t runs = 1, first = 0, count = 16;
   double warmup_seconds = 0.5, measure_seconds = 2;
   CLI::App app("The load of relay_load on an MQTT broker. Prints one line of JSON a run; see docs/benchmarks.md.");
   app.require_subcommand(1);
@@ -179,12 +179,13 @@ int main(int argc, char** argv) {
   auto* offline = app.add_subcommand("offline", "receivers have persistent sessions and are away, then come back");
   offline->add_option("--messages", plan.messages, "over all pairs, each run")->required();
   auto* idle = app.add_subcommand("idle", "hold subscribed clients until standard input ends");
+  idle->add_option("--first", first, "client to begin with")->capture_default_str();
   idle->add_option("--count", count)->capture_default_str();
   CLI11_PARSE(app, argc, argv);
 
   const TlsContext context = client_context(authority);
   if (idle->parsed()) {
-    do_idle(context.get(), target, count);
+    do_idle(context.get(), target, first, count);
     return 0;
   }
   plan.freed_by = freed_by == "receipt" && online->parsed() ? FreedBy::receipt : FreedBy::accepted;

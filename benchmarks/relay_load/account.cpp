@@ -63,26 +63,27 @@ class Http {
   TlsStream stream_;
 };
 
-/// The development server's file of codes: read on from where the last code was.
+/// The development server's file of codes, from where it ends now. It need not exist yet.
 class Codes {
  public:
-  explicit Codes(const std::filesystem::path& file) : file_(file) {
-    if (!file_) die("cannot read the outbox file " + file.string());
-    file_.seekg(0, std::ios::end);
+  explicit Codes(std::filesystem::path file) : path_(std::move(file)) {
+    std::error_code absent;
+    const auto size = std::filesystem::file_size(path_, absent);
+    if (!absent) next_ = static_cast<std::streamoff>(size);
   }
   std::string for_handle(const std::string& handle) {
     const std::string wanted = "\"" + handle + "\"";
     for (int waited_ms = 0; waited_ms < 10'000; ++waited_ms) {
+      std::ifstream file(path_);
+      file.seekg(next_);
       std::string line;
-      const auto from = file_.tellg();
-      while (std::getline(file_, line) && !file_.eof()) {
+      while (std::getline(file, line) && !file.eof()) {  // a line without its end is still being written
+        next_ = file.tellg();
         if (line.find(wanted) != std::string::npos) return code_in(line);
       }
-      file_.clear();  // at the end, perhaps within a line: look again from here
-      file_.seekg(from);
       ::usleep(1000);
     }
-    die("no code for " + handle + " in the outbox file");
+    die("no code for " + handle + " in " + path_.string());
   }
 
  private:
@@ -93,7 +94,8 @@ class Codes {
     if (digit == std::string::npos) die("a line of the outbox file has no code");
     return line.substr(digit, 6);
   }
-  std::ifstream file_;
+  std::filesystem::path path_;
+  std::streamoff next_ = 0;
 };
 
 std::string text(ByteView bytes) {

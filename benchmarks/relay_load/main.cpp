@@ -18,7 +18,7 @@ namespace {
 struct Options {
   Service service;
   std::string authority, accounts_file;
-  std::size_t count = 16;
+  std::size_t first = 0, count = 16;
   std::size_t runs = 1;
   bool drain = true;
   Plan plan;
@@ -62,11 +62,11 @@ void do_offline(const Options& o) {
 /// Holds `count` devices that have authenticated and say nothing, until standard input ends.
 void do_idle(const Options& o) {
   const auto accounts = load_accounts(o.accounts_file);
-  if (accounts.size() < o.count) die("not enough accounts");
+  if (accounts.size() < o.first + o.count) die("not enough accounts");
   Engine engine;
   std::vector<std::unique_ptr<Device>> devices;
   for (std::size_t i = 0; i < o.count; ++i) {
-    devices.push_back(std::make_unique<Device>(o.service, accounts[i], i));
+    devices.push_back(std::make_unique<Device>(o.service, accounts[o.first + i], i));
     engine.add(*devices.back());
   }
   print("idle", fmt::format(R"("connections":{})", devices.size()));
@@ -125,6 +125,7 @@ int main(int argc, char** argv) {
   offline->add_option("--messages", o.plan.messages, "over all pairs, each run")->required();
   offline->add_flag("!--no-drain", o.drain, "leave the envelopes there");
   auto* idle = app.add_subcommand("idle", "hold authenticated devices until standard input ends");
+  idle->add_option("--first", o.first, "account to begin with")->capture_default_str();
   idle->add_option("--count", o.count)->capture_default_str();
   auto* first = app.add_subcommand("first", "wait for a server to come up; when is the first envelope accepted?");
   CLI11_PARSE(app, argc, argv);
