@@ -178,6 +178,7 @@ TEST_F(Account, SwitchesTakeEffectAtOnce) {
   world.relay.events.clear();
   world.restart();
   EXPECT_TRUE(world.relay.has("revoke mailbox " + ada.mailbox.hex())) << "tokens from before stay stale over a restart";
+  EXPECT_TRUE(world.relay.has("revoke sender " + ada.account.hex()));
   ASSERT_TRUE(world.service->set_switches(ada.account, {}));
   EXPECT_NE(world.lookup(bob, {"ada@example.org"})->items(0).account(), "");
   world.clock.advance(std::chrono::days(8) + std::chrono::hours(1));

@@ -175,6 +175,14 @@ TEST_F(SmallBucket, AClockThatGoesBackAndForthRefillsNothingTwice) {
   EXPECT_EQ(status(world.lookup(ada, {"a@example.org"})), calls::CALL_STATUS_QUOTA);
 }
 
+TEST_F(SmallBucket, ALookupMadeWhileTheClockWasBackRefillsNothingEither) {
+  ASSERT_TRUE(world.lookup(ada, std::vector<std::string>(4, "a@example.org")));
+  world.clock.jump(-std::chrono::days(3));
+  ASSERT_TRUE(world.lookup(ada, {"a@example.org"}));
+  world.clock.jump(std::chrono::days(3));
+  EXPECT_EQ(status(world.lookup(ada, {"a@example.org"})), calls::CALL_STATUS_QUOTA);
+}
+
 TEST_F(SmallBucket, RenewalTokensPay) {
   const auto first = world.lookup(ada, {"bob@example.org", "nobody@example.org"});
   const std::string known = first->items(0).renewal_token(), unknown = first->items(1).renewal_token();
