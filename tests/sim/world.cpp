@@ -1,0 +1,178 @@
+#include "tests/sim/world.hpp"
+
+#include <fmt/format.h>
+#include <gtest/gtest.h>
+
+namespace opaline::sim {
+namespace {
+
+using namespace std::chrono_literals;
+constexpr auto kStart = from_unix_millis(1'800'000'000'000);
+
+}  // namespace
+
+World::World(std::uint64_t seed, std::size_t people, Weather weather)
+    : random(seed), clock(kStart), weather_(weather), node_(random, clock) {
+  node_.start();
+  for (std::size_t i = 0; i < people; ++i) {
+    devices_.push_back(std::make_unique<Device>(fmt::format("person{}", i), random, clock));
+    node_.enrol(devices_[i]->store, fmt::format("person{}@example.org", i));
+    devices_[i]->load();
+    wants_online_.push_back(true);
+    connect(*devices_[i]);
+  }
+}
+
+void World::connect(Device& device) {
+  if (device.pipe() || !device.running() || !node_.running()) return;
+  auto pipe = std::make_shared<Pipe>();
+  device.attach(pipe);
+  if (!node_.open(pipe)) device.detach();
+}
+
+void World::lose(const std::shared_ptr<Pipe>& pipe) {
+  if (!pipe) return;
+  pipe->cut = true;
+  pipe->to_device.clear();
+  pipe->to_node.clear();
+  node_.closed(*pipe);
+}
+
+void World::disconnect(Device& device) {
+  const auto pipe = device.pipe();
+  device.detach();
+  lose(pipe);
+}
+
+void World::write(std::size_t from, std::size_t to) {
+  Device& sender = *devices_[from];
+  if (!sender.running()) return;
+  const std::string text = fmt::format("marker {} from {} to {}", written_++, from, to);
+  const AccountId peer = devices_[to]->running() ? devices_[to]->endpoint().address().account : AccountId();
+  if (peer.is_zero()) return;
+  const auto id = sender.endpoint().send_text(peer, text);
+  ASSERT_TRUE(id);
+  const std::uint64_t commits = sender.store.fail_commits;
+  const auto pipe = sender.pipe();
+  sender.round();
+  if (sender.pipe() != pipe) lose(pipe);
+  // A commit that failed forgot the message, and the person was told so: nothing is promised about it.
+  if (commits == 0 && sender.store.contents().history.find(*id) != nullptr)
+    sender.written[peer].emplace_back(*id, text);
+}
+
+bool World::deliver(std::size_t which) {
+  for (std::size_t i = 0; i < devices_.size(); ++i) {
+    Device& device = *devices_[(which + i) % devices_.size()];
+    const auto pipe = device.pipe();
+    if (!pipe) continue;
+    const bool upwards = !pipe->to_node.empty() && (pipe->to_device.empty() || random.below(2) == 0);
+    if (upwards && node_.running()) {
+      const Bytes batch = std::move(pipe->to_node.front());
+      pipe->to_node.pop_front();
+      if (record_bytes) append(seen_by_server, batch);
+      node_.receive(*pipe, batch);
+      return true;
+    }
+    if (!pipe->to_device.empty()) {
+      const Bytes batch = std::move(pipe->to_device.front());
+      pipe->to_device.pop_front();
+      device.receive(batch);
+      if (device.pipe() != pipe) lose(pipe);  // the device hung up
+      return true;
+    }
+    if (pipe->closed_by_node) {
+      device.detach();
+      lose(pipe);
+      return true;
+    }
+  }
+  return false;
+}
+
+void World::crash_node() {
+  node_.crash();
+  for (auto& device : devices_) {
+    if (const auto pipe = device->pipe()) {
+      device->detach();
+      pipe->to_device.clear();
+      pipe->to_node.clear();
+    }
+  }
+  node_.start();
+}
+
+void World::rough_weather() {
+  const std::size_t who = random.below(devices_.size());
+  Device& device = *devices_[who];
+  if (happens(weather_.cuts)) disconnect(device);
+  if (happens(weather_.offline)) {
+    wants_online_[who] = !wants_online_[who];
+    if (!wants_online_[who]) disconnect(device);
+  }
+  if (happens(weather_.device_crashes)) {
+    const auto pipe = device.pipe();
+    device.crash();
+    lose(pipe);
+    device.load();
+  }
+  if (happens(weather_.failed_commits)) device.store.fail_commits = 1;
+  if (happens(weather_.node_crashes)) crash_node();
+  if (happens(weather_.disk_faults)) {
+    auto& faults = node_.mailbox_disk.faults;
+    faults = {};
+    if (random.below(3) == 0) faults.full = true;
+    if (random.below(3) == 0) faults.unknown_stored = 300;
+    if (random.below(3) == 0) faults.unknown_lost = 300;
+    if (random.below(3) == 0) faults.read_failed = 200;
+  }
+  if (happens(weather_.clock_jumps))
+    clock.jump(milliseconds(static_cast<std::int64_t>(random.below(7'200'000)) - 3'600'000));
+}
+
+void World::advance(std::chrono::nanoseconds by) {
+  clock.advance(by);
+  if (node_.running()) node_.tick();
+  for (auto& device : devices_) {
+    if (!device->running()) continue;
+    const auto pipe = device->pipe();
+    device->endpoint().tick();
+    device->round();
+    if (pipe && device->pipe() != pipe) lose(pipe);
+  }
+}
+
+void World::step() {
+  rough_weather();
+  for (std::size_t i = 0; i < devices_.size(); ++i)
+    if (wants_online_[i] && !devices_[i]->pipe() && random.below(4) == 0) connect(*devices_[i]);
+  const std::uint64_t what = random.below(10);
+  if (what < 5 && deliver(random.below(devices_.size()))) return;
+  if (what < 8 && node_.running() && node_.step(random.u64())) return;
+  advance(milliseconds(random.below(400)));
+}
+
+void World::drain() {
+  for (int idle = 0; idle < 3;) {
+    const bool moved = deliver(random.below(devices_.size())) || (node_.running() && node_.step(random.u64()));
+    idle = moved ? 0 : idle + 1;
+  }
+}
+
+void World::settle() {
+  weather_ = {};
+  node_.mailbox_disk.faults = {};
+  for (auto& device : devices_) device->store.fail_commits = 0;
+  wants_online_.assign(devices_.size(), true);
+  // Long enough for every back-off (docs: an hour at most here); bounded, so that a loop of two devices is a failure.
+  for (int round = 0; round < 400; ++round) {
+    for (auto& device : devices_) connect(*device);
+    drain();
+    std::size_t waiting = 0;
+    for (auto& device : devices_) waiting += device->endpoint().waiting();
+    if (waiting == 0 && round > 20 && node_.envelopes_on_disk() == 0) return;
+    advance(round < 50 ? 1s : 60s);
+  }
+}
+
+}  // namespace opaline::sim
