@@ -43,10 +43,10 @@ class Checks:
 
 
 class Server:
-    def __init__(self, program, directory):
+    def __init__(self, program, directory, any_port):
         self.directory = directory
         self.log = open(directory.parent / (directory.name + ".log"), "wb")
-        self.process = subprocess.Popen([program, "--dev", directory], stdout=self.log, stderr=subprocess.STDOUT)
+        self.process = subprocess.Popen([program, "--dev", directory, *(["--port", "0"] if any_port else [])], stdout=self.log, stderr=subprocess.STDOUT)
         self.ports = wait_for("the server to start (see build/run/server.log)", self._ports)
 
     def _ports(self):
@@ -203,6 +203,7 @@ def main():
     parser.add_argument("--bin", required=True, type=pathlib.Path)
     parser.add_argument("--dir", required=True, type=pathlib.Path)
     parser.add_argument("--once", action="store_true")
+    parser.add_argument("--any-port", action="store_true", help="let the kernel choose, so that several can run")
     options = parser.parse_args()
     if options.dir.exists():
         if not (options.dir / ".opaline-run").exists() and any(options.dir.iterdir()):
@@ -214,7 +215,7 @@ def main():
 
     check = Checks()
     program = options.bin.resolve() / "opaline" / "opaline"
-    server = Server(options.bin.resolve() / "opalined" / "opalined", options.dir / "server")
+    server = Server(options.bin.resolve() / "opalined" / "opalined", options.dir / "server", options.any_port)
     try:
         say(f"{BOLD}Opaline is up{OFF} at {server.url}, with a certificate authority of its own ({options.dir / 'server' / 'ca.pem'}).")
         try:
