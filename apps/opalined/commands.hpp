@@ -20,8 +20,8 @@ struct GlobalOptions {
   std::string role;  ///< empty: what the configuration says
 };
 
-/// Reads the configuration that the options name; with --dev its directory is made ready first. Problems are printed to
-/// standard error. `check`: also what check_config finds.
+/// Reads the configuration that the options name. Problems are printed to standard error. `check`, for serving: with
+/// --dev makes its directory ready first, and reports what check_config finds.
 [[nodiscard]] std::optional<server::LoadedConfig> load(const GlobalOptions& options, bool check);
 
 struct AdminArguments {

@@ -31,12 +31,15 @@ std::optional<server::LoadedConfig> load(const GlobalOptions& options, bool chec
   auto file = options.config_file;
   auto overrides = options.overrides;
   if (options.dev) {
-    const auto files = server::prepare_dev(*options.dev, SystemClock().now());
-    if (!files) {
-      fmt::print(stderr, "opalined: {}\n", files.error());
-      return std::nullopt;
+    const server::DevFiles files(*options.dev);
+    if (check || !std::filesystem::exists(files.config)) {  // a command beside a running server changes nothing
+      const auto made = server::prepare_dev(*options.dev, SystemClock().now());
+      if (!made) {
+        fmt::print(stderr, "opalined: {}\n", made.error());
+        return std::nullopt;
+      }
     }
-    file = files->config;
+    file = files.config;
     if (options.port) {
       if (*options.port > 65'533) {
         fmt::print(stderr, "opalined: --port: at most 65533, for the next two are used too\n");
@@ -81,7 +84,7 @@ Exit serve(const GlobalOptions& options) {
   }
   auto node = server::Server::open(config, {.log = **log, .clock = clock, .random = random});
   if (!node) {
-    (*log)->event(LogLevel::error, "start_failed", {{"error", node.error()}});
+    if (!config.log.file.empty()) (*log)->event(LogLevel::error, "start_failed", {{"error", node.error()}});
     fmt::print(stderr, "opalined: {}\n", node.error());
     return Exit::failed;
   }
