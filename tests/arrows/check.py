@@ -46,7 +46,7 @@ INCLUDE = re.compile(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]', re.MULTILINE)
 def violations(source):
     for file in sorted(source.glob("src/**/*.[ch]pp")):
         room = file.relative_to(source / "src").parts[0]
-        test = re.search(r"_(test|bench|fuzz)", file.name) or "tests" in file.parts
+        test = re.search(r"_(test|bench|fuzz)|test_support|_world|wycheproof", file.name) or {"tests", "test_support", "testing", "conformance"} & set(file.parts)
         if room not in ALLOWED:
             yield f"{file.relative_to(source)}: room '{room}' is not in the list of tests/arrows/check.py"
             continue
