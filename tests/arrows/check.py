@@ -40,6 +40,9 @@ LIBRARIES = {
 PURE = {"base", "crypto", "credentials", "session", "wire", "endpoint"}
 IMPURE = re.compile(r"^(thread|mutex|condition_variable|fstream|filesystem|sys/socket\.h|proto/device\.pb\.h)$")
 
+# For the rooms that do I/O; so no pure room may include it.
+IMPURE_BASE = "base/fault_point.hpp"
+
 INCLUDE = re.compile(r'^\s*#\s*include\s*[<"]([^>"]+)[>"]', re.MULTILINE)
 
 
@@ -60,7 +63,7 @@ def violations(source):
             for prefix, rooms in LIBRARIES.items():
                 if included.startswith(prefix) and room not in rooms and not test:
                     yield f"{where}: includes {included}: only {', '.join(rooms)} may"
-            if room in PURE and not test and IMPURE.match(included):
+            if room in PURE and not test and str(where) != f"src/{IMPURE_BASE}" and (IMPURE.match(included) or included == IMPURE_BASE):
                 yield f"{where}: includes {included}: {room} has no threads, files, sockets or libprotobuf"
 
 
