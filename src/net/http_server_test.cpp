@@ -70,6 +70,15 @@ TEST_F(HttpServerTest, bodies_by_length_and_in_chunks) {
   EXPECT_NE(p.receive_until("GET /x").find("200 OK"), std::string::npos) << "nothing of the body was left over";
 }
 
+TEST_F(HttpServerTest, trailers_never_become_headers) {
+  serve({}, [](HttpRequest request, HttpResponder responder) {
+    responder.respond(text_response(200, "text/plain", request.header("x-role") ? "believed" : "ignored"));
+  });
+  RawPeer p = peer();
+  p.send("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nx\r\n0\r\nX-Role: admin\r\n\r\n");
+  EXPECT_NE(p.receive_until("ed").find("ignored"), std::string::npos);
+}
+
 TEST_F(HttpServerTest, expect_continue_is_answered_before_the_body) {
   serve({});
   RawPeer p = peer();
