@@ -13,7 +13,9 @@ namespace opaline::store {
 namespace {
 
 using conformance::append_for;
+using conformance::is_as_appended;
 using conformance::MailboxHarness;
+using conformance::sequences;
 using testing::Each;
 using testing::ElementsAre;
 using testing::IsEmpty;
@@ -34,16 +36,6 @@ std::vector<Append> appends(const MailboxId& box, std::uint64_t first, std::uint
     out.push_back(append_for(box, sequence, day, size));
   return out;
 }
-std::vector<std::uint64_t> sequences(const std::vector<StoredEnvelope>& envelopes) {
-  std::vector<std::uint64_t> out;
-  for (const StoredEnvelope& each : envelopes) out.push_back(static_cast<std::uint64_t>(each.sequence));
-  return out;
-}
-bool is_as_appended(const StoredEnvelope& stored, const Append& append) {
-  return stored.sequence == append.sequence && stored.id == append.id && stored.day == append.day &&
-         stored.gap == append.gap && stored.ciphertext == append.ciphertext;
-}
-
 using MakeHarness = std::unique_ptr<MailboxHarness> (*)();
 class MailboxStoreTest : public testing::TestWithParam<std::pair<const char*, MakeHarness>> {
  protected:
@@ -387,141 +379,6 @@ TEST_P(MailboxStoreTest, AVaultWithoutRoomOrDiskIsToldApart) {
   harness_->vault().set_failed(false);
   must_store(appends(box, 1, 1));
   EXPECT_THAT(held(box), ElementsAre(1));
-}
-
-/// Random calls against a model of what must be there.
-class Model {
- public:
-  explicit Model(MailboxHarness& harness, std::uint64_t seed) : harness_(harness), random_(seed) {
-    epoch_ = *harness_.store().acquire_all();
-  }
-  void run(int steps) {
-    for (int i = 0; i < steps && !testing::Test::HasFailure(); ++i) step();
-  }
-
- private:
-  struct Envelope {
-    Day day{};
-    std::size_t size = 0;
-  };
-  using Box = std::map<std::uint64_t, Envelope>;
-
-  void step() {
-    const MailboxId box = mailbox(static_cast<std::uint8_t>(random_.below(4)));
-    switch (random_.below(12)) {
-      case 0:
-      case 1:
-      case 2:
-      case 3:
-        return append(box);
-      case 4:
-        return append_late(box);
-      case 5:
-      case 6:
-        return remove(box, Sequence(random_.below(next_[box] + 3)));
-      case 7:
-        return check(box);
-      case 8:
-        return check_part(box);
-      case 9:
-        if (random_.below(4) == 0) ++today_;
-        return;
-      case 10:
-        if (random_.below(4) == 0) expire();
-        return;
-      default:
-        if (random_.below(8) != 0) return;
-        if (random_.below(2) == 0) return destroy(box);
-        harness_.reopen();
-        epoch_ = *harness_.store().acquire_all();
-    }
-  }
-  void append(const MailboxId& box) {
-    std::vector<Append> batch;
-    const std::uint64_t size = 1 + random_.below(5);
-    for (std::uint64_t i = 0; i < size; ++i) {
-      next_[box] += 1 + (random_.below(6) == 0 ? random_.below(3) : 0);  // sometimes one is left out
-      batch.push_back(append_for(box, next_[box], Day(today_), random_.below(300)));
-    }
-    store(box, batch);
-  }
-  void append_late(const MailboxId& box) {
-    if (next_[box] == 0) return;
-    const std::uint64_t sequence = 1 + random_.below(next_[box]);
-    store(box, {append_for(box, sequence, Day(today_), random_.below(300))});
-  }
-  void store(const MailboxId& box, const std::vector<Append>& batch) {
-    const auto outcomes = harness_.append_now(epoch_, batch);
-    for (std::size_t i = 0; i < batch.size(); ++i) {
-      const auto sequence = static_cast<std::uint64_t>(batch[i].sequence);
-      const bool there = boxes_[box].contains(sequence);
-      EXPECT_EQ(outcomes[i], there ? AppendOutcome::duplicate : AppendOutcome::stored) << sequence;
-      if (!there) boxes_[box][sequence] = {batch[i].day, batch[i].ciphertext.size()};
-    }
-  }
-  void remove(const MailboxId& box, Sequence through) {
-    harness_.store().remove(epoch_, {{box, through}});
-    std::erase_if(boxes_[box], [&](const auto& each) { return each.first <= static_cast<std::uint64_t>(through); });
-  }
-  void destroy(const MailboxId& box) {
-    harness_.store().destroy(epoch_, box);
-    boxes_[box].clear();
-  }
-  void expire() {
-    const std::uint32_t day = today_ - 1 - static_cast<std::uint32_t>(random_.below(3));
-    EXPECT_TRUE(harness_.expire_now(Day(day)));
-    for (auto& [id, box] : boxes_) std::erase_if(box, [&](const auto& each) { return each.second.day <= Day(day); });
-  }
-  void check(const MailboxId& id) {
-    const Box& box = boxes_[id];
-    const auto [outcome, envelopes] = harness_.read_now(epoch_, id);
-    ASSERT_EQ(outcome, ReadOutcome::ok);
-    ASSERT_EQ(envelopes.size(), box.size());
-    auto at = box.begin();
-    std::map<Day, MailboxSummary::PerDay> days;
-    for (const StoredEnvelope& each : envelopes) {
-      EXPECT_TRUE(is_as_appended(each, append_for(id, at->first, at->second.day, at->second.size))) << at->first;
-      auto& day = days[at->second.day];
-      if (day.count++ == 0) day.first = Sequence(at->first);
-      day.last = Sequence(at->first);
-      day.bytes += at->second.size;
-      ++at;
-    }
-    const auto [answer, found] = harness_.summarize_now(epoch_, id);
-    ASSERT_EQ(answer, ReadOutcome::ok);
-    EXPECT_EQ(found.last, Sequence(box.empty() ? 0 : box.rbegin()->first));
-    ASSERT_EQ(found.days.size(), days.size());
-    std::size_t i = 0;
-    for (const auto& [day, counts] : days) {
-      const auto& got = found.days[i++];
-      EXPECT_TRUE(got.day == day && got.first == counts.first && got.last == counts.last) << number(day);
-      EXPECT_EQ(got.count, counts.count);
-      EXPECT_EQ(got.bytes, counts.bytes);
-    }
-  }
-  void check_part(const MailboxId& id) {
-    const std::uint64_t from = random_.below(next_[id] + 2);
-    const std::size_t count = 1 + random_.below(4);
-    std::vector<std::uint64_t> expected;
-    for (auto at = boxes_[id].lower_bound(from); at != boxes_[id].end() && expected.size() < count; ++at)
-      expected.push_back(at->first);
-    EXPECT_EQ(sequences(harness_.read_now(epoch_, id, Sequence(from), count).second), expected);
-  }
-
-  MailboxHarness& harness_;
-  SeededRandom random_;
-  OwnerEpoch epoch_{};
-  std::uint32_t today_ = 20000;
-  std::map<MailboxId, Box> boxes_;
-  std::map<MailboxId, std::uint64_t> next_;
-};
-
-TEST_P(MailboxStoreTest, RandomCallsDoWhatTheModelDoes) {
-  for (std::uint64_t seed = 1; seed <= 5 && !HasFailure(); ++seed) {
-    SCOPED_TRACE("seed " + std::to_string(seed));
-    const auto harness = GetParam().second();
-    Model(*harness, seed).run(600);
-  }
 }
 
 INSTANTIATE_TEST_SUITE_P(

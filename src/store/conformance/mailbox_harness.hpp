@@ -176,4 +176,14 @@ class RocksdbMailboxHarness final : public MailboxHarness {
           .ciphertext = ciphertext_for(mailbox, sequence, size)};
 }
 
+[[nodiscard]] inline std::vector<std::uint64_t> sequences(const std::vector<StoredEnvelope>& envelopes) {
+  std::vector<std::uint64_t> out;
+  for (const StoredEnvelope& each : envelopes) out.push_back(static_cast<std::uint64_t>(each.sequence));
+  return out;
+}
+[[nodiscard]] inline bool is_as_appended(const StoredEnvelope& stored, const Append& append) {
+  return stored.sequence == append.sequence && stored.id == append.id && stored.day == append.day &&
+         stored.gap == append.gap && stored.ciphertext == append.ciphertext;
+}
+
 }  // namespace opaline::store::conformance

@@ -1,12 +1,5 @@
-// A key file, and the file `state`:
-//
-//   "OPALVLT1" || u8 kind || u16 length || file's name || nonce (12) || AES-256-GCM-SIV(wrapping key, nonce, payload,
-//   aad)
-//
-// aad is all that comes before the nonce. kind 'k': payload is a key of 32 bytes. kind 's': payload is u8 1 || u32 the
-// last day that was destroyed, or u8 0 if none was. The wrapping key is HKDF-SHA-256(salt "opaline vault", the master
-// file's bytes, info "wrap 1"). master.key: "OPALMST1" || 32 random bytes || the first 8 bytes of SHA-256 of both.
-// Whoever changes files holds the lock of `lock`.
+// master.key: "OPALMST1" || 32 random bytes || the first 8 bytes of SHA-256 of both. The other files:
+// internal/key_file.hpp. Whoever changes files holds the lock of the file `lock`.
 #include "store/drivers/file_key_vault.hpp"
 
 #include <fcntl.h>
@@ -23,9 +16,8 @@
 
 #include "base/codec.hpp"
 #include "base/fault_point.hpp"
-#include "crypto/aead.hpp"
 #include "crypto/hash.hpp"
-#include "crypto/hkdf.hpp"
+#include "store/internal/key_file.hpp"
 #include "store/internal/posix_files.hpp"
 
 namespace opaline::store {
@@ -33,17 +25,18 @@ namespace {
 
 using internal::FileDescriptor;
 using internal::FileError;
-using WrapKey = Secret<struct WrapKeyTag, 32>;
+using internal::kKeyKind;
+using internal::kStateKind;
+using internal::unwrap;
+using internal::wrap;
+using internal::WrapKey;
 
-constexpr std::string_view kMagic = "OPALVLT1";
 constexpr std::string_view kMasterMagic = "OPALMST1";
 constexpr std::string_view kNamedPrefix = "named-";
 constexpr std::string_view kKeySuffix = ".key";
 constexpr std::size_t kMasterSumBytes = 8;
 constexpr std::size_t kMaxFileBytes = 4096;
 constexpr std::size_t kMinMasterBytes = 32;
-constexpr std::uint8_t kKeyKind = 'k';
-constexpr std::uint8_t kStateKind = 's';
 
 VaultError vault_error(FileError error) {
   switch (error) {
@@ -71,31 +64,6 @@ std::optional<Day> day_of_file(std::string_view name) {
   const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), value);
   if (error != std::errc() || end != name.data() + name.size()) return std::nullopt;
   return Day(value);
-}
-
-Bytes wrap(const WrapKey& key, std::uint8_t kind, std::string_view name, ByteView payload, RandomSource& random) {
-  Bytes out;
-  Writer(out).bytes(as_view(kMagic)).u8(kind).bytes16(as_view(name));
-  const Bytes aad = out;
-  const auto nonce = random.bytes<crypto::kAeadNonceBytes>();
-  append(out, nonce);
-  crypto::aes256gcmsiv_seal(key.reveal(), nonce, aad, payload, out);
-  return out;
-}
-
-std::optional<SecretBytes> unwrap(const WrapKey& key, std::uint8_t kind, std::string_view name, ByteView file) {
-  Bytes aad;
-  Writer(aad).bytes(as_view(kMagic)).u8(kind).bytes16(as_view(name));
-  if (file.size() < aad.size() || !equal(file.first(aad.size()), aad)) return std::nullopt;
-  Reader in(file.subspan(aad.size()));
-  const auto nonce = in.array<crypto::kAeadNonceBytes>();
-  return crypto::aes256gcmsiv_open(key.reveal(), nonce, aad, in.rest());
-}
-
-WrapKey wrap_key_of(ByteView master) {
-  WrapKey out;
-  crypto::hkdf(as_view("opaline vault"), master, as_view("wrap 1"), out.fill());
-  return out;
 }
 
 std::string reason() {
@@ -254,7 +222,7 @@ Result<void, OpenError> FileKeyVault::Impl::open(const FileKeyVaultOptions& opti
   }
   OPALINE_TRY(const SecretBytes master,
               options.master_key_file ? read_credential(*options.master_key_file) : own_master(where, fresh));
-  wrap_ = wrap_key_of(master);
+  wrap_ = internal::wrap_key_of(master);
   OPALINE_CHECK(open_state(where, fresh));
   if (!shred_destroyed())
     return fail(OpenError{where + "keys of destroyed days cannot be removed: is the disk read-only?"});
