@@ -145,7 +145,7 @@ TEST_F(Account, DeletingLeavesNothing) {
   std::set<std::string> left;
   for (const auto& [row, value] : world.disk.copy().rows) left.insert(row.first);
   EXPECT_EQ(left, (std::set<std::string>{std::string(testing::kCheckTable), std::string(tables::kAccounts),
-                                         std::string(tables::kRemoved)}))
+                                         std::string(tables::kHandles), std::string(tables::kRemoved)}))
       << "the decoy, and the removed mailbox for eight days";
   Person again(9);
   EXPECT_TRUE(world.enrol(again, "ada@example.org")) << "the handle is free";

@@ -27,7 +27,9 @@ class CountingRows final : public store::RowStore {
   Result<std::optional<Bytes>, store::RowError> get(std::string_view table, ByteView key) override {
     ++gets;
     if (fail_reads) return fail(store::RowError::failed);
-    return rows_.get(table, key);
+    auto row = rows_.get(table, key);
+    if (row && *row) ++hits;
+    return row;
   }
   Result<void, store::RowError> write(std::vector<store::RowChange> changes) override {
     ++writes;
@@ -53,7 +55,7 @@ class CountingRows final : public store::RowStore {
   std::optional<Outcome> next_write;
   std::function<void()> before_write;
   bool fail_reads = false;
-  std::size_t gets = 0, writes = 0, scans = 0;
+  std::size_t gets = 0, hits = 0, writes = 0, scans = 0;
   std::vector<store::RowChange> last_write;
 
  private:

@@ -92,7 +92,7 @@ Answer<calls::LookupReply> Service::lookup(const Caller& caller, const calls::Lo
   calls::LookupReply reply;
   std::vector<LookupLogEntry> log;
   for (const Handle& handle : handles) {
-    OPALINE_TRY(const auto holder, s.read(s.directory.account_of(handle)));
+    OPALINE_TRY(const auto holder, s.look_up(handle));
     OPALINE_TRY(const auto found, s.load_reachable(holder));
     auto& item = *reply.add_items();
     item.set_handle(handle.text());

@@ -18,6 +18,9 @@ namespace {
 constexpr auto kRememberRemoval = wire::kSendTokenLifetime + std::chrono::days(1);
 constexpr std::chrono::hours kReplayEvery{1};
 constexpr std::uint32_t kNetworkFactor = 8;
+/// What no handle is called: the decoy's, and one of which there is never a row.
+constexpr const char* kDecoyHandle = "nobody";
+constexpr const char* kNoHandle = "no handle";
 /// An id of which there is never a row.
 constexpr AccountId kNobody = [] {
   ByteArray<AccountId::kSize> bytes{};
@@ -132,8 +135,14 @@ Answer<std::optional<LoadedAccount>> Service::State::load_reachable_by_id(const 
   OPALINE_TRY(auto found, load(account));
   if (found && !found->id.is_zero() && found->record.switches.people) return found;
   // Not there: a row was not found, now one is decoded. Switched off: the other way round.
-  OPALINE_TRY(const auto second, load(found ? kNobody : AccountId()));
+  OPALINE_CHECK(load(found ? kNobody : AccountId()));
   return std::nullopt;
+}
+
+Answer<std::optional<AccountId>> Service::State::look_up(const Handle& handle) {
+  OPALINE_TRY(const auto account, read(directory.account_of(handle)));
+  OPALINE_CHECK(read(directory.account_of(Handle::from_stored(account ? kNoHandle : kDecoyHandle))));
+  return account;
 }
 
 /// Under the id zero, which no account has: a row of the size of a real one, read where there is nothing to read.
@@ -153,10 +162,11 @@ Result<void, RowError> Service::State::make_decoy() {
   device.created = list.created;
   device.keys.signing = decoy_key;
   internal::AccountRecord record;
-  record.handles = {"nobody"};
+  record.handles = {kDecoyHandle};
   record.device_list = credentials::encode_device_list_body(list);
   append(record.device_list, ports.random.bytes<crypto::HybridSignature::kSize>());  // nobody checks it
   Changes changes = directory.changes();
+  changes.put_handle(Handle::from_stored(kDecoyHandle), AccountId());
   changes.put(AccountId(), record);
   return directory.write(std::move(changes));
 }

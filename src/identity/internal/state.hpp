@@ -58,6 +58,8 @@ struct Service::State {
   [[nodiscard]] Answer<std::optional<internal::LoadedAccount>> load(const AccountId& account);
   /// The caller's own account. NOT_FOUND: it is gone.
   [[nodiscard]] Answer<internal::LoadedAccount> load_own(const Caller& caller);
+  /// What a handle stands for. One row is found and one is missed, whether it is there or not.
+  [[nodiscard]] Answer<std::optional<AccountId>> look_up(const Handle& handle);
   /// The account that a handle stands for, if it may be reached as a person. Reads and decodes one row, whether it is
   /// there, switched off, or nullopt: then the decoy's.
   [[nodiscard]] Answer<std::optional<internal::LoadedAccount>> load_reachable(const std::optional<AccountId>& account);
