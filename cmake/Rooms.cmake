@@ -35,7 +35,7 @@ endfunction()
 function(opaline_tests)
   cmake_parse_arguments(T "" "NAME;TIMEOUT" "SOURCES;LINKS;LABELS" ${ARGN})
   if(NOT T_TIMEOUT)
-    set(T_TIMEOUT 600) # a hang, not a slow machine
+    set(T_TIMEOUT 1800) # a hang, not a slow machine
   endif()
   add_executable(${T_NAME}_test ${T_SOURCES} ${CMAKE_SOURCE_DIR}/tests/support/test_main.cpp)
   target_link_libraries(${T_NAME}_test PRIVATE opaline_flags ${T_LINKS} opaline_dep::gtest opaline_dep::rapidcheck)
