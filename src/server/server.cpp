@@ -100,6 +100,12 @@ Server::Impl::~Impl() {
 
 Result<void, std::string> Server::Impl::open() {
   OPALINE_CHECK(open_signals());  // before any thread, so that all threads leave them to us
+  swap_possible_ = exposure(keep_out_of_swap()) == SwapExposure::possible;
+  if (swap_possible_ && config_.server.require_no_swap) {
+    return fail(
+        std::string("server.require_no_swap is set, but memory could be written to swap: set MemorySwapMax=0 or "
+                    "LimitMEMLOCK=infinity for the service, or switch swap off"));
+  }
   OPALINE_CHECK(open_stores());
   OPALINE_CHECK(open_services());
   OPALINE_CHECK(open_edge());
@@ -275,15 +281,6 @@ Result<void, std::string> Server::Impl::write_ports_file() {
   return write_file_atomically(config_.paths.ports_file, text, 0600);
 }
 
-void Server::Impl::report_swap() {
-  const auto facts = keep_out_of_swap();
-  swap_possible_ = exposure(facts) == SwapExposure::possible;
-  if (swap_possible_) {
-    ports_.log.event(LogLevel::warning, "swap_possible",
-                     {{"help", "set MemorySwapMax=0 for the service, or LimitMEMLOCK=infinity, or switch swap off"}});
-  }
-}
-
 // ---------------------------------------------------------------- serving and ending
 
 bool Server::Impl::run() {
@@ -293,7 +290,10 @@ bool Server::Impl::run() {
         LogLevel::warning, "few_file_descriptors",
         {{"limit", static_cast<std::int64_t>(files)}, {"max_connections", config_.public_listener.max_connections}});
   }
-  report_swap();
+  if (swap_possible_) {
+    ports_.log.event(LogLevel::warning, "swap_possible",
+                     {{"help", "set MemorySwapMax=0 or LimitMEMLOCK=infinity for the service, or switch swap off"}});
+  }
   start_upkeep();
   io_thread_ = std::thread([this] { io_.run(); });
   upkeep_thread_ = std::thread([this] { upkeep_.run(); });
@@ -330,9 +330,10 @@ void Server::Impl::begin_stop() {
   std::error_code ignored;
   if (!config_.paths.ports_file.empty()) fs::remove(config_.paths.ports_file, ignored);
   stop_timer_.arm(config_.server.shutdown_within + kStuckAfter, [this] {
-    ports_.log.event(LogLevel::error, "shutdown_stuck", {});
+    ports_.log.event(edge_ended_ ? LogLevel::warning : LogLevel::error, "shutdown_stuck",
+                     {{"what", edge_ended_ ? "rewriting files" : "the I/O thread or the disk"}});
     ports_.log.flush();
-    _exit(1);  // what was accepted is on stable storage or with its device; nothing here can be waited for
+    _exit(edge_ended_ ? 0 : 1);  // what was accepted is on stable storage or with its device: as after a power cut
   });
   io_.post([this] {
     edge_->shut_down(config_.server.shutdown_within,
@@ -342,7 +343,12 @@ void Server::Impl::begin_stop() {
 
 void Server::Impl::finish(bool clean) {
   clean_ = clean;
-  control_.stop();
+  edge_ended_ = true;
+  end_when_idle();
+}
+
+void Server::Impl::end_when_idle() {
+  if (edge_ended_ && !rewriting_files_) control_.stop();
 }
 
 }  // namespace opaline::server

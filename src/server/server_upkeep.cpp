@@ -11,6 +11,7 @@ constexpr std::chrono::minutes kMinute{1};
 constexpr std::chrono::minutes kExpiryEvery{30};
 constexpr std::chrono::hours kFilesEvery{1};
 constexpr std::chrono::days kCertificateWarning{14};
+constexpr std::chrono::hours kCertificateWarnEvery{24};
 
 /// The first and last day that both the store and the relay call over: an envelope of day D is served while today is
 /// before D + retention.
@@ -36,10 +37,13 @@ void Server::Impl::upkeep_minute() {
 }
 
 void Server::Impl::watch_certificate() {
+  const auto instant = ports_.clock.monotonic();
+  if (certificate_warned_ != Instant{} && instant - certificate_warned_ < kCertificateWarnEvery) return;
   const auto certificate = net::read_certificate(config_.public_listener.tls.certificate);
   if (!certificate || certificate->not_after - ports_.clock.now() < kCertificateWarning) {
     ports_.log.event(LogLevel::warning, "certificate_ends",
                      {{"expires", certificate ? internal::rfc3339(certificate->not_after) : "cannot be read"}});
+    certificate_warned_ = instant;
   }
 }
 
@@ -91,9 +95,14 @@ void Server::Impl::expire(Time now) {
 // ---------------------------------------------------------------- files
 
 void Server::Impl::upkeep_files() {
+  rewriting_files_ = true;
   const auto now = ports_.clock.now();
-  mailboxes_->maintain(now);
-  rows_->maintain(now);
+  if (!stopping_) mailboxes_->maintain(now);
+  if (!stopping_) rows_->maintain(now);
+  rewriting_files_ = false;
+  control_.post([this] {
+    if (stopping_) end_when_idle();
+  });
   files_timer_->arm(kFilesEvery, [this] { upkeep_files(); });
 }
 

@@ -40,7 +40,8 @@ class Server::Impl final : NodeControl {
   [[nodiscard]] Result<void, std::string> write_ports_file();
   void begin_stop();
   void finish(bool clean);
-  void report_swap();
+  /// Ends the control loop once devices are served no more and no file is being rewritten.
+  void end_when_idle();
 
   // ---- server_upkeep.cpp: what has to be done from time to time
   void start_upkeep();
@@ -68,8 +69,11 @@ class Server::Impl final : NodeControl {
   const Time started_;
   bool swap_possible_ = false;
   std::atomic<bool> ready_ = false;
-  bool stopping_ = false;
+  std::atomic<bool> stopping_ = false;
+  bool edge_ended_ = false;
   bool clean_ = true;
+  std::atomic<bool> rewriting_files_ = false;
+  Instant certificate_warned_{};
 
   // Loops first: everything else has tasks in them.
   net::EventLoop control_;
