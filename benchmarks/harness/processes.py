@@ -3,6 +3,7 @@ import contextlib
 import json
 import os
 import pathlib
+import random
 import shutil
 import signal
 import socket
@@ -23,10 +24,14 @@ def wait_for(what, probe, seconds=60):
     return found
 
 
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+def free_port(consecutive=1):
+    """A port that is free, and the next ones too. Below the range from which the kernel takes ports for outgoing
+    connections: one of ours could otherwise take it first."""
+    for _ in range(1000):
+        port = random.randrange(20_000, 32_000)
+        if not any(listening(port + i) for i in range(consecutive)):
+            return port
+    raise Failed("found no free port")
 
 
 def listening(port):
@@ -102,7 +107,7 @@ class Opalined(Server):
         self.directory = pathlib.Path(directory)
         if fresh:
             shutil.rmtree(self.directory, ignore_errors=True)
-        port = port or free_port_triple()
+        port = port or free_port(3)  # public, operators', metrics
         arguments = [programs.opalined, "--dev", self.directory, "--port", port]
         for key, value in OPALINED_SETTINGS.items():
             arguments += ["--set", f"{key}={value}"]
@@ -115,15 +120,6 @@ class Opalined(Server):
             except Failed:
                 self.stop()
                 raise
-
-
-def free_port_triple():
-    """A port whose two successors are free too (public, operator, metrics)."""
-    for _ in range(100):
-        port = free_port()
-        if port < 65_000 and not listening(port + 1) and not listening(port + 2):
-            return port
-    raise Failed("found no free ports")
 
 
 class Mosquitto(Server):

@@ -1,11 +1,11 @@
 """Rows of what is stored: expiry, and how long a start takes."""
-from harness.figures import Figure
-from harness.processes import Opalined, free_port_triple, held, run_lines
-from harness.rows_relay import register, relay_load
 import json
-import pathlib
 import os
-import subprocess
+import pathlib
+
+from harness.figures import Figure
+from harness.processes import Failed, Opalined, free_port, held, run_lines
+from harness.rows_relay import register, relay_load
 
 
 def expiry(bench):
@@ -34,7 +34,7 @@ def drop_pages(directory):
 def _start_to_accepted(bench, directory):
     """Seconds from the start of the process to the first accepted envelope."""
     drop_pages(directory)
-    port = free_port_triple()
+    port = free_port(3)
 
     class Address:
         pid = 0
@@ -43,7 +43,11 @@ def _start_to_accepted(bench, directory):
     Address.port = port
     with held(relay_load(bench, Address, "first")) as client:
         with Opalined(bench.programs, directory, fresh=False, port=port, ready=False) as server:
-            line = json.loads(client.stdout.readline())
+            line = client.stdout.readline()
+            if not line:
+                server.alive()
+                raise Failed("the first envelope was not accepted")
+            line = json.loads(line)
             return (line["accepted_at_ns"] - server.started_at) / 1e9
 
 
