@@ -59,6 +59,7 @@ def conditions(programs, data):
         "governor": governor.read_text().strip() if governor.exists() else "not visible (virtual machine)",
         "memory_mib": int(memory) // 1024 if memory else None,
         "kernel": platform.release(),
+        "tcp_congestion_control": pathlib.Path("/proc/sys/net/ipv4/tcp_congestion_control").read_text().strip(),
         "system": _first_match("/etc/os-release", r'^PRETTY_NAME="?([^"\n]+)'),
         "opalined": _output(programs.opalined, "--version"),
         "mosquitto": f"{mosquitto.splitlines()[0]}, OpenSSL {system_openssl}" if mosquitto else None,
@@ -72,7 +73,7 @@ def conditions(programs, data):
 def describe(c):
     lines = [
         f"machine    {c['cpu']}, {c['cores']} cores, {c['memory_mib']} MiB, governor: {c['governor']}",
-        f"system     {c['system']}, Linux {c['kernel']}; data on {c['data_file_system']}, a lone fdatasync takes {c['fdatasync_us']} us",
+        f"system     {c['system']}, Linux {c['kernel']}, TCP {c['tcp_congestion_control']}; data on {c['data_file_system']}, a lone fdatasync takes {c['fdatasync_us']} us",
         f"programs   {c['opalined']}; {c['mosquitto'] or 'no Mosquitto'}",
         f"taken      {c['date']} at commit {c['commit']}; generator {c['generator']}",
     ]
