@@ -78,6 +78,7 @@ TEST_F(TrustTest, AnAcceptedIdentityGetsNothingThatWasSentToTheOldOne) {
     };
     world.send(anna, ben, "secret");
     static_cast<void>(world.settle());
+    world.on_submit = nullptr;
     return seen;
   }();
   Device& mallory = world.impostor(ben, "mallory");
@@ -90,7 +91,7 @@ TEST_F(TrustTest, AnAcceptedIdentityGetsNothingThatWasSentToTheOldOne) {
   world.send(mallory, anna, "hello");
   ASSERT_TRUE(world.settle());
   // Mallory plays a device that could not open it: the relay hands it the old envelope.
-  world.mailboxes[mallory.mailbox].waiting.push_back({old, Bytes(600, std::byte{7}), anna.address.account});
+  world.mailboxes[mallory.mailbox].waiting.push_back({old, Bytes(600, std::byte{1}), anna.address.account});
   world.cut(mallory);
   world.connect(mallory);
   ASSERT_TRUE(world.pass(std::chrono::hours(1)));

@@ -96,6 +96,9 @@ class Session {
 /// The tag of a message (of the inner one, if a handshake comes first); nullopt if it is too short to have one. Nothing
 /// is authentic yet.
 [[nodiscard]] std::optional<SessionTag> peek_tag(ByteView message);
+/// Whether the message says that it is ephemeral, so that a receiver who cannot open it need not ask for it again;
+/// false if it is too short to say. Nothing is authentic yet.
+[[nodiscard]] bool peek_ephemeral(ByteView message);
 /// True if the message begins with a handshake. A receiver first looks the tag up; only if no session accepts it, it
 /// takes the handshake.
 [[nodiscard]] bool is_handshake(ByteView message);

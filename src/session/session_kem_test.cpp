@@ -242,6 +242,9 @@ TEST_F(SessionParts, OneChainHasOneRatchetKey) {
 TEST_F(SessionParts, EphemeralMessagesGetLostWithoutTrace) {
   EXPECT_TRUE(arrives(pair.responder, send(pair.initiator)));
   const Bytes lost = send_ephemeral(pair.initiator);
+  EXPECT_TRUE(peek_ephemeral(lost));
+  EXPECT_FALSE(peek_ephemeral(*pair.initiator.encrypt(as_view("kept"), {}, kStart, a.random)));
+  EXPECT_FALSE(peek_ephemeral(ByteView(lost).first(32)));
   for (int i = 0; i < 5000; ++i) (void)send_ephemeral(pair.initiator);
   const std::size_t size = pair.responder.serialise().size();
   const auto opened = receive(pair.responder, send_ephemeral(pair.initiator));

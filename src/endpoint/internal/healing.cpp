@@ -29,9 +29,10 @@ void Healing::ask_again(Peer& peer, PeerDevice& device, const EnvelopeId& envelo
   outbox_.add_control(peer, device.address.device, ContentKind::retry, std::move(body));
 }
 
-void Healing::broken(const session::HandshakeHash& hash, const EnvelopeId& envelope, Time received_at,
-                     session::Error why) {
+void Healing::broken(const session::HandshakeHash& hash, const EnvelopeId& envelope, ByteView ciphertext,
+                     Time received_at, session::Error why) {
   ++core_.counters.undecryptable;
+  if (session::peek_ephemeral(ciphertext)) return;  // its time is over anyway
   const session::Session* const session = sessions_.find(hash);
   if (session == nullptr) return;
   PeerDevice* const device = peers_.find(session->peer());
@@ -55,6 +56,7 @@ void Healing::broken(const session::HandshakeHash& hash, const EnvelopeId& envel
 
 void Healing::orphan(const EnvelopeId& envelope, ByteView ciphertext, Time received_at, bool unknown_prekey) {
   ++core_.counters.orphans;
+  if (session::peek_ephemeral(ciphertext)) return;
   if (unknown_prekey) prekeys_.suspect();
   // Those that share a tag are of one peer, and come again together.
   const session::SessionTag tag = session::is_handshake(ciphertext)

@@ -12,7 +12,8 @@ class Healing {
   void load();
 
   /// A ciphertext of this session could not be opened.
-  void broken(const session::HandshakeHash& hash, const EnvelopeId& envelope, Time received_at, session::Error why);
+  void broken(const session::HandshakeHash& hash, const EnvelopeId& envelope, ByteView ciphertext, Time received_at,
+              session::Error why);
   /// A ciphertext that belongs to no session that we know: nobody knows whose it is.
   void orphan(const EnvelopeId& envelope, ByteView ciphertext, Time received_at, bool unknown_prekey);
   /// A session with this device has come about: perhaps the orphans are its own.

@@ -53,7 +53,7 @@ void Inbox::open_in_session(const session::HandshakeHash& hash, const EnvelopeId
   if (session == nullptr) return core_.found_corrupt();
   const bool was_established = session->is_established();
   const auto opened = session->decrypt(ciphertext, id.view(), core_.now());
-  if (!opened) return healing_.broken(hash, id, received_at, opened.error());
+  if (!opened) return healing_.broken(hash, id, ciphertext, received_at, opened.error());
   PeerDevice* const device = peers_.find(session->peer());
   if (device == nullptr) return core_.found_corrupt();
   sessions_.changed(hash, *device);
@@ -76,7 +76,7 @@ Inbox::Outcome Inbox::open_handshake(const EnvelopeId& id, ByteView ciphertext, 
   }
   if (core_.seen(SeenKind::handshake, hash->view())) {  // accepted before: its session does not know this message
     if (sessions_.find(*hash) != nullptr) {
-      healing_.broken(*hash, id, received_at, session::Error::replayed);
+      healing_.broken(*hash, id, ciphertext, received_at, session::Error::replayed);
     } else {
       healing_.orphan(id, ciphertext, received_at, false);
     }

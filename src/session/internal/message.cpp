@@ -67,6 +67,11 @@ std::optional<SessionTag> peek_tag(ByteView message) {
   return SessionTag::from(message.subspan(from, SessionTag::kSize));
 }
 
+bool peek_ephemeral(ByteView message) {
+  const std::size_t at = (is_handshake(message) ? kHandshakeBytes : 0) + SessionTag::kSize + internal::kSaltBytes;
+  return message.size() > at && (message[at] & std::byte{internal::kFlagEphemeral}) != std::byte{0};
+}
+
 bool sends_before(const HandshakeHash& one, const HandshakeHash& other) {
   return one < other;
 }
