@@ -189,6 +189,27 @@ TEST_F(RelayLimitsTest, UnknownIsRepeatedWithTheSamePlaceAndId) {
   EXPECT_EQ(m.relay->counters().store_unknown, 1u);
 }
 
+TEST_F(RelayLimitsTest, WhatIsStillToBeRepeatedIsNotServedFromTheStore) {
+  const auto stored = m.submit(9, box);
+  m.settle();
+  m.disk.faults.unknown_stored = 1000;
+  const Ids unsure{m.submit(1, box), m.submit(2, box)};  // there, but the node does not know it
+  m.settle();
+  m.disk.faults.unknown_stored = 0;
+  m.read(101, box);
+  m.settle();
+  EXPECT_EQ(m.pushed_ids(), Ids{stored});
+  EXPECT_TRUE(m.ack(101, static_cast<std::uint32_t>(m.outputs.pushes.size())));
+  m.settle();
+  m.pass(50ms);
+  m.settle();
+  EXPECT_EQ(m.pushed_ids(), (Ids{stored, unsure[0], unsure[1]}));
+  EXPECT_EQ(m.status(1, 1), SubmitStatus::accepted);
+  EXPECT_TRUE(m.ack(101, 3));
+  m.settle();
+  EXPECT_THAT(m.on_disk(box), IsEmpty()) << "repeated after its removal";
+}
+
 TEST_F(RelayLimitsTest, UnknownForTooLongIsAnsweredRetry) {
   m.submit(9, box);
   m.settle();

@@ -145,15 +145,23 @@ void Relay::Shard::on_read(Mailbox& m, store::ReadOutcome outcome, std::vector<s
     b.fetched.erase(b.fetched.begin(), b.fetched.begin() + static_cast<std::ptrdiff_t>(b.fetched_at));
     b.fetched_at = 0;
   }
+  // A read also sees appends whose answer has not come (or was `unknown`): those envelopes are still in RAM and their
+  // append may be repeated. To serve and remove them from here would leave what the repetition stores again for ever.
+  bool at_end = envelopes.empty();
   for (store::StoredEnvelope& e : envelopes) {
     const auto sequence = static_cast<std::uint64_t>(e.sequence);
+    if (sequence > m.last_stored) {
+      at_end = true;
+      if (e.gap && m.read_from <= b.read_bound) m.gap_head = true;  // may stand for what was damaged before it
+      break;
+    }
     if (sequence < m.read_from) continue;
     m.read_from = sequence + 1;
     fetched_bytes_ += e.ciphertext.size();
     b.fetched.push_back(std::move(e));
   }
   // Nothing more up to what was stored when the read was called: the rest has expired or was damaged.
-  if (envelopes.empty()) m.read_from = std::max(m.read_from, b.read_bound + 1);
+  if (at_end) m.read_from = std::max(m.read_from, b.read_bound + 1);
   pump(m);
 }
 
