@@ -127,7 +127,7 @@ Exit run_receive(Context& context, const ReceiveArguments& arguments) {
   } else {
     context.wait(seconds(arguments.wait_seconds), [&] {
       show();
-      return trouble || (context.drained() && !fresh && context.client().device().waiting() == 0);
+      return trouble || (context.drained() && !fresh && context.client().settled());
     });
   }
   if (const auto shown = show_new(context); !shown) trouble = shown.error();

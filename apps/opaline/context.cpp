@@ -186,8 +186,7 @@ Result<void, Failure> Context::connect(std::chrono::milliseconds within) {
 
 void Context::finish(std::chrono::milliseconds within) {
   if (!client_) return;
-  if (client_->online())
-    wait(within, [this] { return client_->device().waiting() == 0 && !client_->device().has_work(); });
+  if (client_->online()) wait(within, [this] { return client_->settled(); });
   bool down = !client_->online();
   on_link = [&down](const Failure* why) { down = down || why != nullptr; };
   client_->stop();

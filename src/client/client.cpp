@@ -76,6 +76,11 @@ bool Client::online() const {
   return connection_ && connection_->ready();
 }
 
+bool Client::settled() const {
+  return names_settled() && !round_scheduled_ && !device_->has_work() && device_->waiting() == 0 &&
+         (!connection_ || connection_->idle());
+}
+
 void Client::connect() {
   ConnectionOwner& owner = *this;
   connection_ = std::make_unique<Connection>(loop_, random_, service_, *device_, owner);

@@ -58,6 +58,9 @@ class Client final : private ConnectionOwner {
 
   /// True if no name of a new sender is being looked up: until then it is shown by its account id.
   [[nodiscard]] bool names_settled() const { return open_claims_ == 0; }
+  /// True if nothing is under way: no question to the directory (a message of a stranger waits for its answer), nothing
+  /// to send, nothing to commit.
+  [[nodiscard]] bool settled() const;
   [[nodiscard]] endpoint::Endpoint& device() { return *device_; }
   [[nodiscard]] const History& history() const { return history_; }
   [[nodiscard]] const Contacts& contacts() const { return contacts_; }

@@ -41,6 +41,8 @@ class Connection {
   Connection& operator=(const Connection&) = delete;
 
   [[nodiscard]] bool ready() const;
+  /// True if no call waits for its answer.
+  [[nodiscard]] bool idle() const { return calls_.empty(); }
   /// Queues a frame; it leaves with others when the current round of the loop ends.
   template <class Frame>
   void send(const Frame& frame) {
