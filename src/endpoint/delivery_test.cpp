@@ -57,6 +57,31 @@ TEST_F(DeliveryTest, EveryStatusEndsInOrderAndOnce) {
   }
 }
 
+TEST_F(DeliveryTest, NothingOvertakesWhatTheRelayHeldBack) {
+  // The relay's answers come one by one, and the person goes on writing in between.
+  send_many(1);
+  ASSERT_TRUE(world.settle());
+  std::size_t submits = 0;
+  world.on_submit = [&](const Device& from, const EnvelopeId&) -> std::optional<SubmitStatus> {
+    return &from == &anna && ++submits == 2 ? std::optional(SubmitStatus::refresh) : std::nullopt;
+  };
+  Texts wanted{"message 0"};
+  for (int i = 0; i < 5; ++i) {
+    wanted.push_back("before " + std::to_string(i));
+    world.send(anna, ben, wanted.back());
+  }
+  world.serve(anna, 100);
+  for (int i = 0; i < 30; ++i) {
+    world.deliver(anna, 1);
+    wanted.push_back("between " + std::to_string(i));
+    world.send(anna, ben, wanted.back());
+    world.serve(anna, 1);
+  }
+  ASSERT_TRUE(world.pass(std::chrono::minutes(5)));
+  EXPECT_EQ(ben.texts(), wanted);
+  for (const IncomingMessage& message : ben.store.history().incoming) EXPECT_FALSE(message.late);
+}
+
 TEST_F(DeliveryTest, AFullMailboxIsSaidAndTriedAgain) {
   world.cut(ben);
   world.mailbox_limit = 3;
