@@ -2,7 +2,40 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cstdlib>
+#include <new>
 #include <type_traits>
+
+namespace {
+
+// What was in the watched block when it was freed.
+const void* watched = nullptr;
+std::size_t watched_size = 0;
+bool seen_freed = false, was_zero = false;
+
+void look(const void* block) noexcept {
+  if (block == nullptr || block != watched) return;
+  const auto* bytes = static_cast<const unsigned char*>(block);
+  seen_freed = true;
+  was_zero = std::all_of(bytes, bytes + watched_size, [](unsigned char b) { return b == 0; });
+  watched = nullptr;
+}
+
+}  // namespace
+
+void* operator new(std::size_t size) {
+  if (void* block = std::malloc(size)) return block;
+  throw std::bad_alloc();
+}
+void operator delete(void* block) noexcept {
+  look(block);
+  std::free(block);
+}
+void operator delete(void* block, std::size_t) noexcept {
+  look(block);
+  std::free(block);
+}
 
 namespace opaline {
 namespace {
@@ -28,17 +61,19 @@ TEST(Secret, MoveAndDestructionWipe) {
   for (const auto b : storage) EXPECT_EQ(b, std::byte{0});
 }
 
-TEST(SecretBytes, GrowthLeavesNoCopyBehind) {
-  // The allocator wipes before it frees; observe it through a block that we keep readable.
-  WipingAllocator<std::byte> allocator;
-  static std::byte block[64];
-  std::memset(block, 0x5a, sizeof(block));
-  wipe(block, sizeof(block));
-  for (const auto b : block) EXPECT_EQ(b, std::byte{0});
-  std::byte* p = allocator.allocate(16);
-  std::memset(p, 0x5a, 16);
-  allocator.deallocate(p, 16);
-  static_assert(std::is_same_v<SecretBytes::allocator_type, WipingAllocator<std::byte>>);
+TEST(SecretBytes, EveryBlockIsWipedBeforeItIsFreed) {
+  SecretBytes bytes(16, std::byte{0x5a});
+  watched = bytes.data();
+  watched_size = 16;
+  bytes.resize(4096, std::byte{0x5a});  // grows into another block
+  EXPECT_TRUE(seen_freed) << "the vector did not move; the test shows nothing";
+  EXPECT_TRUE(was_zero);
+  seen_freed = was_zero = false;
+  watched = bytes.data();
+  watched_size = 4096;
+  SecretBytes().swap(bytes);
+  EXPECT_TRUE(seen_freed);
+  EXPECT_TRUE(was_zero);
 }
 
 }  // namespace
