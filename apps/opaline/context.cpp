@@ -161,12 +161,16 @@ Result<void, Failure> Context::load_client() {
   return {};
 }
 
+/// From here on SIGINT and SIGTERM end what runs in good order. Before the first connection, which may start a thread;
+/// not earlier, so that they end a question at the terminal at once.
+void Context::take_signals() {
+  if (std::exchange(signals_, true)) return;
+  for (const int number : {SIGINT, SIGTERM})
+    (void)loop_.on_signal(number, [this] { interrupted_ = true; });  // without it the signal just ends the program
+}
+
 bool Context::wait(std::chrono::milliseconds within, const std::function<bool()>& done) {
-  if (!signals_) {
-    signals_ = true;
-    for (const int number : {SIGINT, SIGTERM})
-      (void)loop_.on_signal(number, [this] { interrupted_ = true; });  // without it the signal just ends the program
-  }
+  take_signals();
   bool late = false;
   connection_wait_.arm(within, [&late] { late = true; });
   loop_.run_until([&] { return late || interrupted_ || fatal_ || done(); });
@@ -175,6 +179,7 @@ bool Context::wait(std::chrono::milliseconds within, const std::function<bool()>
 }
 
 Result<void, Failure> Context::connect(std::chrono::milliseconds within) {
+  take_signals();
   client_->start();
   const bool up = wait(within, [this] { return client_->online() || last_link_failure_.has_value(); });
   if (client_->online()) return {};

@@ -57,6 +57,7 @@ class Context {
   [[nodiscard]] const std::optional<client::Failure>& fatal() const { return fatal_; }
 
  private:
+  void take_signals();
   [[nodiscard]] Result<void, client::Failure> open_home();
   [[nodiscard]] Result<client::Unlock, client::Failure> unlock(bool wants_passphrase, bool is_new);
   [[nodiscard]] Result<void, client::Failure> open_service();
