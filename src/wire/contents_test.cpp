@@ -37,7 +37,8 @@ TEST(Contents, TextIsReadAlikeByBothImplementations) {
   EXPECT_EQ(theirs.message_id(), to_string(c.message.view()));
   EXPECT_EQ(theirs.list_number(), 3U);
   EXPECT_EQ(theirs.sent_at_ms(), 1'800'000'000'123U);
-  const auto ours = decode_content(as_view(theirs.SerializeAsString()));
+  const std::string bytes = theirs.SerializeAsString();  // what we decode borrows it
+  const auto ours = decode_content(as_view(bytes));
   ASSERT_TRUE(ours);
   EXPECT_EQ(as_text(std::get<Text>(ours->body).utf8), "Grüße, 世界 🦊");
   EXPECT_EQ(as_text(std::get<Text>(ours->body).sender_handle), "anna@example.org");
