@@ -181,11 +181,10 @@ bool Context::wait(std::chrono::milliseconds within, const std::function<bool()>
 Result<void, Failure> Context::connect(std::chrono::milliseconds within) {
   take_signals();
   client_->start();
-  const bool up = wait(within, [this] { return client_->online() || last_link_failure_.has_value(); });
+  wait(within, [this] { return client_->online() || last_link_failure_.has_value(); });
   if (client_->online()) return {};
   if (fatal_) return fail(*fatal_);
   if (last_link_failure_) return fail(*last_link_failure_);
-  (void)up;
   return fail(Failure{ClientError::timed_out, "the server did not answer in time"});
 }
 

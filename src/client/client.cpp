@@ -147,16 +147,21 @@ void Client::schedule_round() {
 }
 
 void Client::round() {
+  const auto done = commit();  // on an error the connection's end leads to the next attempt
+  if (!done && done.error() == endpoint::Error::corrupt_state) fatal(failure_of(done.error()));
+}
+
+/// Commits what the device changed and lets it out; on an error ends the connection.
+Result<void, endpoint::Error> Client::commit() {
   auto actions = device_->commit_round();
   if (!actions) {
-    const Failure why = failure_of(actions.error());
     if (connection_) connection_->close();
-    if (actions.error() == endpoint::Error::corrupt_state) return fatal(why);
-    return;  // the connection's end leads to the next attempt
+    return fail(actions.error());
   }
   for (const endpoint::Action& action : *actions) perform(action);
   if (connection_) connection_->flush();
   arm_tick();
+  return {};
 }
 
 void Client::perform(const endpoint::Action& action) {
@@ -227,14 +232,7 @@ void Client::arm_tick() {
 
 Result<void, Failure> Client::change(const std::function<void(endpoint::Endpoint&)>& what) {
   what(*device_);
-  auto actions = device_->commit_round();
-  if (!actions) {
-    if (connection_) connection_->close();
-    return fail(failure_of(actions.error()));
-  }
-  for (const endpoint::Action& action : *actions) perform(action);
-  if (connection_) connection_->flush();
-  arm_tick();
+  if (const auto done = commit(); !done) return fail(failure_of(done.error()));
   return {};
 }
 

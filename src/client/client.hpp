@@ -43,7 +43,7 @@ class Client final : private ConnectionOwner {
   [[nodiscard]] bool online() const;
 
   /// Finds the account of a handle: from the cache while it is good (or while offline, and it was ever known), else by
-  /// a lookup. An account id in hexadecimal is taken as it is. no_such_handle, bad_handle, connect_failed, refused
+  /// a lookup. An account id in hexadecimal is taken as it is. no_such_handle, connect_failed, refused
   /// (quota).
   void resolve(std::string_view to, Done<AccountId> done);
   /// The person agrees that a handle belongs to another account now. no_alarm if it does not; then an identity that
@@ -79,6 +79,7 @@ class Client final : private ConnectionOwner {
   void connect();
   void schedule_round();
   void round();
+  [[nodiscard]] Result<void, endpoint::Error> commit();
   void perform(const endpoint::Action& action);
   void perform(const endpoint::Request& request);
   void tell(const endpoint::Event& event);

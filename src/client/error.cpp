@@ -34,8 +34,6 @@ const char* name(ClientError error) {
       return "refused";
     case ClientError::no_such_handle:
       return "no_such_handle";
-    case ClientError::bad_handle:
-      return "bad_handle";
     case ClientError::bad_text:
       return "bad_text";
     case ClientError::to_self:

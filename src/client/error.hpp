@@ -23,7 +23,6 @@ enum class ClientError : std::uint8_t {
   certificate_rejected,
   refused,  ///< the service said no: see Failure
   no_such_handle,
-  bad_handle,
   bad_text,
   to_self,
   outbox_full,
