@@ -95,14 +95,8 @@ void Client::on_ready(const wire::Ready& ready) {
 }
 
 void Client::on_frame(const wire::Frame& frame) {
-  if (const auto* push = std::get_if<wire::Push>(&frame)) {
-    device_->on_push(push->subscription, push->gap, push->id, push->ciphertext);
-  } else if (const auto* result = std::get_if<wire::ResultFrame>(&frame)) {
-    for (std::size_t i = 0; i < result->size(); ++i) device_->on_result(result->at(i));
-  } else if (const auto* credit = std::get_if<wire::Credit>(&frame)) {
-    device_->on_credit(credit->envelopes, credit->bytes);
-  } else if (const auto* drained = std::get_if<wire::Drained>(&frame)) {
-    device_->on_drained(drained->subscription);
+  endpoint::give_frame(*device_, frame);
+  if (std::holds_alternative<wire::Drained>(frame)) {
     events_.on_drained();
   } else if (const auto* notice = std::get_if<wire::Notice>(&frame)) {
     wire::v1::PrekeyStatusReply status;
@@ -167,17 +161,10 @@ Result<void, endpoint::Error> Client::commit() {
 void Client::perform(const endpoint::Action& action) {
   if (const auto* event = std::get_if<endpoint::Event>(&action)) return tell(*event);
   if (!online()) return;
-  if (const auto* route = std::get_if<endpoint::OpenRoute>(&action)) {
-    connection_->send(wire::Route{route->route, route->mailbox, route->token});
-  } else if (const auto* submit = std::get_if<endpoint::SubmitEnvelope>(&action)) {
-    connection_->send(wire::Submit{submit->route, submit->envelope_class, submit->id, submit->ciphertext});
-  } else if (const auto* clear = std::get_if<endpoint::ClearRoute>(&action)) {
-    connection_->send(wire::Clear{clear->route});
-  } else if (const auto* ack = std::get_if<endpoint::AcknowledgePushes>(&action)) {
-    connection_->send(wire::Ack{ack->number});
-    connection_->send(wire::Credit{ack->envelopes, ack->bytes});
-  } else if (const auto* request = std::get_if<endpoint::Request>(&action)) {
+  if (const auto* request = std::get_if<endpoint::Request>(&action)) {
     perform(*request);
+  } else {
+    connection_->send(action);
   }
 }
 

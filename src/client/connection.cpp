@@ -68,6 +68,10 @@ bool Connection::call(std::uint16_t method, ByteView body, CallDone done) {
   return true;
 }
 
+void Connection::send(const endpoint::Action& action) {
+  if (endpoint::encode_action(out_, action)) flush_if_large();
+}
+
 void Connection::flush_if_large() {
   if (out_.size() >= kFlushAt) flush();
 }
@@ -145,14 +149,8 @@ bool Connection::authenticate(const wire::Hello& hello) {
   }
   const auto binding = socket_->channel_binding();
   if (!binding) return false;
-  wire::Auth auth;
-  auth.account = device_.address().account;
-  auth.device = device_.address().device;
-  auth.binding = wire::Binding::tls_exporter;
-  const Bytes signature = device_.sign_auth(wire::auth_message(auth, hello, *binding));
-  auth.signature = signature;
+  endpoint::encode_auth(out_, device_, hello, *binding);
   state_ = State::auth;
-  send(auth);
   return true;
 }
 

@@ -5,7 +5,7 @@
 #include <memory>
 
 #include "client/service.hpp"
-#include "endpoint/endpoint.hpp"
+#include "endpoint/frames.hpp"
 #include "net/websocket_client.hpp"
 #include "wire/frames.hpp"
 
@@ -49,6 +49,8 @@ class Connection {
     wire::encode(out_, frame);
     flush_if_large();
   }
+  /// The same for an action's frames (endpoint/frames.hpp).
+  void send(const endpoint::Action& action);
   /// `done` is called once; with UNAVAILABLE and no body if the connection ends first. False if kMaxOpenCalls are
   /// waiting.
   bool call(std::uint16_t method, ByteView body, CallDone done);

@@ -45,25 +45,12 @@ void Device::receive(ByteView batch) {
 
 void Device::take(const wire::Frame& frame) {
   if (const auto* hello = std::get_if<wire::Hello>(&frame)) {
-    wire::Auth auth;
-    auth.account = endpoint_->address().account;
-    auth.device = endpoint_->address().device;
-    const Bytes signature = endpoint_->sign_auth(wire::auth_message(auth, *hello, pipe_->binding));
-    auth.signature = signature;
-    send(auth);
+    endpoint::encode_auth(out_, *endpoint_, *hello, pipe_->binding);
     flush();
   } else if (const auto* ready = std::get_if<wire::Ready>(&frame)) {
     ready_ = true;
     endpoint_->connected(*ready);
     send(wire::Credit{64, 1 << 20});
-  } else if (const auto* push = std::get_if<wire::Push>(&frame)) {
-    endpoint_->on_push(push->subscription, push->gap, push->id, push->ciphertext);
-  } else if (const auto* result = std::get_if<wire::ResultFrame>(&frame)) {
-    for (std::size_t i = 0; i < result->size(); ++i) endpoint_->on_result(result->at(i));
-  } else if (const auto* credit = std::get_if<wire::Credit>(&frame)) {
-    endpoint_->on_credit(credit->envelopes, credit->bytes);
-  } else if (const auto* drained = std::get_if<wire::Drained>(&frame)) {
-    endpoint_->on_drained(drained->subscription);
   } else if (const auto* reply = std::get_if<wire::Reply>(&frame)) {
     const auto call = calls_.find(reply->id);
     ASSERT_NE(call, calls_.end()) << "a reply that nobody asked for";
@@ -72,6 +59,8 @@ void Device::take(const wire::Frame& frame) {
     client::give_reply(*endpoint_, request, method, {reply->status, to_bytes(reply->body)});
   } else if (std::holds_alternative<wire::Goodbye>(frame)) {
     detach();
+  } else {
+    endpoint::give_frame(*endpoint_, frame);
   }
 }
 
@@ -84,15 +73,8 @@ void Device::round() {
 
 void Device::perform(const endpoint::Action& action) {
   if (!ready()) return;
-  if (const auto* route = std::get_if<endpoint::OpenRoute>(&action)) {
-    send(wire::Route{route->route, route->mailbox, route->token});
-  } else if (const auto* submit = std::get_if<endpoint::SubmitEnvelope>(&action)) {
-    send(wire::Submit{submit->route, submit->envelope_class, submit->id, submit->ciphertext});
-  } else if (const auto* clear = std::get_if<endpoint::ClearRoute>(&action)) {
-    send(wire::Clear{clear->route});
-  } else if (const auto* ack = std::get_if<endpoint::AcknowledgePushes>(&action)) {
-    send(wire::Ack{ack->number});
-    send(wire::Credit{ack->envelopes, ack->bytes});
+  if (endpoint::encode_action(out_, action)) {
+    flush_if_large();
   } else if (const auto* request = std::get_if<endpoint::Request>(&action)) {
     const auto encoded = client::encode_request(request->body);
     const std::uint32_t call = next_call_++;

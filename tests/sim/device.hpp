@@ -4,7 +4,7 @@
 #include <memory>
 #include <string>
 
-#include "endpoint/endpoint.hpp"
+#include "endpoint/frames.hpp"
 #include "endpoint/memory_endpoint_store.hpp"
 #include "tests/sim/pipe.hpp"
 
@@ -43,6 +43,9 @@ class Device {
   template <class F>
   void send(const F& frame) {
     wire::encode(out_, frame);
+    flush_if_large();
+  }
+  void flush_if_large() {
     if (out_.size() > wire::kMaxBatchBytes / 4) flush();
   }
   void flush();
