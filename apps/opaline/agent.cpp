@@ -42,35 +42,35 @@ std::optional<AgentSend> parse_send(ByteView body) {
 
 }  // namespace
 
-/// One `send` that waits for its state: looks whenever something happens, and at the latest when its time is over.
+/// One `send` that waits for its state, until its time is over.
 class Agent::Waiting : public std::enable_shared_from_this<Waiting> {
  public:
   Waiting(Context& context, net::HttpResponder responder, AgentSend send)
-      : context_(context),
-        responder_(std::move(responder)),
-        send_(std::move(send)),
-        timer_(context.loop()),
-        late_(context.loop()) {}
+      : context_(context), responder_(std::move(responder)), send_(std::move(send)), late_(context.loop()) {}
 
   void start() {
     context_.client().send(send_.to, send_.text, [self = shared_from_this()](Result<MessageId, Failure> id) {
-      if (!id) return self->responder_.respond(json_response(409, failure_json(id.error())));
+      if (!id) {
+        self->done_ = true;
+        return self->responder_.respond(json_response(409, failure_json(id.error())));
+      }
       self->id_ = *id;
-      self->late_.arm(self->send_.wait, [self] { self->answer(); });
+      self->late_.arm(self->send_.wait, [waiting = self.get()] { waiting->answer(); });  // a member: ends with it
       self->look();
     });
   }
 
- private:
+  /// Answers if the message is so far.
   void look() {
     if (done_) return;
     const auto found = context_.client().history().outgoing(id_);
     if (found && *found && ((*found)->state >= send_.until || (*found)->state == MessageState::failed)) return answer();
-    timer_.arm(50ms, [self = shared_from_this()] { self->look(); });
   }
+  [[nodiscard]] bool done() const { return done_; }
+
+ private:
   void answer() {
     if (std::exchange(done_, true)) return;
-    timer_.cancel();
     late_.cancel();
     const auto found = context_.client().history().outgoing(id_);
     if (found && *found) return responder_.respond(json_response(200, entry_json(**found, send_.to)));
@@ -81,7 +81,7 @@ class Agent::Waiting : public std::enable_shared_from_this<Waiting> {
   net::HttpResponder responder_;
   AgentSend send_;
   MessageId id_;
-  net::Timer timer_, late_;
+  net::Timer late_;
   bool done_ = false;
 };
 
@@ -109,7 +109,13 @@ void Agent::handle(const net::HttpRequest& request, net::HttpResponder responder
   auto send = request.method == "POST" && request.path() == "/send" ? parse_send(request.body) : std::nullopt;
   if (!send)
     return responder.respond(json_response(400, failure_json({ClientError::protocol, "not a request to send"})));
-  std::make_shared<Waiting>(context_, std::move(responder), std::move(*send))->start();
+  waiting_.push_back(std::make_shared<Waiting>(context_, std::move(responder), std::move(*send)));
+  waiting_.back()->start();
+}
+
+void Agent::look() {
+  for (const auto& each : waiting_) each->look();
+  std::erase_if(waiting_, [](const auto& each) { return each->done(); });
 }
 
 Exit send_through_agent(Context& context, const AgentSend& send) {

@@ -22,12 +22,15 @@ class Agent {
   /// nullptr if the socket cannot be made (a hint is printed): receiving works all the same.
   [[nodiscard]] static std::unique_ptr<Agent> start(Context& context);
   ~Agent();
+  /// Something happened: those who wait for a message's state are answered if it is so far.
+  void look();
 
  private:
   class Waiting;
   explicit Agent(Context& context) : context_(context) {}
   void handle(const net::HttpRequest& request, net::HttpResponder responder);
   Context& context_;
+  std::vector<std::shared_ptr<Waiting>> waiting_;
   std::unique_ptr<net::HttpServer> server_;
 };
 

@@ -102,15 +102,16 @@ Exit run_receive(Context& context, const ReceiveArguments& arguments) {
   if (!reached) context.output().hint(fmt::format("{}; trying again", reached.error().message));
   std::optional<Failure> trouble;
   bool fresh = true;
+  std::unique_ptr<Agent> agent;
   context.on_event = [&](const endpoint::Event& event) {
     fresh = true;
     if (arguments.follow) report_event(context, event);
+    if (agent) agent->look();
   };
   const auto show = [&] {
     if (!context.client().names_settled() || !std::exchange(fresh, false)) return;
     if (const auto shown = show_new(context); !shown) trouble = shown.error();
   };
-  std::unique_ptr<Agent> agent;
   if (arguments.follow) {
     agent = Agent::start(context);
     context.output().hint("connected; waiting for messages (Ctrl-C ends)");
