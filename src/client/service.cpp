@@ -1,56 +1,11 @@
 #include "client/service.hpp"
 
-#include <unistd.h>
-
-#include <cstdlib>
-
 #include "proto/device.pb.h"
 
 namespace opaline::client {
 namespace {
 
 constexpr auto kRequestDeadline = std::chrono::seconds(30);
-
-/// The TLS library reads authorities from files only.
-class TemporaryFile {
- public:
-  explicit TemporaryFile(std::string_view content) {
-    char path[] = "/tmp/opaline-ca.XXXXXX";
-    const int fd = mkstemp(path);
-    if (fd < 0) return;
-    path_ = path;
-    if (::write(fd, content.data(), content.size()) != static_cast<ssize_t>(content.size())) clear();
-    ::close(fd);
-  }
-  TemporaryFile(const TemporaryFile&) = delete;
-  TemporaryFile& operator=(const TemporaryFile&) = delete;
-  ~TemporaryFile() { clear(); }
-  [[nodiscard]] const std::string& path() const { return path_; }
-
- private:
-  void clear() {
-    if (!path_.empty()) ::unlink(path_.c_str());
-    path_.clear();
-  }
-  std::string path_;
-};
-
-Result<net::TlsClientContext, Failure> tls_context(const std::string& authority) {
-  const auto refused = [](net::NetError) {
-    return fail(
-        Failure{ClientError::certificate_rejected, "the certificate authority (--ca) is not a PEM certificate"});
-  };
-  if (authority.empty()) {
-    auto context = net::TlsClientContext::create({});
-    if (!context) return refused(context.error());
-    return std::move(*context);
-  }
-  const TemporaryFile file(authority);
-  if (file.path().empty()) return fail(Failure{ClientError::store_failed, "cannot write a temporary file to /tmp"});
-  auto context = net::TlsClientContext::create({.authority_file = file.path()});
-  if (!context) return refused(context.error());
-  return std::move(*context);
-}
 
 net::HttpClientOptions http_options(const net::Url& url, const net::TlsClientContext& tls) {
   net::HttpClientOptions options;
@@ -99,8 +54,13 @@ Result<std::unique_ptr<Service>, Failure> Service::create(net::EventLoop& loop, 
     return fail(
         Failure{ClientError::server_unknown,
                 "'" + settings.server + "' is no server address; it looks like https://HOST or https://HOST:PORT"});
-  OPALINE_TRY(auto tls, tls_context(settings.authority));
-  return std::unique_ptr<Service>(new Service(loop, std::move(*url), std::move(tls)));
+  net::TlsClientOptions options;
+  options.authority_pem = settings.authority;
+  auto tls = net::TlsClientContext::create(options);
+  if (!tls)
+    return fail(
+        Failure{ClientError::certificate_rejected, "the certificate authority (--ca) is not a PEM certificate"});
+  return std::unique_ptr<Service>(new Service(loop, std::move(*url), std::move(*tls)));
 }
 
 Service::Service(net::EventLoop& loop, net::Url url, net::TlsClientContext tls)

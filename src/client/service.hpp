@@ -13,8 +13,7 @@ namespace opaline::client {
 /// A server and how its certificate is checked.
 class Service {
  public:
-  /// `settings.authority` is written to a private temporary file for the TLS library and removed again. server_unknown
-  /// (no usable URL), certificate_rejected (the authority is no certificate), store_failed.
+  /// server_unknown (no usable URL), certificate_rejected (the authority is no certificate).
   [[nodiscard]] static Result<std::unique_ptr<Service>, Failure> create(net::EventLoop& loop, const Settings& settings);
 
   /// Sends `body` to `/v1/registration/<step>`. connect_failed, certificate_rejected, timed_out, refused (the service's

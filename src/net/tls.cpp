@@ -36,6 +36,27 @@ void configure(SSL_CTX* context, TlsVersion minimum, bool cleanse_plaintext) {
                    SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
 }
 
+/// Every certificate of a PEM text; false if one is damaged or there is none.
+bool trust_pem(SSL_CTX* context, const std::string& pem) {
+  const std::unique_ptr<BIO, decltype(&BIO_free)> in(BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())),
+                                                     BIO_free);
+  OPALINE_ASSERT(in != nullptr);
+  std::size_t count = 0;
+  for (;; ++count) {
+    const std::unique_ptr<X509, decltype(&X509_free)> authority(PEM_read_bio_X509(in.get(), nullptr, nullptr, nullptr),
+                                                                X509_free);
+    if (!authority) break;
+    if (X509_STORE_add_cert(SSL_CTX_get_cert_store(context), authority.get()) != 1) return false;
+  }
+  return count > 0 && ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE;  // the end, not damage
+}
+
+bool trust(SSL_CTX* context, const TlsClientOptions& options) {
+  if (!options.authority_file.empty()) return SSL_CTX_load_verify_file(context, options.authority_file.c_str()) == 1;
+  if (!options.authority_pem.empty()) return trust_pem(context, options.authority_pem);
+  return SSL_CTX_set_default_verify_paths(context) == 1;
+}
+
 /// A key file's passphrase is never asked for on the terminal.
 int no_passphrase(char*, int, int, void*) {
   return 0;
@@ -107,11 +128,9 @@ Result<TlsClientContext, NetError> TlsClientContext::create(const TlsClientOptio
   OPALINE_ASSERT(context != nullptr);
   configure(context.get(), options.minimum, options.cleanse_plaintext);
   SSL_CTX_set_verify(context.get(), SSL_VERIFY_PEER, nullptr);
-  const int loaded = options.authority_file.empty()
-                         ? SSL_CTX_set_default_verify_paths(context.get())
-                         : SSL_CTX_load_verify_file(context.get(), options.authority_file.c_str());
+  const bool loaded = trust(context.get(), options);
   ERR_clear_error();
-  if (loaded != 1) return fail(NetError::certificate_unreadable);
+  if (!loaded) return fail(NetError::certificate_unreadable);
   return TlsClientContext(std::move(context));
 }
 

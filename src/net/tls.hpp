@@ -50,8 +50,10 @@ class TlsServerContext {
 };
 
 struct TlsClientOptions {
-  /// PEM file of the authorities to trust, these alone; empty: the system's.
-  std::filesystem::path authority_file{};
+  /// PEM file of the authorities to trust, these alone.
+  std::filesystem::path authority_file = {};
+  /// The same as text; used if there is no file. Both empty: the system's.
+  std::string authority_pem = {};
   TlsVersion minimum = TlsVersion::tls_1_3;
   bool cleanse_plaintext = false;
 };
@@ -60,7 +62,7 @@ struct TlsClientOptions {
 /// it off.
 class TlsClientContext {
  public:
-  /// certificate_unreadable if the authority file cannot be read or holds none.
+  /// certificate_unreadable if the authorities cannot be read or are none.
   [[nodiscard]] static Result<TlsClientContext, NetError> create(const TlsClientOptions& options);
   TlsClientContext(TlsClientContext&&) noexcept;
   TlsClientContext& operator=(TlsClientContext&&) noexcept;

@@ -83,6 +83,25 @@ TEST_F(TlsTest, another_authority_is_refused) {
   EXPECT_EQ(get("localhost", *system).error(), NetError::certificate_rejected);
 }
 
+TEST_F(TlsTest, authorities_may_come_as_text) {
+  const auto read = [](const std::filesystem::path& path) {
+    std::ifstream in(path);
+    return std::string(std::istreambuf_iterator<char>(in), {});
+  };
+  const auto trusting = [](std::string pem) {
+    TlsClientOptions options;
+    options.authority_pem = std::move(pem);
+    return TlsClientContext::create(options);
+  };
+  const TestAuthority other(folder_, "other-");
+  const std::string ours = read(authority_.authority.certificate), theirs = read(other.authority.certificate);
+  EXPECT_TRUE(get("localhost", *trusting(ours)).has_value());
+  EXPECT_TRUE(get("localhost", *trusting(theirs + ours)).has_value());
+  EXPECT_EQ(get("localhost", *trusting(theirs)).error(), NetError::certificate_rejected);
+  EXPECT_EQ(trusting("no certificate").error(), NetError::certificate_unreadable);
+  EXPECT_EQ(trusting(ours + ours.substr(0, ours.size() / 2)).error(), NetError::certificate_unreadable) << "cut short";
+}
+
 TEST_F(TlsTest, another_name_or_address_is_refused) {
   const auto reissue = [&](std::vector<std::string> names) {
     EXPECT_TRUE(issue_server_certificate({.authority = authority_.authority,
