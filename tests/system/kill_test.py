@@ -15,7 +15,7 @@ sys.path.insert(0, str(source / "tools"))
 from walkthrough import Person, Server  # noqa: E402
 
 ANNA, BEN = "anna@example.org", "ben@example.org"
-# Not on the way of a message, so a run may end without reaching them: expiry has its tests in the store room.
+# Not on the way of a message, so a run may end without reaching them: they are expiry_test.py's.
 MAY_BE_MISSED = re.compile(r"store\.(before_expiry|after_keys_destroyed|after_day_dropped)|vault\.(before_destroy_mark|after_destroy_mark|after_overwrite)")
 names = sys.argv[3:] or re.findall(r'^\s+"((?:store|vault)\.\w+)",', (source / "src/base/fault_point.hpp").read_text(), re.MULTILINE)
 program = programs / "opaline" / "opaline"
