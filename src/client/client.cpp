@@ -173,9 +173,18 @@ void Client::tell(const endpoint::Event& event) {
   const bool gone =
       changed != nullptr && changed->state == endpoint::MessageState::failed &&
       (changed->reason == endpoint::Reason::no_such_account || changed->reason == endpoint::Reason::no_device);
-  if (gone) (void)contacts_.distrust(changed->peer);  // a cache: the worst is one lookup less
+  if (gone) look_again(changed->peer);
   if (const auto* received = std::get_if<endpoint::MessageReceived>(&event)) confirm_claim(received->sender.account);
   events_.on_event(event);
+}
+
+/// An account is gone. Who has its handle now? If it is another account, the person is to know before writing on.
+void Client::look_again(const AccountId& account) {
+  (void)contacts_.distrust(account);  // a cache: the worst is one lookup less
+  const auto contact = contacts_.find(account);
+  if (!contact || !*contact || !online()) return;
+  ++open_claims_;
+  lookup((*contact)->handle, (*contact)->renewal_token, [this](const Result<AccountId, Failure>&) { --open_claims_; });
 }
 
 /// A sender says by which handle it is reached. The directory is asked, once; only then is it shown by that name.
@@ -245,10 +254,11 @@ void Client::resolve(std::string_view to, Done<AccountId> done) {
   if (!cached) return done(fail(Failure{cached.error(), "the local store could not be read"}));
   if (*cached && (*cached)->pending) return done(fail(changed_account(handle)));
   const Time now = clock_.now();
-  const bool known = *cached && (*cached)->account;
+  const bool known = *cached && (*cached)->account && !(*cached)->gone;
   if (known && (!online() || now < (*cached)->refresh_at)) return done(*(*cached)->account);
-  if (*cached && !known && now < (*cached)->refresh_at)
-    return done(fail(Failure{ClientError::no_such_handle, handle + " is not reachable here"}));
+  if (*cached && !known && !online())
+    return done(fail(Failure{ClientError::no_such_handle, handle + " was not reachable here when it was last asked"}));
+  // Who was not there is asked for again each time: people register. The renewal token makes it free.
   if (!online())
     return done(fail(Failure{ClientError::connect_failed,
                              "never wrote to " + handle + " before, and the server is not reached to look it up"}));
@@ -259,9 +269,7 @@ Result<void, Failure> Client::accept_new_account(std::string_view to) {
   const auto cached = contacts_.find(trimmed(to));
   if (!cached) return fail(Failure{cached.error(), "the local store could not be read"});
   if (!*cached || !(*cached)->pending) return fail(Failure{ClientError::no_alarm, "this handle has not changed"});
-  Contact contact = std::move(**cached);
-  contact.account = std::exchange(contact.pending, std::nullopt);
-  if (const auto saved = contacts_.save(contact); !saved)
+  if (const auto saved = contacts_.accept(**cached); !saved)
     return fail(Failure{saved.error(), "the local store could not be written"});
   return {};
 }
@@ -278,6 +286,19 @@ void Client::lookup(const std::string& handle, Bytes renewal_token, Done<Account
        });
 }
 
+/// The lines in the history by which the person learns that the handle of `before` is another account's.
+Result<void, Failure> Client::sound_alarm(const AccountId& before) {
+  std::vector<endpoint::NoticeKind> kinds{endpoint::NoticeKind::identity_changed};
+  const auto status = device_->peer_status(before);
+  if (status && status->verified) kinds.push_back(endpoint::NoticeKind::verify_again);
+  endpoint::Batch batch;
+  for (const auto kind : kinds) batch.history.emplace_back(endpoint::AddNotice{before, kind, clock_.now()});
+  if (const auto done = rows_.commit(std::move(batch)); !done)
+    return fail(Failure{ClientError::store_failed, "the local store could not be written"});
+  for (const auto kind : kinds) events_.on_event(endpoint::NoticeAdded{before, kind});
+  return {};
+}
+
 Result<AccountId, Failure> Client::lookup_answer(const std::string& asked, ByteView body) {
   wire::v1::LookupReply reply;
   if (!reply.ParseFromArray(body.data(), static_cast<int>(body.size())) || reply.items_size() != 1)
@@ -289,21 +310,29 @@ Result<AccountId, Failure> Client::lookup_answer(const std::string& asked, ByteV
                   to_bytes(item.renewal_token()),
                   clock_.now() + seconds(item.expires_seconds()),
                   clock_.now() + seconds(item.refresh_seconds())};
-  const auto before = contacts_.find(asked);
-  if (!before) return fail(Failure{before.error(), "the local store could not be read"});
+  // What the person typed and what the directory calls it may differ ("Ben@..."): neither way goes around the pin.
+  const std::string normal = item.handle().empty() ? asked : item.handle();
+  const auto asked_before = contacts_.find(asked), normal_before = contacts_.find(normal);
+  if (!asked_before || !normal_before)
+    return fail(Failure{ClientError::store_failed, "the local store could not be read"});
+  const auto& before = *asked_before && (*asked_before)->account ? asked_before : normal_before;
   const bool moved = *before && (*before)->account && contact.account && (*before)->account != contact.account;
   if (moved) {
+    if ((*before)->pending != contact.account) OPALINE_CHECK(sound_alarm(*(*before)->account));
     contact.pending = contact.account;
     contact.account = (*before)->account;
+  } else if (!contact.account) {
+    contact.gone = true;
+    if (*before) contact.account = (*before)->account;
   }
   if (const auto saved = contacts_.save(contact); !saved)
     return fail(Failure{saved.error(), "the local store could not be written"});
-  if (item.handle() != asked && !item.handle().empty()) {
-    contact.handle = item.handle();
+  if (normal != asked && (!*normal_before || (*normal_before)->account == contact.account)) {
+    contact.handle = normal;
     (void)contacts_.save(contact);  // a cache: the next lookup makes it again
   }
   if (moved) return fail(changed_account(asked));
-  if (!contact.account) return fail(Failure{ClientError::no_such_handle, item.handle() + " is not reachable here"});
+  if (contact.gone) return fail(Failure{ClientError::no_such_handle, item.handle() + " is not reachable here"});
   device_->remember_renewal_token(*contact.account, contact.renewal_token);
   schedule_round();
   return *contact.account;
@@ -322,6 +351,7 @@ void Client::call(std::uint16_t method, ByteView body, Done<Bytes> done) {
 std::string Client::display_name(const AccountId& account) const {
   const auto contact = contacts_.find(account);
   if (contact && *contact) return (*contact)->handle;
+  if (const auto former = contacts_.former_handle(account); former && *former) return **former;
   return account.hex();
 }
 

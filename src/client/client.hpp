@@ -86,6 +86,8 @@ class Client final : private ConnectionOwner {
   void arm_tick();
   void lookup(const std::string& handle, Bytes renewal_token, Done<AccountId> done);
   [[nodiscard]] Result<AccountId, Failure> lookup_answer(const std::string& asked, ByteView body);
+  [[nodiscard]] Result<void, Failure> sound_alarm(const AccountId& before);
+  void look_again(const AccountId& account);
   void confirm_claim(const AccountId& account);
   void fatal(const Failure& why);
 

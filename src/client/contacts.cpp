@@ -11,6 +11,12 @@ Bytes place(ByteView blind) {
   return out;
 }
 
+Bytes former_place(const AccountId& account) {
+  Bytes out = to_bytes("former");
+  append(out, account.view());
+  return out;
+}
+
 constexpr std::string_view kColumns =
     "SELECT blind, handle, account, token, expires_at, refresh_at, pending FROM contact ";
 
@@ -29,6 +35,10 @@ Result<std::optional<Contact>, ClientError> Contacts::read(Statement& statement)
   out.expires_at = from_unix_millis(statement.integer(4));
   out.refresh_at = from_unix_millis(statement.integer(5));
   if (!statement.is_null(6)) out.pending = AccountId::from(statement.bytes(6));
+  if (out.pending && out.pending->is_zero()) {  // the zero id: nobody
+    out.pending.reset();
+    out.gone = true;
+  }
   return std::optional<Contact>(std::move(out));
 }
 
@@ -55,7 +65,8 @@ Result<void, ClientError> Contacts::save(const Contact& contact) const {
       "token = ?4, expires_at = ?5, refresh_at = ?6");
   statement.bind(1, blind).bind(2, sealed);
   if (contact.account) statement.bind(3, contact.account->view());  // unbound: NULL
-  if (contact.pending) statement.bind(7, contact.pending->view());
+  const AccountId moved_to = contact.pending.value_or(AccountId());
+  if (contact.pending || contact.gone) statement.bind(7, moved_to.view());
   statement.bind(4, contact.renewal_token)
       .bind(5, unix_millis(contact.expires_at))
       .bind(6, unix_millis(contact.refresh_at));
@@ -84,6 +95,52 @@ Result<void, ClientError> Contacts::settle_claim(const AccountId& account) const
   auto statement = store_.database().prepare("DELETE FROM claim WHERE account = ?");
   if (const auto done = statement.bind(1, account.view()).run(); !done) return fail(client_error(done.error()));
   return {};
+}
+
+Result<void, ClientError> Contacts::accept(const Contact& contact) const {
+  OPALINE_ASSERT(contact.account && contact.pending);
+  const AccountId &before = *contact.account, &now = *contact.pending;
+  const Bytes sealed = store_.key().seal(former_place(before), as_view(contact.handle), random_);
+  const auto write = [&]() -> Result<void, DatabaseError> {
+    OPALINE_TRY(auto transaction, Transaction::begin(store_.database()));
+    auto former = store_.database().prepare(
+        "INSERT INTO former VALUES(?1, ?2) ON CONFLICT DO UPDATE SET handle = excluded.handle");
+    OPALINE_CHECK(former.bind(1, before.view()).bind(2, sealed).run());
+    auto moved = store_.database().prepare(
+        "UPDATE contact SET account = ?2, pending = NULL WHERE account = ?1 AND pending = ?2");
+    OPALINE_CHECK(moved.bind(1, before.view()).bind(2, now.view()).run());
+    return transaction.commit();
+  };
+  if (const auto done = write(); !done) return fail(client_error(done.error()));
+  return {};
+}
+
+Result<std::optional<std::string>, ClientError> Contacts::former_handle(const AccountId& account) const {
+  auto statement = store_.database().prepare("SELECT handle FROM former WHERE account = ?");
+  statement.bind(1, account.view());
+  const auto found = statement.step();
+  if (!found) return fail(client_error(found.error()));
+  if (!*found) return std::optional<std::string>();
+  const auto handle = store_.key().open_value(former_place(account), statement.bytes(0));
+  if (!handle) return fail(ClientError::store_damaged);
+  return std::optional<std::string>(to_string(*handle));
+}
+
+Result<std::vector<AccountId>, ClientError> Contacts::accounts_of(std::string_view handle) const {
+  std::vector<AccountId> out;
+  OPALINE_TRY(const auto contact, find(handle));
+  if (contact && contact->account) out.push_back(*contact->account);
+  auto statement = store_.database().prepare("SELECT account, handle FROM former");
+  for (;;) {
+    const auto found = statement.step();
+    if (!found) return fail(client_error(found.error()));
+    if (!*found) return out;
+    const auto account = AccountId::from(statement.bytes(0));
+    if (!account) return fail(ClientError::store_damaged);
+    const auto name = store_.key().open_value(former_place(*account), statement.bytes(1));
+    if (!name) return fail(ClientError::store_damaged);
+    if (as_text(*name) == handle) out.push_back(*account);
+  }
 }
 
 Result<void, ClientError> Contacts::distrust(const AccountId& account) const {

@@ -9,11 +9,13 @@ namespace opaline::client {
 
 struct Contact {
   std::string handle;                ///< normalised
-  std::optional<AccountId> account;  ///< nullopt: not here
+  std::optional<AccountId> account;  ///< the last one that the person wrote to; nullopt: never anybody
   /// Another account that has the handle now, until the person agrees to it (`accept`).
   std::optional<AccountId> pending;
   Bytes renewal_token;
   Time expires_at, refresh_at;
+  /// Nobody has the handle now. `account` stays, so that whoever has it next raises the alarm.
+  bool gone = false;
 };
 
 /// The place that binds a sealed claim.
@@ -26,12 +28,19 @@ class Contacts {
   /// Any handle under which this account was looked up.
   [[nodiscard]] Result<std::optional<Contact>, ClientError> find(const AccountId& account) const;
   [[nodiscard]] Result<void, ClientError> save(const Contact& contact) const;
-  /// The account does not answer any more: its handles are to be looked up again before they are used.
   /// What this account said it is reached by, where no lookup has confirmed or refuted it; nullopt: nothing.
   [[nodiscard]] Result<std::optional<std::string>, ClientError> claim(const AccountId& account) const;
   /// The claim was looked up.
   [[nodiscard]] Result<void, ClientError> settle_claim(const AccountId& account) const;
+  /// The account does not answer any more: its handles are to be looked up again before they are used.
   [[nodiscard]] Result<void, ClientError> distrust(const AccountId& account) const;
+  /// The pending account becomes the contact's, under each spelling of the handle; the one before is remembered as
+  /// former: its messages are still shown by this handle. Precondition: pending.
+  [[nodiscard]] Result<void, ClientError> accept(const Contact& contact) const;
+  /// The handle that an account had; nullopt: none.
+  [[nodiscard]] Result<std::optional<std::string>, ClientError> former_handle(const AccountId& account) const;
+  /// All accounts that a handle has belonged to, as far as the person wrote to them or accepted them.
+  [[nodiscard]] Result<std::vector<AccountId>, ClientError> accounts_of(std::string_view handle) const;
 
  private:
   [[nodiscard]] Result<std::optional<Contact>, ClientError> read(Statement& statement) const;

@@ -8,7 +8,7 @@
 namespace opaline::client {
 namespace {
 
-constexpr std::int64_t kSchemaVersion = 1;
+constexpr std::int64_t kSchemaVersion = 2;
 constexpr const char* kSchema = R"sql(
 CREATE TABLE setting(name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
 -- rows of the endpoint room: value sealed
@@ -43,6 +43,11 @@ CREATE TABLE contact(
 -- by which handle a sender says to be reached: sealed, and not believed before a lookup
 CREATE TABLE claim(account BLOB PRIMARY KEY, handle BLOB NOT NULL) WITHOUT ROWID;
 CREATE INDEX contact_account ON contact(account) WHERE account IS NOT NULL;
+)sql";
+constexpr const char* kSchema2 = R"sql(
+-- the handle that an account had before the person accepted another account for it: sealed
+CREATE TABLE former(account BLOB PRIMARY KEY, handle BLOB NOT NULL) WITHOUT ROWID;
+PRAGMA user_version = 2;
 )sql";
 
 Result<Bytes, DatabaseError> setting(const Database& database, std::string_view name) {
@@ -80,7 +85,15 @@ Result<void, DatabaseError> make_schema(const Database& database, ByteView wrapp
   OPALINE_CHECK(put_setting(database, "key", wrapped));
   OPALINE_CHECK(put_setting(database, "server", as_view(settings.server)));
   OPALINE_CHECK(put_setting(database, "authority", as_view(settings.authority)));
-  OPALINE_CHECK(database.execute("PRAGMA user_version = 1"));
+  OPALINE_CHECK(database.execute(kSchema2));
+  return transaction.commit();
+}
+
+/// Brings a database of an older version up to this one; a second process may do the same at the same time.
+Result<void, DatabaseError> migrate(const Database& database) {
+  OPALINE_TRY(auto transaction, Transaction::begin(database));
+  OPALINE_TRY(const std::int64_t version, user_version(database));
+  if (version == 1) OPALINE_CHECK(database.execute(kSchema2));
   return transaction.commit();
 }
 
@@ -91,6 +104,7 @@ Result<Database, ClientError> existing(const Home& home) {
   OPALINE_TRY(const std::int64_t version, translated(user_version(database)));
   if (version > kSchemaVersion) return fail(ClientError::store_newer);
   if (version == 0) return fail(ClientError::not_registered);  // a crash before the first transaction
+  if (version < kSchemaVersion) OPALINE_CHECK(translated(migrate(database)));
   return database;
 }
 

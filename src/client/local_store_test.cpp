@@ -254,9 +254,49 @@ TEST_F(LocalStoreTest, ADamagedDatabaseIsAnErrorNeverACrash) {
 TEST_F(LocalStoreTest, ANewerStoreIsLeftAlone) {
   {
     const LocalStore store = created();
-    ASSERT_TRUE(store.database().execute("PRAGMA user_version = 2"));
+    ASSERT_TRUE(store.database().execute("PRAGMA user_version = 3"));
   }
   EXPECT_EQ(LocalStore::open(home(), by_file()).error(), ClientError::store_newer);
+}
+
+TEST_F(LocalStoreTest, AStoreOfTheFirstVersionIsBroughtUp) {
+  {
+    const LocalStore store = created();
+    ASSERT_TRUE(store.database().execute("DROP TABLE former; PRAGMA user_version = 1"));
+  }
+  const auto store = LocalStore::open(home(), by_file());
+  ASSERT_TRUE(store);
+  EXPECT_FALSE(*Contacts(*store, random_).former_handle(random_.id<AccountId>()));
+  ASSERT_TRUE(LocalStore::open(home(), by_file())) << "and once";
+}
+
+TEST_F(LocalStoreTest, WhoLeftStaysPinnedAndWhoIsAcceptedLeavesAFormer) {
+  const LocalStore store = created();
+  const Contacts contacts(store, random_);
+  const AccountId before = random_.id<AccountId>(), now = random_.id<AccountId>();
+  for (const char* spelling : {"anna@example.org", "Anna@example.org"}) {
+    Contact contact{spelling, before, std::nullopt, to_bytes("t"), from_unix_millis(50), from_unix_millis(40)};
+    contact.gone = true;
+    ASSERT_TRUE(contacts.save(contact));
+    const auto gone = *contacts.find(spelling);
+    EXPECT_TRUE(gone->gone);
+    EXPECT_EQ(gone->account, before);
+    EXPECT_FALSE(gone->pending);
+    contact.gone = false;
+    contact.pending = now;
+    ASSERT_TRUE(contacts.save(contact));
+  }
+  ASSERT_TRUE(contacts.accept(**contacts.find("anna@example.org")));
+  for (const char* spelling : {"anna@example.org", "Anna@example.org"}) {
+    EXPECT_EQ((*contacts.find(spelling))->account, now);
+    EXPECT_FALSE((*contacts.find(spelling))->pending);
+  }
+  EXPECT_EQ(*contacts.former_handle(before), "anna@example.org");
+  EXPECT_FALSE(*contacts.former_handle(now));
+  EXPECT_EQ(*contacts.accounts_of("anna@example.org"), (std::vector{now, before}));
+  EXPECT_EQ(*contacts.accounts_of("Anna@example.org"), std::vector{now});
+  EXPECT_TRUE(contacts.accounts_of("ben@example.org")->empty());
+  EXPECT_EQ(all_files().find("anna@"), std::string::npos);
 }
 
 TEST_F(LocalStoreTest, ContactsKeepNegativeAnswersToo) {
