@@ -53,10 +53,13 @@ bool IdentityDesk::authenticate(AuthJob job) {
 
 bool IdentityDesk::call(CallJob job) {
   return control_.try_post([this, job = std::move(job)] {
+    caller_ = Caller{job.account, job.device, std::nullopt};
     auto reply = dispatcher_->call({job.account, job.device, job.source}, job.method, job.body);
+    const auto goodbye = std::exchange(caller_, std::nullopt)->goodbye;
     tell_edge([connection = job.connection, call = job.call, reply = std::move(reply)](PublicEdge& edge) {
       edge.on_reply(connection, call, static_cast<std::uint16_t>(reply.status), reply.body);
     });
+    if (goodbye) disconnect(job.account, job.device, *goodbye);
   });
 }
 
@@ -111,6 +114,10 @@ void IdentityDesk::revoke_sender(const AccountId& sender, Time issued_until) {
 }
 
 void IdentityDesk::disconnect(const AccountId& account, DeviceNumber device, wire::GoodbyeCode reason) {
+  if (caller_ && caller_->account == account && caller_->device == device) {
+    caller_->goodbye = reason;
+    return;
+  }
   tell_edge([account, device, reason](PublicEdge& edge) {
     edge.node().disconnect(account, device, reason);
     edge.touched();

@@ -2,6 +2,7 @@
 // The identity service on the control thread, with the ways to it and back: jobs come from the I/O thread through a
 // bounded queue, answers and orders to the relay go back as posts.
 #include <memory>
+#include <optional>
 
 #include "base/log.hpp"
 #include "identity/dispatcher.hpp"
@@ -63,6 +64,15 @@ class IdentityDesk final : public ControlPort, identity::RelayControl {
   PublicEdge* edge_ = nullptr;
   std::unique_ptr<identity::Service> service_;
   std::unique_ptr<identity::CallDispatcher> dispatcher_;
+
+  /// While a call runs: whose it is, and whether it ends the caller's own connection (account delete). That waits until
+  /// the reply is out.
+  struct Caller {
+    AccountId account;
+    DeviceNumber device{};
+    std::optional<wire::GoodbyeCode> goodbye;
+  };
+  std::optional<Caller> caller_;
 };
 
 /// A registration's answer as HTTP. Never cached.
