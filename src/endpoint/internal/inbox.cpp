@@ -102,6 +102,10 @@ Inbox::Outcome Inbox::open_handshake(const EnvelopeId& id, ByteView ciphertext, 
     const bool by_candidate = peer.candidate && session::check_claim(*peer.candidate, claim) == ClaimCheck::confirmed;
     if (knowledge == Knowledge::fetched && !by_candidate) {
       ++core_.counters.unconfirmed;
+      // Said by the device that we know, it means that its account's list is shown in two versions.
+      const session::DeviceEntry* const listed = peer.entry(claim.address.device);
+      if (check == ClaimCheck::forked_list && listed != nullptr && listed->keys == claim.keys)
+        peers_.forked(peer, claim.list.hash);
       return Outcome::done;
     }
     park(peer.account, *hash, id, ciphertext, received_at);
@@ -112,7 +116,10 @@ Inbox::Outcome Inbox::open_handshake(const EnvelopeId& id, ByteView ciphertext, 
   if (claim.our_list.number > ours.number || (claim.our_list.number == ours.number && claim.our_list != ours))
     core_.events.emplace_back(OwnListForged{});
 
-  core_.remember(SeenKind::handshake, hash->view(), core_.now() + session::kPrekeyLife);
+  // For as long as its prekeys could answer it again, which is longer than 40 days if our clock is behind.
+  const session::PrekeySecrets* const set = prekeys_.find_set(accepted->prekey_set);
+  const Time until = core_.now() + session::kPrekeyLife;
+  core_.remember(SeenKind::handshake, hash->view(), set == nullptr ? until : std::max(until, set->wipe_after()));
   if (accepted->one_time) prekeys_.use_up(accepted->prekey_set, *accepted->one_time);
   PeerDevice& device = peers_.device(peer, claim.address.device);
   sessions_.accepted(device, std::move(accepted->session));

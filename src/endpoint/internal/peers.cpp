@@ -57,9 +57,9 @@ void Peers::pin(Peer& peer, session::VerifiedDeviceList list) {
   changed(peer);
 }
 
-void Peers::alarm(Peer& peer, const session::VerifiedDeviceList& list, NoticeKind kind) {
-  if (peer.record.noticed == list.hash()) return;
-  peer.record.noticed = list.hash();
+void Peers::alarm(Peer& peer, const session::ListHash& list, NoticeKind kind) {
+  if (peer.record.noticed == list) return;
+  peer.record.noticed = list;
   changed(peer);
   core_.notice(peer.account, kind);
 }
@@ -98,7 +98,7 @@ ListOutcome Peers::take_list(Peer& peer, ByteView signed_list, const std::vector
       if (!peer.candidate || peer.candidate->hash() != shown->hash()) {
         peer.record.candidate = shown->bytes();
         changed(peer);
-        alarm(peer, *shown, NoticeKind::identity_changed);
+        alarm(peer, shown->hash(), NoticeKind::identity_changed);
         if (peer.record.verified) {
           peer.record.verified = false;
           peer.record.verify_again = true;
@@ -108,11 +108,11 @@ ListOutcome Peers::take_list(Peer& peer, ByteView signed_list, const std::vector
       }
       return ListOutcome::waiting;
     case ListChange::older:
-      alarm(peer, *shown, NoticeKind::list_rolled_back);
+      alarm(peer, shown->hash(), NoticeKind::list_rolled_back);
       return ListOutcome::refused;
     case ListChange::forked:
     case ListChange::rule_broken:
-      alarm(peer, *shown, NoticeKind::list_forked);
+      alarm(peer, shown->hash(), NoticeKind::list_forked);
       return ListOutcome::refused;
     case ListChange::gap:
     case ListChange::other_account:

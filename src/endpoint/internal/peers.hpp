@@ -28,6 +28,8 @@ class Peers {
 
   /// A list of this account that the directory or one of its devices showed, with those between the pinned one and it.
   [[nodiscard]] ListOutcome take_list(Peer& peer, ByteView signed_list, const std::vector<Bytes>& between);
+  /// A device of the pinned list named, in what it signed, another list with the pinned one's number.
+  void forked(Peer& peer, const session::ListHash& other) { alarm(peer, other, NoticeKind::list_forked); }
   /// A text goes to this peer or came from it: the first time that is worth a line.
   void meet(Peer& peer);
   /// The candidate becomes the pinned list. There must be one (asserted).
@@ -47,7 +49,7 @@ class Peers {
 
  private:
   void pin(Peer& peer, session::VerifiedDeviceList list);
-  void alarm(Peer& peer, const session::VerifiedDeviceList& list, NoticeKind kind);
+  void alarm(Peer& peer, const session::ListHash& list, NoticeKind kind);
 
   Core& core_;
   std::unordered_map<AccountId, Peer> peers_;

@@ -44,7 +44,11 @@ void Prekeys::load() {
 }
 
 const session::PrekeySecrets* Prekeys::find_set(session::PrekeySetId id) {
-  if (const auto it = cache_.find(id); it != cache_.end()) return &it->second;
+  // What wipe() will take at its next turn is gone already.
+  const auto usable = [this](const session::PrekeySecrets& set) {
+    return core_.now() < set.wipe_after() ? &set : nullptr;
+  };
+  if (const auto it = cache_.find(id); it != cache_.end()) return usable(it->second);
   const auto row = core_.staging.get(Table::prekey_set, set_key(id));
   if (!row) return nullptr;
   auto secrets = session::PrekeySecrets::deserialise(*row);
@@ -53,7 +57,7 @@ const session::PrekeySecrets* Prekeys::find_set(session::PrekeySetId id) {
     return nullptr;
   }
   if (cache_.size() >= kCachedSets) cache_.erase(cache_.begin());
-  return &cache_.emplace(id, std::move(*secrets)).first->second;
+  return usable(cache_.emplace(id, std::move(*secrets)).first->second);
 }
 
 std::optional<crypto::X25519PrivateKey> Prekeys::find_one_time(session::PrekeySetId id, session::OneTimeIndex index) {

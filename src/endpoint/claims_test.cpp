@@ -1,0 +1,167 @@
+// What a handshake claims of both lists, and how long one may be answered at all.
+#include <gtest/gtest.h>
+
+#include "endpoint/internal/core.hpp"
+#include "endpoint/testing/world.hpp"
+
+namespace opaline::endpoint {
+namespace {
+
+using testing::Device;
+using testing::World;
+using Texts = std::vector<std::string>;
+
+class ClaimsTest : public ::testing::Test {
+ protected:
+  void SetUp() override { world.connect(anna); }
+  void pin(Device& at, const Device& whose) {
+    at.endpoint->refresh_peer(whose.address.account);
+    world.round(at);
+    ASSERT_TRUE(world.settle());
+  }
+  /// Gives `owner` a second device twice over: `pinned_at` has the one list number 2, the owner goes by the other.
+  void fork(Device& owner, Device& pinned_at) {
+    const auto before = owner.store.backup();
+    world.link(owner, "tablet");
+    auto& lists = world.accounts[owner.address.account].lists;
+    const std::vector<Bytes> shown = lists;
+    pin(pinned_at, owner);
+    lists.pop_back();
+    world.restore(owner, before);
+    world.link(owner, "other tablet");
+    world.falsify = [shown, account = owner.address.account](DevicesReply& reply, const AccountId& about) {
+      if (about != account) return;
+      reply.signed_list = shown.back();
+      reply.history = {shown.front()};
+    };
+  }
+  /// Ben gets a first message of anna that used no one-time prekey, so that no prekey's absence refuses it a second
+  /// time.
+  World::Envelope first_message() {
+    world.accounts[ben.address.account].offers[ben.address.device].one_time.clear();
+    world.send(anna, ben, "pay me 100");
+    EXPECT_TRUE(world.settle());
+    return world.mailboxes[ben.mailbox].waiting.front();
+  }
+  /// The relay brings this again under the same id, as it must: another id does not open it. Ben has forgotten that id,
+  /// and his sessions: what is left to refuse it is the handshake's hash.
+  void replay(const World::Envelope& envelope) {
+    auto contents = ben.store.backup();
+    std::erase_if(contents.rows, [](const auto& row) {
+      const auto& [table, key] = row.first;
+      const bool envelope_id =
+          table == Table::seen && key.front() == static_cast<std::byte>(internal::SeenKind::envelope);
+      return table == Table::session || table == Table::session_tag || envelope_id;
+    });
+    world.restore(ben, std::move(contents));
+    world.mailboxes[ben.mailbox].waiting.push_back(envelope);
+    world.connect(ben);
+    ASSERT_TRUE(world.settle());
+  }
+  World world{8};
+  Device& anna = world.add("anna");
+  Device& ben = world.add("ben");
+};
+
+TEST_F(ClaimsTest, AnotherListOfTheSameNumberIsAnAlarmOnce) {
+  fork(ben, anna);
+  world.connect(ben);
+  world.send(ben, anna, "which list do you have?");
+  ASSERT_TRUE(world.pass(std::chrono::minutes(10)));
+  EXPECT_EQ(anna.notices(NoticeKind::list_forked), 1u);
+  EXPECT_TRUE(anna.texts().empty());
+  EXPECT_EQ(anna.store.rows(Table::parked), 0u);
+  world.send(ben, anna, "and now?");
+  ASSERT_TRUE(world.pass(std::chrono::minutes(10)));
+  EXPECT_EQ(anna.notices(NoticeKind::list_forked), 1u);
+}
+
+TEST_F(ClaimsTest, OnlyTheDeviceItselfCanRaiseThatAlarm) {
+  pin(anna, ben);
+  const auto truth = world.accounts[ben.address.account];
+  Device& mallory = world.impostor(ben, "mallory");  // her list number 1 is another than ben's
+  world.accounts[ben.address.account] = truth;
+  world.connect(mallory);
+  world.send(mallory, anna, "it is me, ben");
+  ASSERT_TRUE(world.pass(std::chrono::hours(1)));
+  EXPECT_GT(anna.endpoint->counters().unconfirmed, 0u);
+  EXPECT_EQ(anna.notices(NoticeKind::list_forked), 0u);
+}
+
+TEST_F(ClaimsTest, AForgedViewOfOurOwnListIsSaid) {
+  world.connect(ben);
+  pin(ben, anna);
+  world.send(ben, anna, "one");
+  ASSERT_TRUE(world.pass(std::chrono::minutes(1)));
+  EXPECT_EQ(anna.texts(), Texts{"one"});
+  EXPECT_EQ(anna.count_events<OwnListForged>(), 0u);
+
+  // Another list with the number of ours.
+  Device& carl = world.add("carl");
+  world.connect(carl);
+  fork(anna, carl);
+  world.connect(anna);
+  world.send(carl, anna, "two");
+  ASSERT_TRUE(world.pass(std::chrono::minutes(1)));
+  EXPECT_EQ(anna.texts().back(), "two");
+  EXPECT_EQ(anna.count_events<OwnListForged>(), 1u);
+
+  // One with a number that we have not come to.
+  const auto before = anna.store.backup();
+  world.falsify = nullptr;
+  world.link(anna, "third");
+  Device& dora = world.add("dora");
+  world.connect(dora);
+  pin(dora, anna);
+  world.restore(anna, before);
+  world.connect(anna);
+  world.send(dora, anna, "three");
+  ASSERT_TRUE(world.pass(std::chrono::minutes(1)));
+  EXPECT_EQ(anna.count_events<OwnListForged>(), 2u);
+}
+
+TEST_F(ClaimsTest, AHandshakeIsAnsweredOnceEvenWithoutOneTimePrekeyAndSession) {
+  const World::Envelope first = first_message();
+  world.connect(ben);
+  ASSERT_TRUE(world.settle());
+  ASSERT_EQ(ben.texts().size(), 1u);
+  ASSERT_EQ(ben.endpoint->counters().sessions_accepted, 1u);
+  world.clock.advance(std::chrono::days(30));
+  replay(first);
+  EXPECT_EQ(ben.endpoint->counters().sessions_accepted, 0u);
+  EXPECT_EQ(ben.endpoint->counters().orphans, 1u);
+}
+
+TEST_F(ClaimsTest, AClockThatWasBehindForgetsNoHandshake) {
+  const World::Envelope first = first_message();
+  world.clock.jump(-std::chrono::days(100));
+  world.connect(ben);
+  ASSERT_TRUE(world.settle());
+  ASSERT_EQ(ben.endpoint->counters().sessions_accepted, 1u);
+  world.clock.jump(std::chrono::days(100));
+  ASSERT_TRUE(world.pass(std::chrono::minutes(30)));  // what is over is forgotten
+  replay(first);
+  EXPECT_EQ(ben.endpoint->counters().sessions_accepted, 0u);
+}
+
+TEST_F(ClaimsTest, PrekeysPastTheirLifeAnswerNothingEvenBeforeTheyAreWiped) {
+  static_cast<void>(first_message());
+  world.cut(anna);
+  const auto accepts_after = [&](milliseconds time) {
+    const auto contents = ben.store.backup();
+    const auto waiting = world.mailboxes[ben.mailbox].waiting;
+    world.clock.advance(time);
+    world.connect(ben);
+    EXPECT_TRUE(world.settle());  // no tick: nothing is wiped yet
+    const auto accepted = ben.endpoint->counters().sessions_accepted;
+    world.clock.jump(-time);
+    world.restore(ben, contents);
+    world.mailboxes[ben.mailbox].waiting = waiting;
+    return accepted;
+  };
+  EXPECT_EQ(accepts_after(session::kPrekeyLife - std::chrono::milliseconds(1)), 1u);
+  EXPECT_EQ(accepts_after(session::kPrekeyLife), 0u);
+}
+
+}  // namespace
+}  // namespace opaline::endpoint
