@@ -75,6 +75,7 @@ struct RegistrationSection {
   std::filesystem::path outbox_file = "/var/lib/opaline/outbox.jsonl";
   std::uint32_t codes_per_handle_per_day = 10;
   std::uint32_t codes_per_source_per_hour = 30;
+  std::uint32_t failed_auth_per_source_per_10_minutes = 100;
   friend bool operator==(const RegistrationSection&, const RegistrationSection&) = default;
 };
 struct SmtpSection {
@@ -90,6 +91,12 @@ struct LookupsSection {
   std::uint32_t bucket = 2'000;
   std::uint32_t refill_per_day = 100;
   friend bool operator==(const LookupsSection&, const LookupsSection&) = default;
+};
+struct AccountsSection {
+  std::uint32_t calls_per_hour = 6'000;
+  std::uint32_t one_time_prekeys_per_pair_per_day = 4;
+  std::uint32_t one_time_prekeys_per_account_per_day = 200;
+  friend bool operator==(const AccountsSection&, const AccountsSection&) = default;
 };
 struct LogSection {
   LogLevel level = LogLevel::info;
@@ -110,6 +117,7 @@ struct Config {
   RegistrationSection registration;
   SmtpSection smtp;
   LookupsSection lookups;
+  AccountsSection accounts;
   LogSection log;
   friend bool operator==(const Config&, const Config&) = default;
 };
