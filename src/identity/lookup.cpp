@@ -36,7 +36,10 @@ Answer<std::vector<Handle>> normalize_all(const calls::LookupRequest& request) {
   std::vector<Handle> out;
   for (const auto& item : request.items()) {
     auto handle = normalize_handle(item.handle());
-    if (!handle) return bad_request("Item " + std::to_string(out.size() + 1) + ": " + internal::kNoHandle);
+    if (!handle) {
+      const std::string which = request.items_size() > 1 ? "Item " + std::to_string(out.size() + 1) + ": " : "";
+      return bad_request(which + internal::kNoHandle);
+    }
     out.push_back(std::move(*handle));
   }
   return out;
