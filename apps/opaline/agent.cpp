@@ -16,11 +16,17 @@ net::HttpResponse json_response(unsigned status, const boost::json::object& body
   return net::text_response(status, "application/json", boost::json::serialize(body));
 }
 
-boost::json::object failure_json(const Failure& failure) {
-  return {{"event", "error"},
-          {"error", client::name(failure.error)},
-          {"message", failure.message},
-          {"retry_after_seconds", failure.retry_after_seconds}};
+Failure process_ended() {
+  return {ClientError::locked,
+          "the opaline process that was to send it has ended; `opaline history` shows whether it took the message"};
+}
+
+/// The reason by its name in docs/cli.md; none where it is another.
+endpoint::Reason reason_by_name(std::string_view wanted) {
+  for (auto reason = endpoint::Reason::none; reason <= endpoint::Reason::text_missing;
+       reason = endpoint::Reason(static_cast<int>(reason) + 1))
+    if (name(reason) == wanted) return reason;
+  return endpoint::Reason::none;
 }
 
 std::optional<AgentSend> parse_send(ByteView body) {
@@ -50,6 +56,7 @@ class Agent::Waiting : public std::enable_shared_from_this<Waiting> {
 
   void start() {
     context_.client().send(send_.to, send_.text, [self = shared_from_this()](Result<MessageId, Failure> id) {
+      if (self->done_) return;
       if (!id) {
         self->done_ = true;
         return self->responder_.respond(json_response(409, failure_json(id.error())));
@@ -67,16 +74,17 @@ class Agent::Waiting : public std::enable_shared_from_this<Waiting> {
     if (found && *found && ((*found)->state >= send_.until || (*found)->state == MessageState::failed)) return answer();
   }
   [[nodiscard]] bool done() const { return done_; }
-
- private:
+  /// Answers with what there is.
   void answer() {
     if (std::exchange(done_, true)) return;
     late_.cancel();
+    if (id_.is_zero()) return responder_.respond(json_response(503, failure_json(process_ended())));
     const auto found = context_.client().history().outgoing(id_);
     if (found && *found) return responder_.respond(json_response(200, entry_json(**found, send_.to)));
     responder_.respond(json_response(500, failure_json({ClientError::store_failed, "the history could not be read"})));
   }
 
+ private:
   Context& context_;
   net::HttpResponder responder_;
   AgentSend send_;
@@ -105,8 +113,19 @@ std::unique_ptr<Agent> Agent::start(Context& context) {
 
 Agent::~Agent() = default;
 
+void Agent::end() {
+  ended_ = true;
+  for (const auto& each : std::exchange(waiting_, {})) each->answer();
+  for (int i = 0; i < 2; ++i) {  // the answers leave at the end of a round
+    bool turned = false;
+    context_.loop().post([&turned] { turned = true; });
+    context_.loop().run_until([&turned] { return turned; });
+  }
+}
+
 void Agent::handle(const net::HttpRequest& request, net::HttpResponder responder) {
   auto send = request.method == "POST" && request.path() == "/send" ? parse_send(request.body) : std::nullopt;
+  if (ended_) return responder.respond(json_response(503, failure_json(process_ended())));
   if (!send)
     return responder.respond(json_response(400, failure_json({ClientError::protocol, "not a request to send"})));
   waiting_.push_back(std::make_shared<Waiting>(context_, std::move(responder), std::move(*send)));
@@ -135,6 +154,8 @@ Exit send_through_agent(Context& context, const AgentSend& send) {
   http.request(std::move(request),
                [&answer](Result<net::HttpResponse, net::NetError> a) { answer.emplace(std::move(a)); });
   context.wait(send.wait + 31s, [&answer] { return answer.has_value(); });
+  if (answer && !*answer && (answer->error() == net::NetError::closed || answer->error() == net::NetError::timed_out))
+    return failed(context, process_ended());
   if (!answer || !*answer)
     return failed(context, {ClientError::locked, "another opaline process uses " + context.options().home +
                                                      " and does not take messages; stop it first"});
@@ -147,10 +168,13 @@ Exit send_through_agent(Context& context, const AgentSend& send) {
     const auto* found = object.if_contains(key);
     return found != nullptr && found->is_string() ? std::string(found->as_string()) : std::string();
   };
-  if ((*answer)->status != 200) return failed(context, {ClientError::refused, field("message")});
-  const std::string state = field("state");
-  context.output().line(object, fmt::format("{} to {}", state, printable(as_view(send.to))));
-  return state == "failed" ? Exit::failed : state == "queued" ? Exit::queued : Exit::ok;
+  if ((*answer)->status != 200) {
+    context.output().refused(object, field("message"));
+    return Exit::failed;
+  }
+  const auto state = state_by_name(field("state")).value_or(MessageState::failed);
+  context.output().line(object, sent_text(state, reason_by_name(field("reason")), send.to));
+  return state == MessageState::failed ? Exit::failed : state == MessageState::queued ? Exit::queued : Exit::ok;
 }
 
 void report_event(Context& context, const endpoint::Event& event) {

@@ -24,6 +24,8 @@ class Agent {
   ~Agent();
   /// Something happened: those who wait for a message's state are answered if it is so far.
   void look();
+  /// Before the process ends: everybody who waits is answered, and nothing is taken any more.
+  void end();
 
  private:
   class Waiting;
@@ -32,6 +34,7 @@ class Agent {
   Context& context_;
   std::vector<std::shared_ptr<Waiting>> waiting_;
   std::unique_ptr<net::HttpServer> server_;
+  bool ended_ = false;
 };
 
 /// Asks the process that holds the home to send.

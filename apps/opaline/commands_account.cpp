@@ -12,23 +12,76 @@ using client::Failure;
 using namespace std::chrono_literals;
 
 constexpr auto kWithin = 20s;
-constexpr int kCodeTries = 5;
+constexpr int kMaxAnswers = 20;  ///< of one person to one question, right or wrong
 
-/// Asks for the code until it is right, the tries are over, or standard input ends.
-Result<client::Registration::Checked, Failure> check_code(Context& context, client::Registration& registration,
-                                                          std::string code) {
-  for (int i = 0; i < kCodeTries; ++i) {
-    if (code.empty()) {
-      const auto line = ask("The 6 digits that were sent to you: ");
-      if (!line) return fail(Failure{ClientError::refused, "no code was given; run it again"});
-      code = *line;
-    }
-    auto checked = registration.check(code);
-    if (checked || checked.error().tries_left == 0 || !can_ask()) return checked;
-    context.output().error(checked.error());
-    code.clear();
+/// The digits of what was typed ("123 456" is fine); empty: it is no code.
+std::string code_in(const std::string& typed) {
+  std::string out;
+  for (const char c : typed) {
+    if (c >= '0' && c <= '9')
+      out += c;
+    else if (c != ' ' && c != '-' && c != '\t' && c != '\r')
+      return {};
   }
-  return fail(Failure{ClientError::refused, "too many wrong codes; start again"});
+  return out.size() == 6 ? out : std::string();
+}
+
+/// Asks, with what was wrong about the answer before; nullopt at the end of standard input.
+template <class Ask>
+auto ask_after(Context& context, const std::optional<Failure>& wrong, const Ask& question) {
+  if (wrong && can_ask()) context.output().error(*wrong);
+  auto answer = question();
+  if (wrong && !can_ask() && answer) context.output().error(*wrong);  // else it is what the command ends with
+  return answer;
+}
+
+/// Tries codes until one is right or no try is left: the given one, then those that are typed.
+template <class T>
+Result<T, Failure> with_code(Context& context, const std::string& given,
+                             const std::function<Result<T, Failure>(const std::string&)>& attempt) {
+  std::optional<Failure> wrong;
+  std::optional<std::string> typed;
+  if (!given.empty()) typed = given;
+  for (int i = 0; i < kMaxAnswers; ++i) {
+    if (!typed) typed = ask_after(context, wrong, [] { return ask("The 6 digits that were sent to you: "); });
+    if (!typed)
+      return fail(wrong.value_or(Failure{ClientError::refused, "no code was given; run it again for another one"}));
+    const std::string code = code_in(*std::exchange(typed, std::nullopt));
+    if (code.empty()) {
+      wrong = Failure{ClientError::wrong_code, "a code has six digits"};
+      continue;
+    }
+    auto done = attempt(code);
+    if (done || done.error().error != ClientError::wrong_code) return done;
+    wrong = std::move(done.error());
+    if (wrong->tries_left == 0) {
+      wrong->message += " That was the last try: run it again for another code.";
+      break;
+    }
+  }
+  return fail(*wrong);
+}
+
+/// The same for the PIN of the account that has the handle. `attempt` is not called without a PIN.
+template <class T>
+Result<T, Failure> with_pin(Context& context, const std::string& given,
+                            const std::function<Result<T, Failure>(const std::string&)>& attempt) {
+  context.output().hint("This handle belongs to an account that has a registration PIN.");
+  std::optional<Failure> wrong;
+  std::string pin = given;
+  for (int i = 0; i < kMaxAnswers; ++i) {
+    if (pin.empty()) {
+      const auto typed = ask_after(context, wrong, [] { return ask_secret("Its PIN: "); });
+      if (!typed || typed->empty())
+        return fail(wrong.value_or(Failure{
+            ClientError::wrong_pin, "the account that has this handle is protected by a PIN: give it with --pin"}));
+      pin = to_string(*typed);
+    }
+    auto done = attempt(std::exchange(pin, std::string()));
+    if (done || done.error().error != ClientError::wrong_pin || done.error().tries_left == 0) return done;
+    wrong = std::move(done.error());
+  }
+  return fail(*wrong);
 }
 
 /// Opens, connects and calls one method.
@@ -93,14 +146,12 @@ Exit run_register(Context& context, const RegisterArguments& arguments) {
       {{"event", "code_sent"}, {"handle", started->handle}, {"valid_seconds", started->valid.count()}},
       fmt::format("A code of 6 digits was sent to {}. It is good for {} minutes.", started->handle,
                   started->valid.count() / 60));
-  const auto checked = check_code(context, registration, arguments.code);
+  const auto checked = with_code<client::Registration::Checked>(
+      context, arguments.code, [&](const std::string& code) { return registration.check(code); });
   if (!checked) return failed(context, checked.error());
-  std::string pin = arguments.pin;
-  if (checked->pin_required && pin.empty()) {
-    context.output().hint("This handle belongs to an account that has a registration PIN.");
-    pin = ask("Its PIN: ").value_or("");
-  }
-  const auto handle = registration.complete(pin);
+  const auto complete = [&](const std::string& pin) { return registration.complete(pin); };
+  const auto handle =
+      checked->pin_required ? with_pin<std::string>(context, arguments.pin, complete) : complete(arguments.pin);
   if (!handle) return failed(context, handle.error());
   if (const auto loaded = context.load_client(); !loaded) return failed(context, loaded.error());
   if (const auto named = context.client().change([&](endpoint::Endpoint& device) { device.set_handle(*handle); });
@@ -125,7 +176,8 @@ Exit run_account_delete(Context& context, bool yes) {
   if (!yes) {
     const auto answer =
         ask("This deletes the account at the server: handles, devices, waiting messages. Type DELETE to go on: ");
-    if (!answer || *answer != "DELETE") return failed(context, {ClientError::refused, "nothing was deleted"});
+    if (!answer || *answer != "DELETE")
+      return failed(context, {ClientError::refused, "nothing was deleted: DELETE was not typed"});
   }
   wire::v1::AccountDeleteRequest request;
   request.set_confirm_account(to_string(context.client().device().address().account.view()));
@@ -146,12 +198,24 @@ Exit run_handle_add(Context& context, const HandleArguments& arguments) {
   if (!started) return failed(context, started.error());
   context.output().line(
       {{"event", "code_sent"}, {"handle", started->normalized_handle()}, {"valid_seconds", started->valid_seconds()}},
-      fmt::format("A code of 6 digits was sent to {}.", started->normalized_handle()));
+      fmt::format("A code of 6 digits was sent to {}. It is good for {} minutes.", started->normalized_handle(),
+                  started->valid_seconds() / 60));
   wire::v1::HandleAddFinishRequest finish;
   finish.set_verification(started->verification());
   finish.set_pin(arguments.pin);
-  finish.set_code(arguments.code.empty() ? ask("The 6 digits: ").value_or("") : arguments.code);
-  const auto reply = call<wire::v1::AccountReply>(context, wire::v1::METHOD_HANDLE_ADD_FINISH, finish);
+  const auto attempt = [&](const std::string& code) {
+    finish.set_code(code);
+    return call<wire::v1::AccountReply>(context, wire::v1::METHOD_HANDLE_ADD_FINISH, finish);
+  };
+  auto reply = with_code<wire::v1::AccountReply>(context, arguments.code, attempt);
+  if (!reply && reply.error().error == ClientError::wrong_pin &&
+      (arguments.pin.empty() || reply.error().tries_left > 0)) {
+    if (!arguments.pin.empty()) context.output().error(reply.error());
+    reply = with_pin<wire::v1::AccountReply>(context, "", [&](const std::string& pin) {
+      finish.set_pin(pin);
+      return attempt(finish.code());
+    });
+  }
   return reply ? print_account(context, *reply) : failed(context, reply.error());
 }
 
@@ -166,10 +230,12 @@ Exit run_handle_remove(Context& context, const std::string& handle) {
 Exit run_pin(Context& context, const std::string& pin, bool remove) {
   std::string value = pin;
   if (!remove && value.empty()) {
-    const auto asked = ask_new_passphrase();
+    const auto asked = can_ask() ? ask_new_secret("registration PIN (4 to 64 characters)") : ask_secret("");
     if (asked) value = to_string(*asked);
   }
-  if (!remove && value.empty()) return failed(context, {ClientError::refused, "no PIN was given"});
+  if (!remove && value.empty())
+    return failed(context,
+                  {ClientError::refused, "no PIN was given: type it, or give it with --pin or on standard input"});
   if (const auto ready = open_and_connect(context); !ready) return failed(context, ready.error());
   wire::v1::SetPinRequest request;
   if (!remove) request.set_pin(value);

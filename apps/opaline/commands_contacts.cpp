@@ -21,11 +21,18 @@ std::string grouped(const std::string& digits) {
   return out;
 }
 
-/// Finds the account; asks the directory for its devices if nothing is known of it yet.
+/// Finds the account (of a handle that has changed hands: the new one); asks the directory for its devices if nothing
+/// is known of it yet.
 Result<AccountId, Failure> known_peer(Context& context, const std::string& peer) {
   const auto reached = context.connect(kWithin);
-  OPALINE_TRY(const AccountId account,
-              await<AccountId>(context, kWithin, [&](auto done) { context.client().resolve(peer, done); }));
+  const auto contact = context.client().contacts().find(peer);
+  const auto pending = contact && *contact ? (*contact)->pending : std::nullopt;
+  AccountId account = pending.value_or(AccountId());
+  if (!pending) {
+    OPALINE_TRY(account, await<AccountId>(context, kWithin, [&](auto done) { context.client().resolve(peer, done); }));
+  }
+  if (account == context.client().device().address().account)
+    return fail(Failure{ClientError::to_self, "that is your own account"});
   if (context.client().device().peer_status(account)) return account;
   OPALINE_CHECK(reached);
   OPALINE_CHECK(context.client().change([&](endpoint::Endpoint& device) { device.refresh_peer(account); }));
@@ -61,15 +68,18 @@ Exit run_verify(Context& context, const VerifyArguments& arguments) {
         "you: opaline verify {0} --confirm",
         peer);
   }
-  if (status->alarmed)
-    text += fmt::format("\nWARNING: the identity of {0} changed; nothing is sent until: opaline accept {0}", peer);
+  const auto contact = context.client().contacts().find(arguments.peer);
+  const bool changed = status->alarmed || (contact && *contact && (*contact)->pending.has_value());
+  if (changed)
+    text += fmt::format(
+        "\nWARNING: this is the number of the NEW identity of {0}; nothing is sent until: opaline accept {0}", peer);
   context.output().line({{"event", "safety_number"},
                          {"peer", arguments.peer},
                          {"account", account->hex()},
                          {"safety_number", *number},
                          {"verified", status->verified},
                          {"verify_again", status->verify_again},
-                         {"identity_changed", status->alarmed}},
+                         {"identity_changed", changed}},
                         text);
   context.finish(1s);
   return Exit::ok;
@@ -79,7 +89,7 @@ Exit run_accept(Context& context, const std::string& peer) {
   if (const auto opened = context.open(); !opened) return failed(context, opened.error());
   if (context.client().accept_new_account(peer)) {
     context.output().line({{"event", "accepted"}, {"peer", peer}},
-                          fmt::format("{0} is the new account from now on. Compare safety numbers: opaline verify {0}",
+                          fmt::format("The new account of {0} is accepted. Compare safety numbers: opaline verify {0}",
                                       printable(as_view(peer))));
     return Exit::ok;
   }

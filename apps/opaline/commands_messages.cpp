@@ -27,8 +27,7 @@ std::string text_argument(const std::string& text) {
 /// Prints what has come and was not shown, marks it as shown and tells the senders that it was read.
 Result<void, Failure> show_new(Context& context) {
   for (;;) {
-    auto entries =
-        context.client().history().entries({.peer = std::nullopt, .unshown_only = true, .after = 0}, kPageEntries);
+    auto entries = context.client().history().entries({.peers = {}, .unshown_only = true, .after = 0}, kPageEntries);
     if (!entries) return fail(Failure{entries.error(), "the history could not be read"});
     if (entries->empty()) return {};
     std::vector<std::int64_t> ids;
@@ -52,11 +51,7 @@ Exit exit_code(endpoint::MessageState state) {
 }
 
 Exit report_sent(Context& context, const Entry& entry, const std::string& to) {
-  std::string text = fmt::format("{} to {}", name(entry.state), printable(as_view(to)));
-  if (const auto why = explain(entry.reason); !why.empty()) text += fmt::format(": {}", why);
-  if (entry.state == endpoint::MessageState::queued && entry.reason == endpoint::Reason::none)
-    text += ": it goes out when the server is reached (opaline receive)";
-  context.output().line(entry_json(entry, to), text);
+  context.output().line(entry_json(entry, to), sent_text(entry.state, entry.reason, to));
   return exit_code(entry.state);
 }
 
@@ -87,6 +82,11 @@ Exit run_send(Context& context, const SendArguments& arguments) {
     context.wait(seconds(arguments.wait_seconds), [&] { return std::exchange(changed, false) && look(); });
   }
   (void)look();
+  if (entry && entry->state == endpoint::MessageState::failed && !context.interrupted()) {
+    // Whose handle is it now? Said here, so that nobody has to try again to learn it.
+    const auto now = await<AccountId>(context, 2s, [&](auto done) { context.client().resolve(arguments.to, done); });
+    if (!now) context.output().hint(now.error().message);
+  }
   context.finish(2s);
   if (!entry) return failed(context, {ClientError::store_failed, "the history could not be read"});
   return report_sent(context, *entry, arguments.to);
@@ -114,10 +114,10 @@ Exit run_receive(Context& context, const ReceiveArguments& arguments) {
   };
   if (arguments.follow) {
     agent = Agent::start(context);
-    context.output().hint("connected; waiting for messages (Ctrl-C ends)");
+    if (reached) context.output().hint("connected; waiting for messages (Ctrl-C ends)");
     context.on_link = [&](const Failure* why) {
       context.output().hint(why != nullptr ? fmt::format("{}; trying again", why->message)
-                                           : std::string("connected again"));
+                                           : std::string("connected; waiting for messages (Ctrl-C ends)"));
     };
     while (!context.interrupted() && !context.fatal() && !trouble) {
       context.wait(1h, [&] {
@@ -133,8 +133,9 @@ Exit run_receive(Context& context, const ReceiveArguments& arguments) {
   }
   if (const auto shown = show_new(context); !shown) trouble = shown.error();
   context.on_event = [](const endpoint::Event&) {};
-  agent.reset();
+  if (agent) agent->end();
   context.finish(2s);
+  agent.reset();
   if (trouble) return failed(context, *trouble);
   if (context.fatal()) return failed(context, *context.fatal());
   if (!arguments.follow && !context.drained() && !context.interrupted())
@@ -143,18 +144,21 @@ Exit run_receive(Context& context, const ReceiveArguments& arguments) {
 }
 
 Exit run_history(Context& context, const HistoryArguments& arguments) {
-  if (const auto opened = context.open(); !opened) return failed(context, opened.error());
+  if (const auto opened = context.open_to_read(); !opened) return failed(context, opened.error());
+  const client::Contacts contacts(context.store(), context.random());
   client::History::Filter filter;
   if (!arguments.peer.empty()) {
-    const auto peer = await<AccountId>(context, 1s, [&](auto done) { context.client().resolve(arguments.peer, done); });
-    if (!peer)
+    auto peers = contacts.accounts_of(arguments.peer);
+    if (!peers) return failed(context, {peers.error(), "the local store could not be read"});
+    filter.peers = std::move(*peers);
+    if (const auto id = AccountId::from_hex(arguments.peer)) filter.peers.push_back(*id);
+    if (filter.peers.empty())
       return failed(context, {ClientError::unknown_peer, "nothing was written to or received from " + arguments.peer});
-    filter.peer = *peer;
   }
-  const auto entries = context.client().history().entries(filter, arguments.limit);
+  const auto entries = client::History(context.store()).entries(filter, arguments.limit);
   if (!entries) return failed(context, {entries.error(), "the history could not be read"});
   for (const Entry& entry : *entries) {
-    const std::string peer = context.client().display_name(entry.peer);
+    const std::string peer = contacts.display_name(entry.peer);
     context.output().line(entry_json(entry, peer), entry_text(entry, peer));
   }
   if (entries->empty()) context.output().hint("nothing yet");

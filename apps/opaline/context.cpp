@@ -1,6 +1,7 @@
 #include "apps/opaline/context.hpp"
 
 #include <csignal>
+#include <filesystem>
 #include <fstream>
 #include <sstream>
 
@@ -22,12 +23,13 @@ Failure home_failure(ClientError error, const std::string& home) {
     case ClientError::registered:
       return {error, "there is an account in " + home + " already"};
     case ClientError::locked:
-      return {error,
-              "another opaline process uses " + home + "; stop it first (only `send` works beside `receive --follow`)"};
+      return {error, "another opaline process uses " + home +
+                         "; stop it first (only `send` and `history` work beside `receive --follow`)"};
     case ClientError::permissions:
       return {error, home + " or its key file can be read by other users; mend that with: chmod -R go= " + home};
     case ClientError::wrong_passphrase:
-      return {error, "that passphrase (or the key file device.key) does not open " + home};
+      return {error, "the passphrase, or the key file " + home +
+                         "/device.key, is missing or wrong: it does not open this home"};
     case ClientError::passphrase_needed:
       return {error, home + " is protected by a passphrase; run in a terminal, or give --passphrase-file FILE"};
     case ClientError::store_damaged:
@@ -53,7 +55,10 @@ std::optional<std::string> read_file(const std::string& path) {
   return std::move(text).str();
 }
 
-Result<void, Failure> Context::open_home() {
+Result<void, Failure> Context::open_home(bool make) {
+  std::error_code error;
+  if (!make && !std::filesystem::exists(options_.home, error))
+    return fail(home_failure(ClientError::not_registered, options_.home));
   auto home = client::Home::at(options_.home);
   if (!home) return fail(home_failure(home.error(), options_.home));
   home_.emplace(std::move(*home));
@@ -71,7 +76,7 @@ Result<client::Unlock, Failure> Context::unlock(bool wants_passphrase, bool is_n
     out.passphrase = to_secret_bytes(as_view(line));
     wipe(text->data(), text->size());
   } else {
-    out.passphrase = is_new ? ask_new_passphrase() : ask_passphrase("Passphrase of this home: ");
+    out.passphrase = is_new ? ask_new_secret("passphrase for this home") : ask_passphrase("Passphrase of this home: ");
   }
   if (!out.passphrase || out.passphrase->empty())
     return fail(home_failure(ClientError::passphrase_needed, options_.home));
@@ -98,33 +103,42 @@ Result<void, Failure> Context::open_service() {
   return {};
 }
 
+Result<void, Failure> Context::open_store(bool wants_passphrase) {
+  OPALINE_TRY(const client::Unlock key, unlock(wants_passphrase, false));
+  auto store = client::LocalStore::open(*home_, key);
+  if (!store) return fail(home_failure(store.error(), options_.home));
+  store_.emplace(std::move(*store));
+  return {};
+}
+
+Result<void, Failure> Context::open_to_read() {
+  OPALINE_CHECK(open_home(false));
+  const auto wants = client::LocalStore::wants_passphrase(*home_);
+  if (!wants) return fail(home_failure(wants.error(), options_.home));
+  return open_store(*wants);
+}
+
 Result<void, Failure> Context::open() {
-  OPALINE_CHECK(open_home());
+  OPALINE_CHECK(open_home(false));
   const auto wants = client::LocalStore::wants_passphrase(*home_);
   if (!wants) return fail(home_failure(wants.error(), options_.home));
   auto lock = home_->lock();
   if (!lock) return fail(home_failure(lock.error(), options_.home));
   lock_.emplace(std::move(*lock));
-  OPALINE_TRY(const client::Unlock key, unlock(*wants, false));
-  auto store = client::LocalStore::open(*home_, key);
-  if (!store) return fail(home_failure(store.error(), options_.home));
-  store_.emplace(std::move(*store));
+  OPALINE_CHECK(open_store(*wants));
   OPALINE_CHECK(open_service());
   return load_client();
 }
 
 Result<void, Failure> Context::open_for_registration(bool with_passphrase) {
-  OPALINE_CHECK(open_home());
+  OPALINE_CHECK(open_home(true));
   auto lock = home_->lock();
   if (!lock) return fail(home_failure(lock.error(), options_.home));
   lock_.emplace(std::move(*lock));
   OPALINE_TRY(const client::Settings settings, settings_from_options());
   const auto wants = client::LocalStore::wants_passphrase(*home_);
   if (wants) {  // an earlier registration that was not finished, or one that was: the endpoint knows
-    OPALINE_TRY(const client::Unlock key, unlock(*wants, false));
-    auto store = client::LocalStore::open(*home_, key);
-    if (!store) return fail(home_failure(store.error(), options_.home));
-    store_.emplace(std::move(*store));
+    OPALINE_CHECK(open_store(*wants));
     auto saved = store_->settings();
     if (!saved) return fail(home_failure(saved.error(), options_.home));
     if (!settings.server.empty()) saved->server = settings.server;

@@ -28,6 +28,8 @@ class Context {
 
   /// Opens an existing home (asking for its passphrase if it wants one), takes its lock, and loads the device.
   [[nodiscard]] Result<void, client::Failure> open();
+  /// Opens the store alone, to read what is in it, also while another process uses the home.
+  [[nodiscard]] Result<void, client::Failure> open_to_read();
   /// The same for `register`: makes the store if there is none. `with_passphrase` asks for a new one.
   [[nodiscard]] Result<void, client::Failure> open_for_registration(bool with_passphrase);
   /// Loads the device and builds the client. After open or a registration.
@@ -58,8 +60,9 @@ class Context {
 
  private:
   void take_signals();
-  [[nodiscard]] Result<void, client::Failure> open_home();
+  [[nodiscard]] Result<void, client::Failure> open_home(bool make);
   [[nodiscard]] Result<client::Unlock, client::Failure> unlock(bool wants_passphrase, bool is_new);
+  [[nodiscard]] Result<void, client::Failure> open_store(bool wants_passphrase);
   [[nodiscard]] Result<void, client::Failure> open_service();
   [[nodiscard]] Result<client::Settings, client::Failure> settings_from_options() const;
 

@@ -38,17 +38,38 @@ void Output::hint(const std::string& text) const {
 }
 
 void Output::error(const client::Failure& failure) const {
-  if (json_) {
-    boost::json::object object{
-        {"event", "error"}, {"error", client::name(failure.error)}, {"message", failure.message}};
-    if (failure.retry_after_seconds > 0) object["retry_after_seconds"] = failure.retry_after_seconds;
-    if (failure.tries_left > 0) object["tries_left"] = failure.tries_left;
-    line(object, "");
-    return;
-  }
+  if (json_) return line(failure_json(failure), "");
   fmt::print(stderr, "opaline: {}\n", printable(as_view(failure.message)));
-  if (failure.retry_after_seconds > 0) fmt::print(stderr, "         try again in {} s\n", failure.retry_after_seconds);
-  if (failure.tries_left > 0) fmt::print(stderr, "         {} tries left\n", failure.tries_left);
+  if (failure.retry_after_seconds > 0)
+    fmt::print(stderr, "         try again in {}\n", duration(failure.retry_after_seconds));
+  if (failure.tries_left > 0)
+    fmt::print(stderr, "         {} {} left\n", failure.tries_left, failure.tries_left == 1 ? "try" : "tries");
+}
+
+void Output::refused(const boost::json::object& object, const std::string& message) const {
+  if (json_) return line(object, "");
+  fmt::print(stderr, "opaline: {}\n", printable(as_view(message)));
+}
+
+boost::json::object failure_json(const client::Failure& failure) {
+  boost::json::object object{{"event", "error"}, {"error", client::name(failure.error)}, {"message", failure.message}};
+  if (failure.retry_after_seconds > 0) object["retry_after_seconds"] = failure.retry_after_seconds;
+  if (failure.tries_left > 0) object["tries_left"] = failure.tries_left;
+  return object;
+}
+
+std::string duration(std::uint32_t seconds) {
+  if (seconds < 120) return fmt::format("{} s", seconds);
+  const std::uint32_t minutes = (seconds + 59) / 60;
+  if (minutes < 120) return fmt::format("{} min", minutes);
+  return fmt::format("{} h {} min", minutes / 60, minutes % 60);
+}
+
+std::string sent_text(MessageState state, Reason reason, const std::string& to) {
+  std::string text = fmt::format("{} to {}", name(state), printable(as_view(to)));
+  if (const auto why = explain(reason); !why.empty()) return fmt::format("{}: {}", text, why);
+  if (state == MessageState::queued) text += ": it goes out when the server is reached (opaline receive)";
+  return text;
 }
 
 std::string printable(ByteView utf8) {

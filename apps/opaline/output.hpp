@@ -18,6 +18,8 @@ class Output {
   void hint(const std::string& text) const;
   /// An error: standard error for people, a JSON line on standard output with --json.
   void error(const client::Failure& failure) const;
+  /// An error that another process has described already.
+  void refused(const boost::json::object& object, const std::string& message) const;
 
  private:
   bool json_;
@@ -26,6 +28,13 @@ class Output {
 /// One entry of the history, as JSON and for people. `peer` is the name to show.
 [[nodiscard]] boost::json::object entry_json(const client::Entry& entry, const std::string& peer);
 [[nodiscard]] std::string entry_text(const client::Entry& entry, const std::string& peer);
+
+/// How `send` says what became of a message.
+[[nodiscard]] std::string sent_text(endpoint::MessageState state, endpoint::Reason reason, const std::string& to);
+/// An error as an object (docs/cli.md).
+[[nodiscard]] boost::json::object failure_json(const client::Failure& failure);
+/// "2 h 24 min", rounded up.
+[[nodiscard]] std::string duration(std::uint32_t seconds);
 
 /// Text from others made safe for a terminal: control characters (but line feed and tab) become U+FFFD.
 [[nodiscard]] std::string printable(ByteView utf8);

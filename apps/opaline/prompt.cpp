@@ -57,9 +57,18 @@ std::optional<SecretBytes> ask_passphrase(const std::string& question) {
   return out;
 }
 
-std::optional<SecretBytes> ask_new_passphrase() {
+std::optional<SecretBytes> ask_secret(const std::string& question) {
+  if (can_ask()) return ask_passphrase(question);
+  auto line = ask(question);
+  if (!line) return std::nullopt;
+  SecretBytes out = to_secret_bytes(as_view(*line));
+  wipe(line->data(), line->size());
+  return out;
+}
+
+std::optional<SecretBytes> ask_new_secret(const std::string& what) {
   for (int i = 0; i < 3; ++i) {
-    auto first = ask_passphrase("New passphrase for this home: ");
+    auto first = ask_passphrase("New " + what + ": ");
     if (!first) return std::nullopt;
     const auto second = ask_passphrase("The same again: ");
     if (second && !first->empty() && crypto::constant_time_equal(*first, *second)) return first;

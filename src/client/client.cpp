@@ -19,11 +19,12 @@ Failure offline_failure() {
 }
 
 Failure changed_account(const std::string& handle) {
-  return {ClientError::identity_changed, "WARNING: " + handle +
-                                             " belongs to another account than before. That happens when somebody "
-                                             "registers again, and when somebody else has "
-                                             "got hold of the number or address. If you trust it: opaline accept " +
-                                             handle};
+  return {ClientError::identity_changed,
+          "WARNING: " + handle +
+              " belongs to another account than before. That happens when somebody "
+              "registers again, and when somebody else has "
+              "got hold of the number or address. Compare safety numbers (opaline verify " +
+              handle + "); to go on: opaline accept " + handle};
 }
 
 std::string_view trimmed(std::string_view text) {
@@ -343,16 +344,10 @@ void Client::call(std::uint16_t method, ByteView body, Done<Bytes> done) {
   auto shared = std::make_shared<Done<Bytes>>(std::move(done));
   const bool sent = connection_->call(method, body, [shared](const CallResult& result) {
     if (result.status == wire::v1::CALL_STATUS_OK) return (*shared)(result.body);
-    (*shared)(fail(refusal(result.body, "the server refused (status " + std::to_string(result.status) + ")")));
+    (*shared)(fail(refusal(result.status, result.body,
+                           "the connection ended before the server answered; whether it was done is not known")));
   });
   if (!sent) (*shared)(fail(Failure{ClientError::timed_out, "too many questions to the server at once"}));
-}
-
-std::string Client::display_name(const AccountId& account) const {
-  const auto contact = contacts_.find(account);
-  if (contact && *contact) return (*contact)->handle;
-  if (const auto former = contacts_.former_handle(account); former && *former) return **former;
-  return account.hex();
 }
 
 }  // namespace opaline::client

@@ -64,8 +64,7 @@ class Client final : private ConnectionOwner {
   [[nodiscard]] endpoint::Endpoint& device() { return *device_; }
   [[nodiscard]] const History& history() const { return history_; }
   [[nodiscard]] const Contacts& contacts() const { return contacts_; }
-  /// The handle under which an account was looked up, or the claim of its first message, else its id.
-  [[nodiscard]] std::string display_name(const AccountId& account) const;
+  [[nodiscard]] std::string display_name(const AccountId& account) const { return contacts_.display_name(account); }
 
  private:
   Client(net::EventLoop& loop, const Clock& clock, RandomSource& random, const LocalStore& store,

@@ -14,13 +14,18 @@ Failure goodbye_failure(const wire::Goodbye& goodbye) {
   const std::string text = to_string(goodbye.text);
   switch (goodbye.code) {
     case wire::GoodbyeCode::auth_failed:
-      return {ClientError::refused,
-              "the server does not know this device (any more). If somebody registered your handle again, this account "
-              "is gone."};
+      return {
+          ClientError::refused,
+          "the server does not know this device (any more): the account was deleted, or somebody registered its handle "
+          "again. What this home has is still there (opaline history); a new account needs another --home"};
     case wire::GoodbyeCode::removed:
-      return {ClientError::refused, "this device was removed from its account"};
+      return {ClientError::refused,
+              "the account was deleted, or somebody registered its handle again. What this home has is still there "
+              "(opaline history); a new account needs another --home"};
     case wire::GoodbyeCode::replaced:
       return {ClientError::refused, "the same device has connected from elsewhere"};
+    case wire::GoodbyeCode::shutting_down:
+      return {ClientError::connect_failed, "the server is shutting down"};
     default:
       return {ClientError::connect_failed, "the server ended the connection: " + text};
   }

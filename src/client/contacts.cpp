@@ -126,6 +126,12 @@ Result<std::optional<std::string>, ClientError> Contacts::former_handle(const Ac
   return std::optional<std::string>(to_string(*handle));
 }
 
+std::string Contacts::display_name(const AccountId& account) const {
+  if (const auto contact = find(account); contact && *contact) return (*contact)->handle;
+  if (const auto former = former_handle(account); former && *former) return **former;
+  return account.hex();
+}
+
 Result<std::vector<AccountId>, ClientError> Contacts::accounts_of(std::string_view handle) const {
   std::vector<AccountId> out;
   OPALINE_TRY(const auto contact, find(handle));

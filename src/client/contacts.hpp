@@ -39,6 +39,8 @@ class Contacts {
   [[nodiscard]] Result<void, ClientError> accept(const Contact& contact) const;
   /// The handle that an account had; nullopt: none.
   [[nodiscard]] Result<std::optional<std::string>, ClientError> former_handle(const AccountId& account) const;
+  /// How to show an account: the handle under which it was looked up, else the one that it had, else its id.
+  [[nodiscard]] std::string display_name(const AccountId& account) const;
   /// All accounts that a handle has belonged to, as far as the person wrote to them or accepted them.
   [[nodiscard]] Result<std::vector<AccountId>, ClientError> accounts_of(std::string_view handle) const;
 

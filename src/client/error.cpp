@@ -32,6 +32,14 @@ const char* name(ClientError error) {
       return "certificate_rejected";
     case ClientError::refused:
       return "refused";
+    case ClientError::wrong_code:
+      return "wrong_code";
+    case ClientError::wrong_pin:
+      return "wrong_pin";
+    case ClientError::expired:
+      return "expired";
+    case ClientError::quota:
+      return "quota";
     case ClientError::no_such_handle:
       return "no_such_handle";
     case ClientError::bad_text:

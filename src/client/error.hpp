@@ -21,7 +21,11 @@ enum class ClientError : std::uint8_t {
   server_unknown,  ///< no server was named, and none is in the home
   connect_failed,  ///< the server is not reached
   certificate_rejected,
-  refused,  ///< the service said no: see Failure
+  refused,     ///< the service said no: see Failure
+  wrong_code,  ///< not the code that was sent; `tries_left`
+  wrong_pin,   ///< not the PIN of the account that has the handle (or none was given)
+  expired,     ///< the registration took too long, or had too many wrong tries: start again
+  quota,       ///< too much was asked for; `retry_after_seconds`
   no_such_handle,
   bad_text,
   to_self,

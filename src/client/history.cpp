@@ -59,13 +59,17 @@ Bytes text_place(EntryKind kind, const AccountId& peer, const MessageId& message
 Result<std::vector<Entry>, ClientError> History::entries(const Filter& filter, std::size_t limit) const {
   const bool oldest = filter.unshown_only || filter.after > 0;
   std::string sql(kColumns);
-  sql += "WHERE id > ?1 AND (?2 = x'' OR peer = ?2)";
+  sql += "WHERE id > ?1";
+  for (std::size_t i = 0; i < filter.peers.size(); ++i) sql += i == 0 ? " AND peer IN (?" : ", ?";
+  if (!filter.peers.empty()) sql += ")";
   if (filter.unshown_only) sql += " AND shown = 0";
   sql += oldest ? " ORDER BY id" : " ORDER BY id DESC";
-  sql += " LIMIT ?3";
+  sql += " LIMIT ?";
   auto statement = store_.database().prepare(sql);
-  statement.bind(1, filter.after).bind(2, filter.peer ? ByteView(filter.peer->view()) : ByteView());
-  statement.bind(3, static_cast<std::int64_t>(limit));
+  int next = 1;
+  statement.bind(next++, filter.after);
+  for (const AccountId& peer : filter.peers) statement.bind(next++, peer.view());
+  statement.bind(next, static_cast<std::int64_t>(limit));
   OPALINE_TRY(auto out, read_all(statement, store_.key()));
   if (!oldest) std::ranges::reverse(out);
   return out;

@@ -1,5 +1,7 @@
 #pragma once
 // The conversation as the person sees it: messages both ways and the lines between them.
+#include <vector>
+
 #include "client/home.hpp"
 #include "endpoint/endpoint_store.hpp"
 
@@ -31,7 +33,7 @@ class History {
   explicit History(const LocalStore& store) : store_(store) {}
 
   struct Filter {
-    std::optional<AccountId> peer;
+    std::vector<AccountId> peers;  ///< empty: all
     bool unshown_only = false;
     std::int64_t after = 0;  ///< entries with a higher id alone
   };

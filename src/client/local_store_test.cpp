@@ -176,7 +176,7 @@ TEST_F(LocalStoreTest, HistoryShowsBothDirectionsStatesAndNotices) {
 
   const auto all = history.entries({}, 100);
   ASSERT_EQ(all->size(), 4U);
-  const auto with_peer = history.entries({.peer = peer, .unshown_only = false, .after = 0}, 100);
+  const auto with_peer = history.entries({.peers = {peer}, .unshown_only = false, .after = 0}, 100);
   ASSERT_EQ(with_peer->size(), 3U);
   EXPECT_EQ((*with_peer)[0].state, endpoint::MessageState::read);
   EXPECT_EQ(as_text((*with_peer)[1].text), "hello yourself");
@@ -184,11 +184,11 @@ TEST_F(LocalStoreTest, HistoryShowsBothDirectionsStatesAndNotices) {
   EXPECT_EQ(history.entries({}, 1)->front().id, all->back().id) << "the newest are kept";
   EXPECT_EQ((*history.outgoing(ours))->state, endpoint::MessageState::read);
 
-  const auto unshown = history.entries({.peer = std::nullopt, .unshown_only = true, .after = 0}, 100);
+  const auto unshown = history.entries({.peers = {}, .unshown_only = true, .after = 0}, 100);
   ASSERT_EQ(unshown->size(), 2U);
   const std::int64_t ids[] = {(*unshown)[0].id, (*unshown)[1].id};
   ASSERT_TRUE(history.mark_shown(ids));
-  EXPECT_TRUE(history.entries({.peer = std::nullopt, .unshown_only = true, .after = 0}, 100)->empty());
+  EXPECT_TRUE(history.entries({.peers = {}, .unshown_only = true, .after = 0}, 100)->empty());
 }
 
 TEST_F(LocalStoreTest, NoTextHandleOrKeyIsInTheFiles) {

@@ -1,5 +1,7 @@
 #include "client/service.hpp"
 
+#include <charconv>
+
 #include "proto/device.pb.h"
 
 namespace opaline::client {
@@ -32,13 +34,42 @@ Failure failure_of(net::NetError error, const net::Url& url) {
     case net::NetError::upgrade_refused:
       return {ClientError::protocol, where + " answers, but not as an Opaline server does"};
     default:
-      return {ClientError::connect_failed, "cannot reach " + where + " (" + std::string(net::name(error)) + ")"};
+      return {ClientError::connect_failed, "cannot reach " + where + " (" + std::string(net::name(error)) +
+                                               "): check that it runs, and its address (--server)"};
   }
 }
 
-Failure refusal(ByteView body, std::string_view fallback) {
+namespace {
+
+ClientError refused_as(int status) {
+  switch (status) {
+    case wire::v1::CALL_STATUS_WRONG_CODE:
+      return ClientError::wrong_code;
+    case wire::v1::CALL_STATUS_PIN_REQUIRED:
+    case wire::v1::CALL_STATUS_WRONG_PIN:
+      return ClientError::wrong_pin;
+    case wire::v1::CALL_STATUS_EXPIRED:
+      return ClientError::expired;
+    case wire::v1::CALL_STATUS_QUOTA:
+      return ClientError::quota;
+    default:
+      return ClientError::refused;
+  }
+}
+
+/// The CallStatus of an HTTP answer that is not 200; 0: it has none.
+int status_of(const net::HttpResponse& response) {
+  int out = 0;
+  const std::string_view text = response.header("Opaline-Status").value_or("");
+  std::from_chars(text.data(), text.data() + text.size(), out);
+  return out;
+}
+
+}  // namespace
+
+Failure refusal(int status, ByteView body, std::string_view fallback) {
   wire::v1::Failure theirs;
-  Failure out{ClientError::refused, std::string(fallback)};
+  Failure out{refused_as(status), std::string(fallback)};
   if (!theirs.ParseFromArray(body.data(), static_cast<int>(body.size()))) return out;
   if (!theirs.message().empty()) out.message = theirs.message();
   out.retry_after_seconds = theirs.retry_after_seconds();
@@ -81,7 +112,8 @@ Result<Bytes, Failure> Service::registration(std::string_view step, ByteView bod
   if (!*answer) return fail(failure_of(answer->error(), url_));
   net::HttpResponse& response = **answer;
   if (response.status == 200) return std::move(response.body);
-  return fail(refusal(response.body, "the server refused (HTTP status " + std::to_string(response.status) + ")"));
+  return fail(refusal(status_of(response), response.body,
+                      "the server refused (HTTP status " + std::to_string(response.status) + ")"));
 }
 
 }  // namespace opaline::client

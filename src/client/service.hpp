@@ -16,8 +16,8 @@ class Service {
   /// server_unknown (no usable URL), certificate_rejected (the authority is no certificate).
   [[nodiscard]] static Result<std::unique_ptr<Service>, Failure> create(net::EventLoop& loop, const Settings& settings);
 
-  /// Sends `body` to `/v1/registration/<step>`. connect_failed, certificate_rejected, timed_out, refused (the service's
-  /// own words in `message`), protocol.
+  /// Sends `body` to `/v1/registration/<step>`. connect_failed, certificate_rejected, timed_out, what `refusal` gives
+  /// (the service's own words in `message`), protocol.
   [[nodiscard]] Result<Bytes, Failure> registration(std::string_view step, ByteView body);
 
   [[nodiscard]] const net::Url& url() const { return url_; }
@@ -33,7 +33,8 @@ class Service {
 
 /// What a network error means to a person.
 [[nodiscard]] Failure failure_of(net::NetError error, const net::Url& url);
-/// What a `Failure` body of the service says (docs/device-api.md); `fallback` where it says nothing.
-[[nodiscard]] Failure refusal(ByteView body, std::string_view fallback);
+/// What the service says with a CallStatus that is not OK and its `Failure` body (docs/device-api.md); `fallback` where
+/// it says nothing. refused, wrong_code, wrong_pin, expired, quota.
+[[nodiscard]] Failure refusal(int status, ByteView body, std::string_view fallback);
 
 }  // namespace opaline::client
