@@ -1,0 +1,187 @@
+"""A server that lies, against real clients: it swaps keys, rolls itself back and replays. Promises 10 and 11.
+
+    python3 tests/system/liar_test.py SOURCE_DIR DIR_WITH_PROGRAMS LYING_DIRECTORY
+
+The lies are told by a real server: lying_directory changes its rows while it is stopped, or an old copy of its files is
+brought back.
+"""
+import json
+import pathlib
+import shutil
+import subprocess
+import sys
+import tempfile
+
+source, programs, lying_directory = (pathlib.Path(argument) for argument in sys.argv[1:4])
+sys.path.insert(0, str(source / "tools"))
+from walkthrough import Person, Server  # noqa: E402
+
+ANNA, BEN = "anna@example.org", "ben@example.org"
+PROGRAM, SERVER = programs / "opaline" / "opaline", programs / "opalined" / "opalined"
+counts = {"passed": 0, "failed": 0}
+
+
+def check(right, text, *seen):
+    counts["passed" if right else "failed"] += 1
+    print(f"{'ok  ' if right else 'FAIL'} {text}", *([] if right else seen), flush=True)
+
+
+class World:
+    def __init__(self, directory):
+        self.directory, self.server = directory, None
+        self.anna, self.ben = (Person(name, handle, PROGRAM, None, directory) for name, handle in (("Anna", ANNA), ("Ben", BEN)))
+        self.mallory = Person("Mallory", BEN, PROGRAM, None, directory)
+
+    def start(self):
+        self.server = Server(SERVER, self.directory / "server", True)
+        self.anna.server = self.ben.server = self.server
+
+    def stop(self):
+        assert self.server.stop() == 0
+
+    def twin(self, name):
+        """A copy of a stopped world."""
+        shutil.copytree(self.directory, self.directory.parent / name, symlinks=True)
+        return World(self.directory.parent / name)
+
+    def lie(self, mode):
+        url, authority = "https://localhost:1", self.directory / "server" / "ca.pem"
+        subprocess.run([lying_directory, mode, self.directory / "server", BEN, self.mallory.home, url, authority], check=True)
+
+    def command(self, who, *arguments):
+        done = subprocess.run(who.command + ["--json", "--server", self.server.url, *arguments], capture_output=True, text=True, timeout=120)
+        return done.returncode, [json.loads(line) for line in done.stdout.splitlines()]
+
+    def receive(self, who):
+        code, lines = self.command(who, "receive", "--wait", "5")
+        assert code == 0, lines
+        return [line["text"] for line in lines if line.get("event") == "message" and line["direction"] == "in"]
+
+    def send(self, who, to, text):
+        """(exit code, state, reason)"""
+        code, lines = self.command(who, "send", to, text, "--wait", "5")
+        last = lines[-1] if lines else {}
+        return code, last.get("state"), last.get("reason")
+
+    def history(self, who, key, direction=None):
+        _, lines = self.command(who, "history", "--limit", "1000")
+        return [line[key] for line in lines if key in line and (direction is None or line.get("direction") == direction)]
+
+    def number(self, who, of):
+        _, lines = self.command(who, "verify", of)
+        return lines[-1] if lines else {}
+
+
+def begin(directory):
+    directory.mkdir()
+    world = World(directory)
+    world.start()
+    for person in (world.anna, world.ben):
+        person.server = world.server
+        registered, _ = person.register()
+        assert registered, f"{person.name} could not register"
+    assert world.send(world.anna, BEN, "hello")[1] == "sent" and world.receive(world.ben) == ["hello"]
+    assert world.send(world.ben, ANNA, "hi")[1] == "sent" and world.receive(world.anna) == ["hi"]
+    world.command(world.anna, "verify", BEN, "--confirm")
+    world.stop()
+    return world
+
+
+def swapped(template):
+    """Another account key, device and mailbox in the place of Ben's."""
+    world = template.twin("swap")
+    world.start()
+    before = world.number(world.anna, BEN)
+    check(before.get("verified") is True, "Anna has verified Ben", before)
+    world.stop()
+    world.lie("swap")
+    world.start()
+    code, state, reason = world.send(world.anna, BEN, "for Ben alone")
+    check((code, state, reason) == (3, "queued", "identity_changed"), "keys swapped: Anna's message stays with her, and she is told why", code, state, reason)
+    notices = world.history(world.anna, "notice")
+    check("identity_changed" in notices and "verify_again" in notices, "she sees the alarm, and that she should verify again", notices)
+    after = world.number(world.anna, BEN)
+    check(after["safety_number"] != before["safety_number"] and after["identity_changed"] and not after["verified"], "the safety number is another one", after)
+    check(world.receive(world.mallory) == [], "who stands in Ben's place has got nothing")
+    check(world.send(world.mallory, ANNA, "it is me, Ben")[1] in ("sent", "queued") and world.receive(world.anna) == [], "and what they say is not shown as Ben's")
+    code, lines = world.command(world.ben, "receive")
+    check(code == 1 and lines and lines[-1]["event"] == "error", "Ben's own device is told that the server does not know it any more", code, lines)
+    world.command(world.anna, "accept", BEN)
+    world.command(world.anna, "receive", "--wait", "5")
+    check(world.receive(world.mallory) == ["for Ben alone"], "only when Anna has accepted the change does it go there")
+    check("it is me, Ben" in world.receive(world.anna) + world.history(world.anna, "text", "in"), "and what they said is shown then")
+    world.stop()
+
+
+def squatted(template):
+    """The same, but Ben's mailbox stays, so that nothing tells Anna to ask again."""
+    world = template.twin("squat")
+    world.lie("squat")
+    world.start()
+    _, state, _ = world.send(world.anna, BEN, "with the session that we have")
+    check(state == "sent" and world.receive(world.mallory) == [], "an existing session goes on in the mailbox that Anna knows: nobody else gets it", state)
+    check("identity_changed" not in world.history(world.anna, "notice"), "(nothing to be seen yet)")
+    check(world.send(world.mallory, ANNA, "it is me, Ben")[1] == "sent", "who stands in Ben's place writes to Anna")
+    check(world.receive(world.anna) == [], "it is not shown as Ben's")
+    check("identity_changed" in world.history(world.anna, "notice"), "Anna sees the alarm", world.history(world.anna, "notice"))
+    _, state, reason = world.send(world.anna, BEN, "who are you?")
+    check((state, reason) == ("queued", "identity_changed"), "and sends nothing until she has accepted it", state, reason)
+    world.stop()
+
+
+def forged(template):
+    """Ben's devices as they are, but prekeys that are somebody else's."""
+    world = template.twin("forge")
+    world.lie("forge")
+    world.start()
+    carla = Person("Carla", "carla@example.org", PROGRAM, world.server, world.directory)
+    assert carla.register()[0]
+    _, state, reason = world.send(carla, BEN, "hello, new here")
+    check(state == "queued", "prekeys that Ben's device never signed open no session: a newcomer's message waits", state, reason)
+    check(world.send(world.anna, BEN, "still us")[1] == "sent" and world.receive(world.ben) == ["still us"], "who has a session is not disturbed")
+    world.command(carla, "receive", "--wait", "5")
+    got = world.receive(world.ben)
+    check(got in ([], ["hello, new here"]), "Ben gets what is Carla's and nothing else", got)
+    world.stop()
+
+
+def replayed(template):
+    """Old files brought back: what was delivered is delivered once more, what was settled is open again."""
+    world = template.twin("replay")
+    world.start()
+    for text in ("one", "two", "three"):
+        assert world.send(world.anna, BEN, text)[1] == "sent"
+    world.stop()
+    old = world.directory.parent / "replay-old"
+    shutil.copytree(world.directory / "server", old, symlinks=True)
+    world.start()
+    check(world.receive(world.ben) == ["one", "two", "three"], "three messages are delivered")
+    assert world.send(world.ben, ANNA, "got them")[1] == "sent" and world.receive(world.anna) == ["got them"]
+    world.receive(world.ben)
+    for round_number in (1, 2):
+        world.stop()
+        shutil.rmtree(world.directory / "server")
+        shutil.copytree(old, world.directory / "server", symlinks=True)
+        world.start()
+        check(world.receive(world.ben) == [], f"the server is rolled back and has them again ({round_number}): Ben is shown nothing twice")
+        text = f"after rollback {round_number}"
+        sent = world.send(world.anna, BEN, text)
+        check(sent[1] == "sent" and world.receive(world.ben) == [text], "and they write on", sent)
+        text = f"answer {round_number}"
+        sent = world.send(world.ben, ANNA, text)
+        check(sent[1] == "sent" and world.receive(world.anna) == [text], "in both directions", sent)
+    wrote, got = world.history(world.anna, "text", "out"), world.history(world.ben, "text", "in")
+    check(wrote == got, "Ben's history is what Anna wrote, each once and in order", wrote, got)
+    alarms = {"identity_changed", "list_rolled_back", "list_forked"} & set(world.history(world.anna, "notice") + world.history(world.ben, "notice"))
+    check(not alarms, "no alarm: their keys are the same", alarms)
+    world.stop()
+
+
+with tempfile.TemporaryDirectory(prefix="opaline-liar-") as scratch:
+    template = begin(pathlib.Path(scratch) / "template")
+    for story in (swapped, squatted, forged, replayed):
+        print(f"--- {story.__doc__}")
+        story(template)
+
+print(f"{counts['passed']} passed, {counts['failed']} failed")
+sys.exit(1 if counts["failed"] else 0)
