@@ -193,9 +193,11 @@ void Client::confirm_claim(const AccountId& account) {
   const auto known = contacts_.find(account);
   const auto claim = contacts_.claim(account);
   if (!known || *known || !claim || !*claim || !online()) return;
+  if (!claims_asked_.insert(account).second) return;  // many messages of one stranger are one question
   ++open_claims_;
   lookup(**claim, {}, [this, account](const Result<AccountId, Failure>& found) {
     --open_claims_;
+    claims_asked_.erase(account);
     const bool answered = found || found.error().error == ClientError::no_such_handle ||
                           found.error().error == ClientError::identity_changed;
     if (answered) (void)contacts_.settle_claim(account);
@@ -206,6 +208,9 @@ void Client::perform(const endpoint::Request& request) {
   const EncodedRequest encoded = encode_request(request.body);
   const bool sent = connection_->call(encoded.method, encoded.body,
                                       [this, id = request.id, method = encoded.method](const CallResult& result) {
+                                        // The connection ended: nobody refused anything, and Endpoint::disconnected
+                                        // sees to it that it is asked again.
+                                        if (!online()) return;
                                         give_reply(*device_, id, method, result);
                                         schedule_round();
                                       });

@@ -3,6 +3,7 @@
 // client is a face of.
 #include <functional>
 #include <memory>
+#include <set>
 
 #include "client/connection.hpp"
 #include "client/contacts.hpp"
@@ -104,6 +105,7 @@ class Client final : private ConnectionOwner {
   net::Timer tick_, reconnect_;
   std::chrono::milliseconds back_off_{0};
   std::size_t open_claims_ = 0;
+  std::set<AccountId> claims_asked_;  ///< accounts whose claim is being looked up
   bool wanted_ = false, round_scheduled_ = false;
 };
 

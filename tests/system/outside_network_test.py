@@ -1,0 +1,145 @@
+"""Attacks from the network: a bad network between real clients and the server, and hostile bytes at the public port.
+
+    python3 tests/system/outside_network_test.py DIR_WITH_PROGRAMS [CASE ...]
+"""
+import base64
+import concurrent.futures
+import os
+import pathlib
+import random
+import select
+import socket
+import ssl
+import sys
+import tempfile
+import time
+
+from chaos_proxy import ChaosProxy, Plan, random_plan
+from support import WENT_OUT, Checks, Following, Programs, Server, history, opaline, people, settle, tls, wait_for
+
+SEED = 20261122
+ROUNDS = 24
+SLOW_CONNECTIONS = 300
+MEMORY_BOUND_KB = 192 << 10  # of the whole server under everything here; a healthy one stays far below
+
+
+class World:
+    def __init__(self, programs, scratch, name, *names):
+        self.directory = scratch / name
+        self.directory.mkdir()
+        self.server = Server(programs.opalined, self.directory / "server", True)
+        self.people = people(programs, self.server, self.directory, *names)
+
+    def memory_kb(self):
+        for line in pathlib.Path(f"/proc/{self.server.process.pid}/status").read_text().splitlines():
+            if line.startswith("VmRSS:"):
+                return int(line.split()[1])
+        raise RuntimeError("the server is gone")
+
+
+def exactly_once(check, writer, reader, promised):
+    """After everything was fetched: the reader has what the writer wrote, in order and once."""
+    wrote, got = history(writer, "out"), history(reader, "in")
+    lost = [text for text in promised if text not in got]
+    check(not lost, f"{len(promised)} of {writer.name}'s messages were `sent` on the way, {len(lost)} of them lost {lost}")
+    check(got == wrote, f"{reader.name} has each of {writer.name}'s {len(wrote)} messages once and in order" + ("" if got == wrote else f": {wrote} became {got}"))
+
+
+def chaos(check, programs, scratch):
+    """A network that cuts, closes by half and dribbles: commands end, and nothing is lost, doubled or reordered."""
+    world = World(programs, scratch, "chaos", "Anna", "Ben")
+    anna, ben = world.people
+    rng = random.Random(SEED)
+    proxy = ChaosProxy(world.server.ports["public"])
+    promised = {anna: [], ben: []}
+    ended = troubled = 0
+    for number in range(ROUNDS):
+        writer, reader = (anna, ben) if rng.random() < 0.6 else (ben, anna)
+        for person, arguments in ((writer, ("send", reader.handle, f"{writer.name} {number}", "--wait", "2")), (reader, ("receive", "--wait", "2"))):
+            plan = random_plan(rng)
+            proxy.plan = lambda plan=plan: plan
+            done = opaline(person, *arguments, url=proxy.url)
+            ended += done.ended_well
+            troubled += done.code != 0
+            if not done.ended_well:
+                check(False, f"round {number}, {plan}: {person.name}: {' '.join(arguments)}: {done}")
+            if done.state in WENT_OUT:
+                promised[writer].append(f"{writer.name} {number}")
+    check(ended == 2 * ROUNDS, f"{2 * ROUNDS} commands ended with a clear answer ({troubled} of them had to say that something is not done)")
+    check(troubled > ROUNDS // 4, f"the network was bad enough to be noticed: {proxy.connections} connections")
+    settle((anna, ben), (anna, ben))
+    exactly_once(check, anna, ben, promised[anna])
+    exactly_once(check, ben, anna, promised[ben])
+    proxy.close()
+    check(world.server.stop() == 0, "the server shuts down cleanly")
+
+
+def stalls(check, programs, scratch):
+    """A network that falls silent without closing: each command ends within the time it was given."""
+    world = World(programs, scratch, "stalls", "Anna", "Carl", "Dora", "Emil", "Fred", "Ben")
+    *writers, ben = world.people
+    for each in writers:
+        opaline(each, "send", ben.handle, "before")
+    plans = (("up", 0), ("down", 0), ("down", 3000), ("up", 7000), ("down", 6000))
+
+    def write(writer, way, at):
+        proxy = ChaosProxy(world.server.ports["public"])
+        proxy.plan = lambda: Plan(**{f"stall_{way}": at})
+        begun = time.monotonic()
+        done = opaline(writer, "send", ben.handle, "into the silence", "--wait", "2", url=proxy.url, within=60)
+        check(done.code in (0, 3), f"stall {way} at {at}: `send` ended after {time.monotonic() - begun:.0f} s: {done.state or done}")
+        proxy.close()
+        return done.state in WENT_OUT
+
+    with concurrent.futures.ThreadPoolExecutor() as pool:
+        went_out = list(pool.map(lambda each: write(each[0], *each[1]), zip(writers, plans)))
+    settle(writers, (ben,))
+    for writer, sent in zip(writers, went_out):
+        got = history(ben, "in", peer=writer.handle)
+        check(got == ["before", "into the silence"], f"Ben has what {writer.name} wrote ({'sent' if sent else 'queued'} at first): {got}")
+    check(world.server.stop() == 0, "the server shuts down cleanly")
+
+
+def following(check, programs, scratch):
+    """Somebody who stays connected through a network that keeps cutting sees each message once, in order."""
+    world = World(programs, scratch, "following", "Anna", "Ben")
+    anna, ben = world.people
+    proxy = ChaosProxy(world.server.ports["public"])
+    rng = random.Random(SEED + 1)
+    proxy.plan = lambda: Plan(cut_down=rng.randrange(7000, 25000), piece=rng.choice((1, 50, 65536)), reset=rng.random() < 0.5)
+    sees = Following(ben, proxy.url)
+    wait_for("Ben to be connected", lambda: world.server.metric("opaline_device_connections") >= 1)
+    wrote = [f"through the storm {i} " + "~" * rng.randrange(1500) for i in range(40)]
+    ended = 0
+    for number, text in enumerate(wrote):
+        if number % 8 == 7:
+            before = proxy.connections
+            proxy.cut_all()
+            wait_for("Ben to connect again", lambda: proxy.connections > before)
+        ended += opaline(anna, "send", ben.handle, text, "--wait", "5").ended_well
+    check(ended == len(wrote), f"{ended} of {len(wrote)} messages were taken")
+    proxy.plan = Plan
+    proxy.cut_all()
+    wait_for("Ben to see the last message", lambda: wrote[-1] in sees.texts, 25)
+    check(sees.texts == wrote and proxy.connections > 3, f"Ben saw {len(sees.texts)} messages through {proxy.connections} connections, each once and in order")
+    lookups = world.server.metric('opaline_lookups_total{kind="charged"}')
+    check(lookups <= 3, f"for a conversation of two, {lookups} look-ups were charged")
+    check(sees.stop() == 0, "and left in good order")
+    proxy.close()
+    check(world.server.stop() == 0, "the server shuts down cleanly")
+
+
+CASES = {"chaos": chaos, "stalls": stalls, "following": following}
+
+
+def main():
+    programs, chosen = Programs(sys.argv[1]), sys.argv[2:] or CASES
+    check = Checks()
+    with tempfile.TemporaryDirectory(prefix="opaline-network-") as scratch:
+        for name in chosen:
+            check.case(CASES[name], programs, pathlib.Path(scratch))
+    check.end()
+
+
+if __name__ == "__main__":
+    main()
