@@ -142,6 +142,41 @@ TEST_F(UpkeepTest, SetNumbersRiseEvenIfStateWasSetBack) {
   EXPECT_GT(id_of(ben), first);
 }
 
+TEST_F(UpkeepTest, KeysForLateMessagesGoFromSilentSessionsToo) {
+  world.connect(anna);
+  for (const char* const text : {"late", "in time"}) {
+    world.send(anna, ben, text);
+    ASSERT_TRUE(world.settle());
+  }
+  auto& mailbox = world.mailboxes[ben.mailbox];
+  const World::Envelope late = mailbox.waiting.front();
+  mailbox.waiting.pop_front();
+  world.connect(ben);
+  ASSERT_TRUE(world.settle());
+  ASSERT_EQ(ben.texts(), Texts{"in time"});
+  world.cut(anna);
+  const auto undecryptable_after = [&](std::chrono::days days, bool reload) {
+    const auto contents = ben.store.backup();
+    if (reload) {
+      world.crash(ben);
+      world.connect(ben);
+    }
+    EXPECT_TRUE(world.pass(days, std::chrono::hours(6)));
+    world.cut(ben);
+    mailbox.waiting = {late};
+    world.connect(ben);
+    EXPECT_TRUE(world.settle());
+    const auto undecryptable = ben.endpoint->counters().undecryptable;
+    world.clock.jump(-days);
+    world.restore(ben, contents);
+    world.connect(ben);
+    return undecryptable;
+  };
+  EXPECT_EQ(undecryptable_after(session::kSkippedKeyLife, true), 0u);
+  for (const bool reload : {false, true})
+    EXPECT_EQ(undecryptable_after(session::kSkippedKeyLife + std::chrono::days(2), reload), 1u);
+}
+
 TEST_F(UpkeepTest, ClockJumpsDoNotHarm) {
   world.connect(anna);
   world.connect(ben);

@@ -193,6 +193,13 @@ TEST_F(Handshake, WithoutTheOneTimeKeyItsBytesDoNotOpen) {
   EXPECT_EQ(accept(message).error(), Error::malformed);
 }
 
+TEST_F(Handshake, WithoutAOneTimeKeyThereIsNoIndex) {
+  Session ours = start(std::nullopt);
+  Bytes message = hello(ours);
+  message[SessionTag::kSize + 1 + 4 + 2] = std::byte{1};
+  EXPECT_EQ(accept(message).error(), Error::malformed);
+}
+
 TEST_F(Handshake, ReplayHasTheSameHash) {
   Session ours = start(std::nullopt);
   const Bytes message = hello(ours);

@@ -35,6 +35,10 @@ Result<Decrypted, Error> Session::decrypt(ByteView message, ByteView associated_
   return internal::open_message(*state_, parsed, associated_data, now);
 }
 
+bool Session::wipe_late(Time now) {
+  return internal::wipe_late(*state_, now);
+}
+
 std::vector<SessionTag> Session::accepted_tags() const {
   std::vector<SessionTag> tags;
   if (state_->receive) tags.push_back(state_->receive->tag);

@@ -68,6 +68,10 @@ class Session {
   /// authentication_failed, bad_key, encapsulation_missing. On an error nothing has changed.
   [[nodiscard]] Result<Decrypted, Error> decrypt(ByteView message, ByteView associated_data, Time now);
 
+  /// Wipes keys for late messages that are over their time. Opening a message does so too; this is for sessions that
+  /// are silent. True if there were any, and the state is to be committed.
+  [[nodiscard]] bool wipe_late(Time now);
+
   /// The tags by which messages for this session are found now: at most kMaxOldChains + 2.
   [[nodiscard]] std::vector<SessionTag> accepted_tags() const;
   [[nodiscard]] const HandshakeHash& handshake_hash() const;

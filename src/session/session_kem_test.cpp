@@ -301,6 +301,9 @@ TEST_F(SessionParts, EphemeralAndTextDoNotStandForEachOther) {
 TEST_F(SessionParts, NothingEphemeralBeforeTheAnswer) {
   Session session = std::move(*start_session(a.local(), b.bundle(), kStart, a.random));
   EXPECT_EQ(session.encrypt_ephemeral(as_view("typing"), {}, kStart, a.random).error(), Error::not_established);
+  Bytes message = *session.encrypt(as_view("text"), {}, kStart, a.random);
+  message[kHandshakeBytes + 32] |= std::byte{internal::kFlagEphemeral};
+  EXPECT_EQ(accept_session(b.local(), b.prekeys, message, {}, kStart).error(), Error::malformed);
 }
 
 TEST_F(SessionParts, ChainsEnd) {

@@ -187,6 +187,37 @@ TEST_F(Sessions, SkipsUpToTheLimitAndNotBeyond) {
   EXPECT_EQ(refusal(pair.responder, first), Error::replayed);
 }
 
+TEST_F(Sessions, SkipsWithinAChainUpToTheLimitAndNotBeyond) {
+  EXPECT_EQ(receive(pair.responder, send(pair.initiator)), "text");
+  const Bytes missing = send(pair.initiator, "missing");
+  for (std::uint32_t i = 1; i < kMaxSkippedPerChain; ++i) (void)send(pair.initiator);
+  const Bytes at_limit = send(pair.initiator, "at the limit");
+  const Bytes beyond = send(pair.initiator, "beyond");
+  EXPECT_EQ(refusal(pair.responder, beyond), Error::gap_too_large);
+  EXPECT_EQ(receive(pair.responder, at_limit), "at the limit");
+  EXPECT_EQ(receive(pair.responder, missing), "missing");
+}
+
+TEST_F(Sessions, APeerThatCountsLessThanWeHaveReceivedIsMissingNothing) {
+  // Set back, it says that its last chain was shorter than it was.
+  for (int i = 0; i < 5; ++i) EXPECT_EQ(receive(pair.responder, send(pair.initiator)), "text");
+  EXPECT_EQ(receive(pair.initiator, send(pair.responder)), "text");
+  internal::State set_back = std::move(*internal::deserialise_state(pair.initiator.serialise()));
+  set_back.sent_before = 2;
+  const auto message = internal::seal_message(set_back, false, as_view("short"), {}, kStart, a.random);
+  EXPECT_EQ(receive(pair.responder, *message), "short");
+  EXPECT_EQ(pair.responder.accepted_tags().size(), 1u) << "nothing is kept of the old chain";
+}
+
+TEST_F(Sessions, TheSmallerHashSends) {
+  ByteArray<32> low{}, high{};
+  low[31] = std::byte{0xff};
+  high[0] = std::byte{1};
+  EXPECT_TRUE(sends_before(HandshakeHash(low), HandshakeHash(high)));
+  EXPECT_FALSE(sends_before(HandshakeHash(high), HandshakeHash(low)));
+  EXPECT_FALSE(sends_before(HandshakeHash(low), HandshakeHash(low)));
+}
+
 TEST_F(Sessions, FinishedChainsMayBeShortUpToTheLimit) {
   EXPECT_EQ(receive(pair.responder, send(pair.initiator)), "text");
   const Bytes missing = send(pair.initiator, "missing");
@@ -234,8 +265,18 @@ TEST_F(Sessions, KeysForLateMessagesExpire) {
   Session keeps = pair.responder.clone();
   EXPECT_EQ(receive(keeps, send(pair.initiator), then - std::chrono::days(1)), "text");
   EXPECT_EQ(receive(keeps, late, then - std::chrono::days(1)), "late");
+  Session silent = pair.responder.clone();
+  Session typed_to = pair.responder.clone();
   EXPECT_EQ(receive(pair.responder, send(pair.initiator), then), "text");
   EXPECT_EQ(refusal(pair.responder, late), Error::replayed);
+  // Where only typing marks come, and where nothing does.
+  const auto typing = pair.initiator.encrypt_ephemeral(as_view("typing"), {}, then, a.random);
+  EXPECT_EQ(receive(typed_to, *typing, then), "typing");
+  EXPECT_EQ(refusal(typed_to, late), Error::replayed);
+  EXPECT_FALSE(silent.wipe_late(then - std::chrono::days(1)));
+  EXPECT_TRUE(silent.wipe_late(then));
+  EXPECT_FALSE(silent.wipe_late(then));
+  EXPECT_EQ(refusal(silent, late), Error::replayed);
 }
 
 TEST_F(Sessions, StolenStateCannotReadOnAfterBothHaveStepped) {

@@ -7,6 +7,8 @@ namespace {
 
 /// How often expiry and wiping are looked at.
 constexpr std::chrono::minutes kHousekeepingEvery{10};
+/// How often every session is looked at for keys that are over their time.
+constexpr std::chrono::hours kSessionsLookedAtEvery{24};
 /// Things of each kind that one round of housekeeping forgets.
 constexpr std::size_t kForgetAtOnce = 1024;
 /// The longest that a service can make us wait by saying so.
@@ -201,6 +203,9 @@ void Engine::tick() {
   inbox.expire();
   prekeys.wipe();
   core.forget_seen(kForgetAtOnce);
+  if (core.instant() < next_look_at_sessions_) return;
+  next_look_at_sessions_ = core.instant() + kSessionsLookedAtEvery;
+  sessions.wipe_late();
 }
 
 Result<std::vector<Action>, Error> Engine::commit_round() {

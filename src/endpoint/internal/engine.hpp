@@ -44,6 +44,7 @@ class Engine {
   void peer_failed(Peer& peer, const Requests::Open& asked, Reason reason, milliseconds at_least);
 
   Instant next_housekeeping_{};
+  Instant next_look_at_sessions_{};
   bool was_idle_ = true;
 };
 

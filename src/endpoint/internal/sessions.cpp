@@ -159,6 +159,23 @@ void Sessions::remove_all(PeerDevice& device) {
   device.dirty = true;
 }
 
+void Sessions::wipe_late() {
+  for (auto& [hash, cached] : cache_)
+    if (cached.session.wipe_late(core_.now())) cached.dirty = true;
+  std::vector<std::pair<Bytes, SecretBytes>> changed;
+  core_.staging.for_each(Table::session, {}, {}, [&](ByteView key, ByteView value) {
+    const auto hash = HandshakeHash::from(key);
+    if (hash && cache_.contains(*hash)) return true;
+    SessionRow row;
+    auto session = decode(value, row) ? Session::deserialise(row.state) : fail(session::Error::bad_state);
+    if (!session || !session->wipe_late(core_.now())) return true;  // a damaged row is found by who needs it
+    const SecretBytes state = session->serialise();
+    changed.emplace_back(to_bytes(key), encode(SessionRow{row.tags, state}));
+    return true;
+  });
+  for (auto& [key, row] : changed) core_.staging.put(Table::session, key, std::move(row));
+}
+
 void Sessions::write() {
   for (auto& [hash, cached] : cache_) {
     if (!cached.dirty) continue;

@@ -35,6 +35,8 @@ class Sessions {
   void remove_all(PeerDevice& device);
   [[nodiscard]] static SessionReference* reference(PeerDevice& device, const session::HandshakeHash& hash);
 
+  /// Wipes keys for late messages that are over their time, in sessions that are silent too.
+  void wipe_late();
   void write();
   void evict();
 

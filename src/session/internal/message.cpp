@@ -37,6 +37,7 @@ Result<ParsedMessage, Error> parse_message(ByteView message) {
   out.sealed = in.rest();
   if (in.failed() || (header.flags & ~kKnownFlags) != 0) return fail(Error::malformed);
   if (header.has(kFlagHandshake) == out.handshake.empty() || header.tag.is_zero()) return fail(Error::malformed);
+  if (header.has(kFlagHandshake) && header.has(kFlagEphemeral)) return fail(Error::malformed);
   if (header.number >= kMaxChainMessages || header.previous > kMaxChainMessages) return fail(Error::malformed);
   if (out.sealed.size() < kSealOverheadBytes || !is_padded_size(out.sealed.size() - kSealOverheadBytes)) {
     return fail(Error::malformed);

@@ -22,6 +22,13 @@ void move_to_end(std::vector<SkippedKey>& from, std::vector<SkippedKey>& to) {
   to.insert(to.end(), std::make_move_iterator(from.begin()), std::make_move_iterator(from.end()));
 }
 
+/// Keys kept for late messages.
+std::size_t skipped_keys(const State& state) {
+  std::size_t total = state.receive->skipped.size();
+  for (const OldChain& chain : state.old) total += chain.skipped.size();
+  return total;
+}
+
 /// Drops what is over the limits or too old, the oldest first.
 void trim(State& state, Time now) {
   std::vector<SkippedKey>& current = state.receive->skipped;
@@ -32,8 +39,7 @@ void trim(State& state, Time now) {
   if (state.old.size() > kMaxOldChains) {
     state.old.erase(state.old.begin(), state.old.end() - static_cast<std::ptrdiff_t>(kMaxOldChains));
   }
-  std::size_t total = current.size();
-  for (const OldChain& chain : state.old) total += chain.skipped.size();
+  const std::size_t total = skipped_keys(state);
   std::size_t excess = total > kMaxSkippedPerSession ? total - kMaxSkippedPerSession : 0;
   const auto trim_chain = [&](std::vector<SkippedKey>& keys) {
     auto keep = keys.begin();
@@ -65,13 +71,15 @@ Result<Decrypted, Error> open_skipped(State& state, std::vector<SkippedKey>& ski
 }
 
 /// A typing mark or the like: only forwards, nothing is kept for those in between.
-Result<Decrypted, Error> open_ephemeral(State& state, const ParsedMessage& message, const MessageContext& context) {
+Result<Decrypted, Error> open_ephemeral(State& state, const ParsedMessage& message, const MessageContext& context,
+                                        Time now) {
   ReceiveChain& chain = *state.receive;
   if (message.header.number < chain.next_ephemeral) return fail(Error::replayed);
   const MessageSeed seed = ephemeral_seed(chain.ephemeral, message.header.number);
   OPALINE_TRY(SecretBytes plaintext, open_sealed(seed, message.header.salt, context, message.sealed));
   chain.next_ephemeral = message.header.number + 1;
   count_message(state);
+  trim(state, now);
   return Decrypted{.plaintext = std::move(plaintext), .ephemeral = true};
 }
 
@@ -81,7 +89,7 @@ Result<Decrypted, Error> open_in_chain(State& state, const ParsedMessage& messag
   ReceiveChain& chain = *state.receive;
   const Header& header = message.header;
   if (header.ratchet_key != state.peer_ratchet) return fail(Error::authentication_failed);
-  if (header.has(kFlagEphemeral)) return open_ephemeral(state, message, context);
+  if (header.has(kFlagEphemeral)) return open_ephemeral(state, message, context, now);
   if (header.number < chain.next) return open_skipped(state, chain.skipped, message, context, now);
   if (header.number - chain.next > kMaxSkippedPerChain) return fail(Error::gap_too_large);
   ChainKey key = chain.key.clone();
@@ -194,6 +202,13 @@ Result<Decrypted, Error> open_new_chain(State& state, const ParsedMessage& messa
 }
 
 }  // namespace
+
+bool wipe_late(State& state, Time now) {
+  if (!state.receive) return false;
+  const std::size_t before = skipped_keys(state);
+  trim(state, now);
+  return skipped_keys(state) != before;
+}
 
 Result<Decrypted, Error> open_message(State& state, const ParsedMessage& message, ByteView associated_data, Time now) {
   if (associated_data.size() > kMaxAssociatedDataBytes) return fail(Error::too_large);

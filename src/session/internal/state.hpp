@@ -88,6 +88,8 @@ struct State {
 /// Session::encrypt and encrypt_ephemeral.
 [[nodiscard]] Result<Bytes, Error> seal_message(State& state, bool ephemeral, ByteView plaintext,
                                                 ByteView associated_data, Time now, RandomSource& random);
+/// Session::wipe_late.
+[[nodiscard]] bool wipe_late(State& state, Time now);
 /// Session::decrypt, after parsing and checking of the handshake.
 [[nodiscard]] Result<Decrypted, Error> open_message(State& state, const ParsedMessage& message,
                                                     ByteView associated_data, Time now);
