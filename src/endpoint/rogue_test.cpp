@@ -114,14 +114,17 @@ TEST_F(RogueTest, ARetryIsAnsweredToTheDeviceAloneThatItWasSentTo) {
 TEST_F(RogueTest, ARetryIsAnsweredForThirtyDaysEvenBeforeTheRecordGoes) {
   world.cut(ben);
   world.cut(carl);
-  const auto [message, envelope] = write("old");
+  const EnvelopeId first = write("old").second;
+  const EnvelopeId second = write("old too").second;
   Rogue rogue(world, ben, anna);
   world.clock.advance(kResendFor);
-  rogue.say(wire::Retry{envelope, world.clock.now()});
+  rogue.say(wire::Retry{second, world.clock.now()});
   EXPECT_EQ(resent(), 1u);
+  EXPECT_EQ(refused(), 0u);
   world.clock.advance(std::chrono::milliseconds(1));
-  rogue.say(wire::Retry{envelope, world.clock.now()});
+  rogue.say(wire::Retry{first, world.clock.now()});
   EXPECT_EQ(resent(), 1u);
+  EXPECT_EQ(refused(), 1u);
 }
 
 TEST_F(RogueTest, NoRetryIsAnsweredNorAskedDuringAnAlarm) {
