@@ -1,0 +1,114 @@
+// docs/protocol.md names every label, limit and error of the code; and no label begins another of its kind.
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <regex>
+#include <sstream>
+
+#include "session/internal/labels.hpp"
+#include "session/session.hpp"
+
+namespace opaline::session {
+namespace {
+
+std::string read(const std::string& path) {
+  std::ifstream in(std::string(OPALINE_SOURCE_DIR) + "/" + path);
+  std::stringstream out;
+  out << in.rdbuf();
+  return out.str();
+}
+
+/// The lines from the heading `name` to the next one.
+std::string section(const std::string& page, const std::string& name) {
+  const std::size_t from = page.find("\n## " + name + "\n");
+  EXPECT_NE(from, std::string::npos) << name;
+  return page.substr(from, page.find("\n## ", from + 1) - from);
+}
+
+bool has(const std::string& text, std::string_view part) {
+  return text.find(part) != std::string::npos;
+}
+
+class ProtocolPage : public ::testing::Test {
+ protected:
+  std::string page = read("docs/protocol.md");
+};
+
+TEST_F(ProtocolPage, ListsEveryLabel) {
+  const std::string labels = section(page, "Labels");
+  const std::regex label("\"opaline/1 ([a-z ]+)\"");
+  std::size_t found = 0;
+  for (const char* const file : {"src/credentials/labels.hpp", "src/session/internal/labels.hpp"}) {
+    const std::string code = read(file);
+    for (auto it = std::sregex_iterator(code.begin(), code.end(), label); it != std::sregex_iterator(); ++it) {
+      ++found;
+      const std::string name = (*it)[1].str();
+      EXPECT_TRUE(has(labels, "`opaline/1 " + name + "`") || has(labels, "`… " + name + "`")) << name;
+    }
+  }
+  EXPECT_EQ(found, 19u);
+}
+
+TEST_F(ProtocolPage, NoLabelBeginsAnotherOfItsKind) {
+  using namespace internal;
+  using namespace credentials;
+  const std::vector<std::vector<std::string_view>> kinds = {
+      {kDeviceIdentityLabel, kDeviceListHashLabel, kPrekeySetHashLabel, kTranscript1Label, kTranscript2Label,
+       kTranscript3Label, kHandshakeHashLabel, kSessionContextLabel, kKemHashLabel},
+      {credentials::kDeviceListSignature, credentials::kPrekeySetSignature, kHandshakeSignature},
+      {kIdentityKeyInfo, kIdentityChainInfo, kSignatureKeyInfo, kSessionInfo, kRootStepInfo, kMessageInfo}};
+  for (const auto& kind : kinds) {
+    for (std::size_t i = 0; i < kind.size(); ++i) {
+      for (std::size_t j = 0; j < kind.size(); ++j) EXPECT_TRUE(i == j || !kind[j].starts_with(kind[i])) << kind[i];
+    }
+  }
+}
+
+TEST_F(ProtocolPage, ListsEveryError) {
+  const std::string errors = section(page, "Errors");
+  const std::string code = read("src/session/error.hpp");
+  const std::string all = code.substr(code.find("enum class Error"), code.find("};") - code.find("enum class Error"));
+  const std::regex name("\n  ([a-z_]+),");
+  std::size_t found = 0;
+  for (auto it = std::sregex_iterator(all.begin(), all.end(), name); it != std::sregex_iterator(); ++it) {
+    ++found;
+    EXPECT_TRUE(has(errors, "`" + (*it)[1].str() + "`")) << (*it)[1].str();
+  }
+  EXPECT_EQ(found, 16u);
+}
+
+TEST_F(ProtocolPage, HasTheLimitsOfTheCode) {
+  const std::string limits = section(page, "Limits");
+  const auto with_commas = [](std::size_t value) {
+    std::string text = std::to_string(value);
+    if (text.size() > 3) text.insert(text.size() - 3, ",");
+    return text;
+  };
+  const std::pair<std::string_view, std::string> rows[] = {
+      {"| devices in a list | ", "1 to " + std::to_string(kMaxDevices)},
+      {"| plaintext of a message | ", "0 to " + with_commas(kMaxPlaintextBytes) + " bytes"},
+      {"| a message | ", with_commas(kMaxMessageBytes) + " bytes"},
+      {"| the caller's associated data | ", with_commas(kMaxAssociatedDataBytes) + " bytes"},
+      {"| padding | ", "at least to " + std::to_string(kPaddingFloorBytes) + " bytes"},
+      {"| KEM offer | ", "after " + std::to_string(kKemOfferAfterMessages) + " messages (both ways), or " +
+                             std::to_string(kKemOfferAfter.count()) + " days"},
+      {"| messages skipped | ", with_commas(kMaxSkippedPerChain) + " in one step, per chain"},
+      {"| keys kept for late messages | ", with_commas(kMaxSkippedPerSession) + " per session, " +
+                                               std::to_string(kMaxOldChains) + " finished chains, " +
+                                               std::to_string(kSkippedKeyLife.count()) + " days"},
+      {"| messages in one chain | ", "2^24"},
+      {"| one-time prekeys in a set | ", "0, or a power of two up to " + std::to_string(kMaxOneTimePrekeys) +
+                                             "; we make " + std::to_string(kDefaultOneTimePrekeys)},
+      {"| a prekey set | ", "offered " + std::to_string(kPrekeyOffered.count()) + " days, usable by a cached bundle " +
+                                std::to_string(kPrekeyGrace.count()) + " hours more, wiped " +
+                                std::to_string(kPrekeyLife.count()) + " days after first offered"},
+      {"| hashes of accepted handshakes | ", "kept " + std::to_string(kPrekeyLife.count()) + " days"},
+      {"| clock difference | ", std::to_string(kClockSkew.count()) + " hours"},
+  };
+  static_assert(kMaxChainMessages == 1u << 24);
+  for (const auto& [row, value] : rows) EXPECT_TRUE(has(limits, std::string(row) + value)) << row << value;
+  EXPECT_EQ(std::count(limits.begin(), limits.end(), '\n'), 5 + std::ssize(rows)) << "a row that no test compares";
+}
+
+}  // namespace
+}  // namespace opaline::session
