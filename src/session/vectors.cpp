@@ -188,10 +188,12 @@ struct Spoken {
   std::string associated_data;
   Time now = kStart;
   bool ephemeral = false;
+  bool held = false;                ///< does not arrive now
+  std::vector<std::size_t> late{};  ///< messages held before that arrive after this one
 };
 
-/// `from` encrypts; all values of the message are written.
-Bytes speak(Json& json, End& from, const End& to, const Spoken& spoken) {
+/// `from` encrypts; all values of the message, which is the index-th, are written.
+Bytes speak(Json& json, End& from, const End& to, const Spoken& spoken, std::size_t index) {
   const internal::State before = from.state();
   const ByteView data = as_view(spoken.associated_data);
   Recorded random(from.device->random);
@@ -226,7 +228,10 @@ Bytes speak(Json& json, End& from, const End& to, const Spoken& spoken) {
   json.number("previous", parsed.header.previous).hex("tag", parsed.header.tag.view());
   json.hex("salt", parsed.header.salt).hex("seed", seed.reveal());
   json.hex("key", keys.reveal().first<32>()).hex("nonce", keys.reveal().last<12>());
-  json.hex("context", context.view()).hex("bytes", message).close();
+  json.hex("context", context.view()).hex("bytes", message).open("delivered", '[');
+  if (!spoken.held) json.number("", static_cast<std::int64_t>(index));
+  for (const std::size_t other : spoken.late) json.number("", static_cast<std::int64_t>(other));
+  json.close().close();
   return message;
 }
 
@@ -237,10 +242,13 @@ void deliver(End& to, ByteView message, const Spoken& spoken) {
 
 void write_conversation(Json& json, End& alice, End& bob) {
   json.open("messages", '[');
+  std::vector<std::pair<Bytes, Spoken>> said;
   const auto say = [&](End& from, End& to, const Spoken& spoken) {
-    const Bytes message = speak(json, from, to, spoken);
+    const Bytes message = speak(json, from, to, spoken, said.size());
+    said.emplace_back(message, spoken);
     if (to.session) {
-      deliver(to, message, spoken);
+      if (!spoken.held) deliver(to, message, spoken);
+      for (const std::size_t other : spoken.late) deliver(to, said[other].first, said[other].second);
       return;
     }
     auto accepted =
@@ -260,7 +268,37 @@ void write_conversation(Json& json, End& alice, End& bob) {
   say(bob, alice, {.text = "repeated", .associated_data = {}, .now = later});
   say(alice, bob, {.text = "an answer", .associated_data = {}, .now = later});
   say(bob, alice, {.text = "both have stepped", .associated_data = {}, .now = later});
+  // Late in their chain, and once it is over.
+  const Time after = later + std::chrono::days(1);
+  say(alice, bob, {.text = "after the chain", .associated_data = {}, .now = after, .held = true});
+  say(alice, bob, {.text = std::string(1000, 'y'), .associated_data = {}, .now = after, .held = true});
+  say(alice, bob, {.text = "ahead", .associated_data = {}, .now = after, .late = {12}});
+  say(alice, bob, {.text = std::string(5000, 'z'), .associated_data = {}, .now = after, .held = true});
+  say(bob, alice, {.text = "meanwhile", .associated_data = {}, .now = after});
+  say(alice, bob, {.text = "a new chain", .associated_data = {}, .now = after, .late = {14}});
   json.close();
+}
+
+/// A handshake without one-time prekey, and alice's list after she has linked a second device.
+void write_rest(Json& json, TestDevice& alice, const TestDevice& bob) {
+  Recorded random(alice.random);
+  const Session session = std::move(*start_session(alice.local(), bob.bundle(std::nullopt), kStart, random));
+  const internal::State state = std::move(*internal::deserialise_state(session.serialise()));
+  json.open("handshake_without_one_time").hex("ephemeral_private", random.drawn[0]).hex("kem_m", random.drawn[1]);
+  json.hex("mldsa_rnd", random.drawn[2]).hex("root_key", state.root.reveal()).hex("first_tag", state.next_tag.view());
+  json.hex("bytes", state.handshake).hex("handshake_hash", state.handshake_hash.view()).close();
+
+  const DeviceIdentity linked = DeviceIdentity::generate(alice.random);
+  DeviceList next = next_device_list(alice.list, kStart + std::chrono::days(1));
+  next.devices.push_back({.number = next.next_device,
+                          .mailbox = alice.random.id<MailboxId>(),
+                          .created = next.created,
+                          .capabilities = kCapabilityMessages | kCapabilityEphemeral,
+                          .keys = linked.public_keys()});
+  next.next_device = DeviceNumber{3};
+  const Bytes bytes = sign_device_list(next, alice.account_key, alice.random);
+  json.open("alice_second_list").hex("bytes", bytes).hex("hash", verify_device_list(bytes)->hash().view());
+  json.hex("linked_identity_hash", linked.hash().view()).close();
 }
 
 }  // namespace
@@ -283,6 +321,7 @@ std::string generate() {
   alice.session = std::move(*start_session(alice_device.local(), bundle, kStart, random));
   write_handshake(json, alice, bob_device, bundle, random.drawn);
   write_conversation(json, alice, bob);
+  write_rest(json, alice_device, bob_device);
   json.hex("alice_stored_state", alice.session->serialise()).hex("bob_stored_state", bob.session->serialise());
   return json.close().take();
 }

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """A second implementation of the session protocol, written from docs/protocol.md, run against tests/vectors/session.json.
 
-Both ends of the conversation are played: everything is sent again from the listed randomness and must give the listed bytes, everything is
-received and must give the listed texts, and each intermediate value on the way is compared. ML-KEM, ML-DSA, Ed25519 and AES-GCM come from
-OpenSSL 3.5 through ctypes, HMAC and SHA-2 from Python, X25519 is written out. For checking only: nothing here is constant-time.
+Both ends are played: handshake and messages are made again from the listed randomness and must give the listed bytes, everything is
+received in the listed order and must give the listed texts, and each intermediate value on the way is compared, as is the state that is
+stored at the end. ML-KEM, ML-DSA, Ed25519 and AES-GCM come from OpenSSL 3.5 through ctypes, HMAC and SHA-2 from Python, X25519 is
+written out. For checking only: nothing here is constant-time.
 
     check_session.py --libcrypto /path/to/libcrypto.so.3 [session.json]
 """
@@ -33,7 +34,8 @@ class Crypto:
 
     def __init__(self, path):
         self.lib = ctypes.CDLL(path)
-        for name in ("EVP_PKEY_CTX_new_from_name", "EVP_PKEY_CTX_new_from_pkey", "EVP_PKEY_new_raw_public_key_ex", "EVP_MD_CTX_new",
+        for name in ("EVP_PKEY_CTX_new_from_name", "EVP_PKEY_CTX_new_from_pkey", "EVP_PKEY_new_raw_public_key_ex",
+                     "EVP_PKEY_new_raw_private_key_ex", "EVP_MD_CTX_new",
                      "EVP_CIPHER_CTX_new", "EVP_aes_256_gcm", "EVP_SIGNATURE_fetch"):
             getattr(self.lib, name).restype = ctypes.c_void_p
 
@@ -80,6 +82,37 @@ class Crypto:
         size, secret_size = ctypes.c_size_t(1088), ctypes.c_size_t(32)
         assert self.call("EVP_PKEY_encapsulate", context, ciphertext, ctypes.byref(size), secret, ctypes.byref(secret_size)) == 1
         return ciphertext.raw, secret.raw
+
+    def signing_keys(self, private):
+        """Of a hybrid private key: the Ed25519 and the ML-DSA-65 key."""
+        classical = self.call("EVP_PKEY_new_raw_private_key_ex", None, b"ED25519", None, private[:32], ctypes.c_size_t(32))
+        context = self.call("EVP_PKEY_CTX_new_from_name", None, b"ML-DSA-65", None)
+        assert self.call("EVP_PKEY_fromdata_init", context) == 1
+        key = ctypes.c_void_p()
+        assert self.call("EVP_PKEY_fromdata", context, ctypes.byref(key), self.KEYPAIR, self.params(seed=private[32:])) == 1
+        return classical, key.value
+
+    def hybrid_public(self, private):
+        out = b""
+        for key, length in zip(self.signing_keys(private), (32, 1952)):
+            buffer, size = ctypes.create_string_buffer(length), ctypes.c_size_t(length)
+            assert self.call("EVP_PKEY_get_raw_public_key", key, buffer, ctypes.byref(size)) == 1
+            out += buffer.raw
+        return out
+
+    def sign_hybrid(self, private, label, message, rnd):
+        classical, quantum_safe = self.signing_keys(private)
+        ed25519_message = bytes([len(label)]) + label + message
+        one, size = ctypes.create_string_buffer(64), ctypes.c_size_t(64)
+        context = self.call("EVP_MD_CTX_new")
+        assert self.call("EVP_DigestSignInit_ex", context, None, None, None, None, classical, None) == 1
+        assert self.call("EVP_DigestSign", context, one, ctypes.byref(size), ed25519_message, ctypes.c_size_t(len(ed25519_message))) == 1
+        other, size = ctypes.create_string_buffer(3309), ctypes.c_size_t(3309)
+        context = self.call("EVP_PKEY_CTX_new_from_pkey", None, quantum_safe, None)
+        algorithm = self.call("EVP_SIGNATURE_fetch", None, b"ML-DSA-65", None)
+        assert self.call("EVP_PKEY_sign_message_init", context, algorithm, self.params(context_string=label, test_entropy=rnd)) == 1
+        assert self.call("EVP_PKEY_sign", context, other, ctypes.byref(size), message, ctypes.c_size_t(len(message))) == 1
+        return one.raw + other.raw
 
     def verify_hybrid(self, public, label, message, signature):
         ed25519_message = bytes([len(label)]) + label + message
@@ -167,6 +200,23 @@ def u32(value):
     return struct.pack(">I", value)
 
 
+class SplitMix64:
+    """What the vectors' devices draw from; a draw that is no multiple of 8 bytes cuts the last output."""
+
+    def __init__(self, seed):
+        self.state = seed
+
+    def draw(self, size):
+        out = b""
+        while len(out) < size:
+            self.state = (self.state + 0x9E3779B97F4A7C15) % 2**64
+            z = self.state
+            z = (z ^ z >> 30) * 0xBF58476D1CE4E5B9 % 2**64
+            z = (z ^ z >> 27) * 0x94D049BB133111EB % 2**64
+            out += struct.pack("<Q", z ^ z >> 31)
+        return out[:size]
+
+
 class Reader:
     def __init__(self, data):
         self.data, self.at = data, 0
@@ -187,22 +237,49 @@ class Reader:
 
 
 def read_device_list(crypto, data):
-    """Device lists: the single device's keys, with the list's hash."""
+    """Device lists; with a single device its keys besides."""
     body, signature = data[:-3373], data[-3373:]
     r = Reader(body)
     assert r.number(1) == 1
-    out = {"account": r.take(16), "account_public": r.take(1984), "number": r.number(4), "hash": H(b"opaline/1 device list hash", body)}
-    assert (out["number"] == 1) == (r.take(32) == bytes(32))
-    out["created"], next_device, count = r.number(8), r.number(4), r.number(1)
-    assert count == 1
-    out["device"], out["mailbox"] = r.number(4), r.take(16)
-    r.number(8), r.number(4)
-    out["signing_public"], out["agreement_public"] = r.take(1984), r.take(32)
+    out = {"account": r.take(16), "account_public": r.take(1984), "number": r.number(4), "previous": r.take(32), "created": r.number(8),
+           "next_device": r.number(4), "devices": {}, "hash": H(b"opaline/1 device list hash", body)}
+    count, before = r.number(1), 0
+    assert 1 <= count <= 10 and out["number"] >= 1 and any(out["account"])
+    assert (out["number"] == 1) == (out["previous"] == bytes(32))
+    for _ in range(count):
+        device = r.number(4)
+        entry = {"mailbox": r.take(16), "created": r.number(8)}
+        r.number(4)
+        entry |= {"signing_public": r.take(1984), "agreement_public": r.take(32)}
+        assert device > before and any(entry["mailbox"])
+        out["devices"][device], before = entry, device
     r.end()
-    assert 1 <= out["device"] < next_device
+    assert out["next_device"] > before and all(time < 2**63 for time in (out["created"], *(d["created"] for d in out["devices"].values())))
     assert crypto.verify_hybrid(out["account_public"], b"opaline/1 device list", body, signature)
-    out["identity_hash"] = H(b"opaline/1 device identity", out["signing_public"], out["agreement_public"])
+    for entry in out["devices"].values():
+        entry["identity_hash"] = H(b"opaline/1 device identity", entry["signing_public"], entry["agreement_public"])
+    if count == 1:
+        out |= {"device": before} | {k: v for k, v in entry.items() if k != "created"}
     return out
+
+
+def compare_lists(pinned, seen):
+    """The table of outcomes, in its order."""
+    if pinned["account"] != seen["account"]:
+        return "other_account"
+    if pinned["account_public"] != seen["account_public"]:
+        return "new_account_key"
+    if seen["number"] < pinned["number"]:
+        return "older"
+    if seen["number"] == pinned["number"]:
+        return "unchanged" if seen["hash"] == pinned["hash"] else "forked"
+    if seen["number"] > pinned["number"] + 1:
+        return "gap"
+    if seen["previous"] != pinned["hash"]:
+        return "forked"
+    kept = all(entry == pinned["devices"][number] if number in pinned["devices"] else number >= pinned["next_device"]
+               for number, entry in seen["devices"].items())
+    return "successor" if kept and seen["next_device"] >= pinned["next_device"] else "rule_broken"
 
 
 def read_prekey_set(crypto, signing_public, data):
@@ -255,19 +332,27 @@ class Chain:
         self.tag, self.key, self.ephemeral = tag, key, ephemeral
         self.next = self.next_ephemeral = 0
         self.offer = self.answer = None
+        self.skipped = {}  # of receiving chains: number -> (UTC day, seed)
 
     def seed(self):
         seed, self.key = HMAC(self.key, b"\x01"), HMAC(self.key, b"\x02")
         return seed
 
+    def pass_over(self, end, now):
+        assert end - self.next <= 1000, "gap_too_large"
+        while self.next < end:
+            self.skipped[self.next] = (now // 86400000, self.seed())
+            self.next += 1
+
 
 class Session:
-    """Without skipped keys: these vectors arrive in order. `trace` gets every value that was derived."""
+    """Without the limits on skipped keys, which these vectors do not reach. `trace` gets every value that was derived."""
 
     def __init__(self, crypto, initiator, context, root, next_tag, peer_ratchet, now):
         self.crypto, self.initiator, self.context = crypto, initiator, context
         self.root, self.next_tag, self.peer_ratchet = root, next_tag, peer_ratchet
         self.sending = self.receiving = None
+        self.old = []
         self.handshake = b""
         self.sent_before = self.since_kem = 0
         self.last_kem = now
@@ -342,16 +427,23 @@ class Session:
             if answer:
                 kem = (self.crypto.decaps(ours.seed_of_offer, answer), ours.offer, answer)
                 self.since_kem, self.last_kem = 0, now
+            if self.receiving:
+                self.receiving.pass_over(max(previous, self.receiving.next), now)
+                self.old += [self.receiving] if self.receiving.skipped else []
             self.receiving = self.step(ours.private, ratchet, ratchet, ours.public, kem, trace)
             self.receiving.offer, self.peer_ratchet = offer, ratchet
             self.sent_before, self.sending, self.handshake = ours.next, None, b""
-        chain = self.receiving
-        assert chain and tag == chain.tag and ratchet == self.peer_ratchet
+        chain = self.receiving if self.receiving and tag == self.receiving.tag else next(c for c in self.old if c.tag == tag)
+        assert chain is not self.receiving or ratchet == self.peer_ratchet
         if flags & EPHEMERAL:
-            assert number >= chain.next_ephemeral
+            assert chain is self.receiving and number >= chain.next_ephemeral, "replayed"
             chain.next_ephemeral, seed = number + 1, HMAC(chain.ephemeral, u32(number))
+        elif chain is not self.receiving or number < chain.next:
+            assert number in chain.skipped, "replayed"
+            seed = chain.skipped.pop(number)[1]
+            self.old = [c for c in self.old if c.skipped]
         else:
-            assert number == chain.next
+            chain.pass_over(number, now)
             chain.next += 1
             seed = chain.seed()
         self.since_kem = min(50, self.since_kem + 1)
@@ -359,6 +451,7 @@ class Session:
         padded = self.crypto.gcm(key, nonce, context, sealed, False)
         if padded is None:
             return None
+        assert self.crypto.gcm(key, nonce, context, sealed[:-1] + bytes([sealed[-1] ^ 1]), False) is None
         text = padded.rstrip(b"\0")
         assert text[-1:] == b"\x80" and padded_size(len(text)) == len(padded)
         return text[:-1]
@@ -367,48 +460,112 @@ class Session:
 # --- the handshake ----------------------------------------------------------------------------------------------------------------
 
 
-def respond(crypto, handshake, me, mine, my_set, one_time, now, trace):
+def opening(responder, prekey_set, one_time, ek, ct):
+    """T1. `responder`: its list; `one_time`: index and key, or None."""
+    index, opk = one_time or (0, bytes(32))
+    return H(b"opaline/1 handshake opening", b"\x01", responder["account"], u32(responder["device"]), responder["identity_hash"],
+             prekey_set["hash"], u32(prekey_set["id"]), bytes([one_time is not None]), u16(index), opk, ek, ct)
+
+
+def stage_one(t1, secrets):
+    prk1 = extract(t1, *secrets)
+    return {"t1": t1, "identity_key": expand(prk1, b"opaline/1 identity key", 32),
+            "identity_chain": expand(prk1, b"opaline/1 identity chain", 32)}
+
+
+def stage_two(one, identity, dh):
+    prk2 = extract(one["identity_chain"], dh)
+    t2 = H(b"opaline/1 handshake identity", one["t1"], identity)
+    return {"identity": identity, "dh_identity_signed_prekey": dh, "t2": t2, "prk2": prk2,
+            "signature_key": expand(prk2, b"opaline/1 signature key", 32)}
+
+
+def stage_three(two, signature):
+    t3 = H(b"opaline/1 handshake signed", two["t2"], signature)
+    out = expand(two["prk2"], b"opaline/1 session keys" + t3, 48)
+    return {"signature": signature, "t3": t3, "root_key": out[:32], "first_tag": out[32:]}
+
+
+def session_context(a, b, handshake_hash):
+    return H(b"opaline/1 session context", a["account"], u32(a["device"]), b["account"], u32(b["device"]), handshake_hash)
+
+
+def initiate(crypto, me, mine, peer, peer_set, one_time, drawn):
+    """The initiator's side: the handshake's bytes and all values. `drawn`: EK's private key, Encaps' m, ML-DSA's rnd."""
+    ek = x25519(drawn[0])
+    ct, kem_secret = crypto.encaps(peer_set["kem_prekey"], drawn[1])
+    secrets = [x25519(drawn[0], peer["agreement_public"]), x25519(drawn[0], peer_set["signed_prekey"])]
+    secrets += [x25519(drawn[0], one_time[1])] if one_time else []
+    one = stage_one(opening(peer, peer_set, one_time, ek, ct), secrets + [kem_secret])
+    identity = (me["account"] + u32(me["device"]) + u32(me["number"]) + me["hash"] + me["signing_public"] + me["agreement_public"] +
+                u32(peer["number"]) + peer["hash"])
+    two = stage_two(one, identity, x25519(mine["agreement_private"], peer_set["signed_prekey"]))
+    signature = crypto.sign_hybrid(mine["signing_private"], b"opaline/1 handshake signature", two["t2"], drawn[2])
+    handshake = (bytes(16) + b"\x01" + u32(peer_set["id"]) + bytes([one_time is not None]) + u16(one_time[0] if one_time else 0) + ek + ct +
+                 crypto.gcm(one["identity_key"], bytes(12), one["t1"], identity, True) +
+                 crypto.gcm(two["signature_key"], bytes(12), two["t2"], signature, True))
+    handshake_hash = H(b"opaline/1 handshake hash", handshake)
+    return {"ephemeral_public": ek, "kem_ciphertext": ct, "kem_secret": kem_secret, "bytes": handshake, "handshake_hash": handshake_hash,
+            "session_context": session_context(me, peer, handshake_hash)} | one | two | stage_three(two, signature)
+
+
+def respond(crypto, handshake, me, mine, my_set, one_times, now, trace):
     """The responder's side, from the bytes and its private keys. `me`: our list; `mine`: private keys; gives the session and the claim."""
     r = Reader(handshake)
     assert r.take(16) == bytes(16) and r.number(1) == 1
     set_id, with_one_time, index = r.number(4), r.number(1), r.number(2)
-    assert set_id == my_set["id"] and with_one_time == 1
-    opk_private, opk = one_time[index]
+    assert set_id == my_set["id"] and with_one_time <= 1 and (with_one_time or index == 0)
     ek, ct = r.take(32), r.take(1088)
     sealed_identity, sealed_signature = r.take(2124), r.take(3389)
     r.end()
-    t1 = H(b"opaline/1 handshake opening", b"\x01", me["account"], u32(me["device"]), me["identity_hash"], my_set["hash"], u32(set_id),
-           b"\x01", u16(index), opk, ek, ct)
-    secrets = [x25519(mine["agreement_private"], ek), x25519(mine["signed_prekey_private"], ek), x25519(opk_private, ek),
-               crypto.decaps(mine["kem_prekey_seed"], ct)]
-    prk1 = extract(t1, *secrets)
-    identity_key, chain = expand(prk1, b"opaline/1 identity key", 32), expand(prk1, b"opaline/1 identity chain", 32)
-    identity = crypto.gcm(identity_key, bytes(12), t1, sealed_identity, False)
+    secrets = {"dh_ephemeral_identity": x25519(mine["agreement_private"], ek),
+               "dh_ephemeral_signed_prekey": x25519(mine["signed_prekey_private"], ek)}
+    if with_one_time:
+        secrets["dh_ephemeral_one_time"] = x25519(one_times[index][0], ek)
+    secrets["kem_secret"] = crypto.decaps(mine["kem_prekey_seed"], ct)
+    one = stage_one(opening(me, my_set, (index, one_times[index][1]) if with_one_time else None, ek, ct), secrets.values())
+    identity = crypto.gcm(one["identity_key"], bytes(12), one["t1"], sealed_identity, False)
     assert identity is not None
     c = Reader(identity)
     claim = {"account": c.take(16), "device": c.number(4), "list_number": c.number(4), "list_hash": c.take(32),
              "signing_public": c.take(1984), "agreement_public": c.take(32), "our_number": c.number(4), "our_hash": c.take(32)}
     c.end()
-    t2 = H(b"opaline/1 handshake identity", t1, identity)
-    dh = x25519(mine["signed_prekey_private"], claim["agreement_public"])
-    prk2 = extract(chain, dh)
-    signature_key = expand(prk2, b"opaline/1 signature key", 32)
-    signature = crypto.gcm(signature_key, bytes(12), t2, sealed_signature, False)
+    two = stage_two(one, identity, x25519(mine["signed_prekey_private"], claim["agreement_public"]))
+    signature = crypto.gcm(two["signature_key"], bytes(12), two["t2"], sealed_signature, False)
     assert signature is not None
-    assert crypto.verify_hybrid(claim["signing_public"], b"opaline/1 handshake signature", t2, signature)
-    t3 = H(b"opaline/1 handshake signed", t2, signature)
-    out = expand(prk2, b"opaline/1 session keys" + t3, 48)
-    handshake_hash = H(b"opaline/1 handshake hash", handshake)
-    context = H(b"opaline/1 session context", claim["account"], u32(claim["device"]), me["account"], u32(me["device"]), handshake_hash)
-    trace |= {"prekey_set_id": set_id, "one_time_index": index, "ephemeral_public": ek, "kem_ciphertext": ct, "kem_secret": secrets[3],
-              "dh_ephemeral_identity": secrets[0], "dh_ephemeral_signed_prekey": secrets[1], "dh_ephemeral_one_time": secrets[2],
-              "dh_identity_signed_prekey": dh, "t1": t1, "identity_key": identity_key, "identity_chain": chain, "identity": identity,
-              "t2": t2, "prk2": prk2, "signature_key": signature_key, "signature": signature, "t3": t3, "root_key": out[:32],
-              "first_tag": out[32:], "handshake_hash": handshake_hash, "session_context": context}
-    session = Session(crypto, False, context, out[:32], out[32:], None, now)
+    assert crypto.verify_hybrid(claim["signing_public"], b"opaline/1 handshake signature", two["t2"], signature)
+    three, handshake_hash = stage_three(two, signature), H(b"opaline/1 handshake hash", handshake)
+    context = session_context(claim, me, handshake_hash)
+    trace |= {"prekey_set_id": set_id, "one_time_index": index}
+    trace |= {"ephemeral_public": ek, "kem_ciphertext": ct, "handshake_hash": handshake_hash, "session_context": context}
+    trace |= secrets | one | two | three
+    session = Session(crypto, False, context, three["root_key"], three["first_tag"], None, now)
     session.sending = Chain(None, None, None)  # the signed prekey as the ratchet key of a chain that has sent nothing
     session.sending.private, session.sending.public = mine["signed_prekey_private"], my_set["signed_prekey"]
     return session, claim
+
+
+# --- the stored state -------------------------------------------------------------------------------------------------------------
+
+
+def stored_state(session, us, peer, handshake_hash):
+    def address(party):
+        return party["account"] + u32(party["device"])
+
+    def skipped(chain):
+        return u16(len(chain.skipped)) + b"".join(u32(n) + u32(day) + seed for n, (day, seed) in sorted(chain.skipped.items()))
+
+    s, r = session.sending, session.receiving
+    flags = session.initiator | bool(session.handshake) << 1 | (s is not None) << 2 | (r is not None) << 3
+    out = bytes([1, flags]) + address(us) + address(peer) + peer["identity_hash"] + handshake_hash + session.handshake
+    out += session.root + session.next_tag + session.peer_ratchet + u32(session.sent_before) + u32(session.since_kem)
+    out += struct.pack(">Q", session.last_kem)
+    if s:
+        out += s.key + s.ephemeral + s.tag + u32(s.next) + u32(s.next_ephemeral) + s.private + s.public
+        out += bytes([bool(s.offer) | bool(s.answer) << 1]) + (s.seed_of_offer + s.offer if s.offer else b"") + (s.answer or b"")
+    if r:
+        out += r.key + r.ephemeral + r.tag + u32(r.next) + u32(r.next_ephemeral) + bytes([bool(r.offer)]) + (r.offer or b"") + skipped(r)
+    return out + bytes([len(session.old)]) + b"".join(chain.tag + skipped(chain) for chain in session.old)
 
 
 # --- the check --------------------------------------------------------------------------------------------------------------------
@@ -444,6 +601,9 @@ def main():
     lists, sets, privates, one_times = {}, {}, {}, {}
     for name in ("alice", "bob"):
         listed = vectors[name]
+        random = SplitMix64(listed["random_seed"])
+        for drawn, size in (("account", 16), ("mailbox", 16), ("account_private", 64), ("signing_private", 64), ("agreement_private", 32)):
+            check.same(name, listed[drawn], random.draw(size))
         lists[name] = read_device_list(crypto, bytes.fromhex(listed["device_list"]))
         mine = lists[name]
         check.all(name, listed, {k: mine[k] for k in ("account", "device", "mailbox", "account_public", "signing_public",
@@ -454,7 +614,10 @@ def main():
         check.same(name, listed["prekey_set_hash"], sets[name]["hash"])
         check.all(name, listed, {"prekey_set_created": sets[name]["created"], "prekey_set_id": sets[name]["id"],
                                  "signed_prekey_public": sets[name]["signed_prekey"], "kem_prekey_public": sets[name]["kem_prekey"]})
-        privates[name] = {k: bytes.fromhex(listed[k]) for k in ("agreement_private", "signed_prekey_private", "kem_prekey_seed")}
+        privates[name] = {k: bytes.fromhex(listed[k]) for k in ("agreement_private", "signed_prekey_private", "kem_prekey_seed",
+                                                                   "signing_private")}
+        check.same(name, listed["account_public"], crypto.hybrid_public(bytes.fromhex(listed["account_private"])))
+        check.same(name, listed["signing_public"], crypto.hybrid_public(privates[name]["signing_private"]))
         check.same(name, listed["agreement_public"], x25519(privates[name]["agreement_private"]))
         check.same(name, sets[name]["signed_prekey"].hex(), x25519(privates[name]["signed_prekey_private"]))
         check.same(name, sets[name]["kem_prekey"].hex(), crypto.kem_public(privates[name]["kem_prekey_seed"]))
@@ -466,38 +629,55 @@ def main():
     check.same("safety_number", vectors["safety_number"],
                safety_number(*(lists[n]["account"] + lists[n]["account_public"] for n in ("alice", "bob"))))
 
-    # The handshake, from Bob's side; Alice's end begins with the same keys.
-    listed, trace = vectors["handshake"], {}
-    handshake = bytes.fromhex(listed["bytes"])
-    bob, claim = respond(crypto, handshake, lists["bob"], privates["bob"], sets["bob"], one_times["bob"], listed["now"], trace)
-    check.all("handshake", listed, trace)
-    check.same("claim", vectors["alice"]["account"], claim["account"])
-    check.same("claim", vectors["alice"]["signing_public"], claim["signing_public"])
-    check.same("claim", vectors["alice"]["device_list_hash"], claim["list_hash"])
-    check.same("claim", vectors["bob"]["device_list_hash"], claim["our_hash"])
-    check.same("handshake", listed["ephemeral_public"], x25519(bytes.fromhex(listed["ephemeral_private"])))
-    ciphertext, secret = crypto.encaps(sets["bob"]["kem_prekey"], bytes.fromhex(listed["kem_m"]))
-    check.same("handshake", listed["kem_ciphertext"], ciphertext)
-    check.same("handshake", listed["kem_secret"], secret)
-    alice = Session(crypto, True, trace["session_context"], trace["root_key"], trace["first_tag"], sets["bob"]["signed_prekey"],
-                    listed["now"])
+    listed = vectors["alice_second_list"]
+    second = read_device_list(crypto, bytes.fromhex(listed["bytes"]))
+    check.same("second list", listed["hash"], second["hash"])
+    check.same("second list", listed["linked_identity_hash"], second["devices"][2]["identity_hash"])
+    for outcome, pinned, seen in (("successor", lists["alice"], second), ("older", second, lists["alice"]), ("unchanged", second, second),
+                                  ("other_account", lists["bob"], second), ("gap", lists["alice"], second | {"number": 3}),
+                                  ("forked", lists["alice"] | {"hash": bytes(32)}, second),
+                                  ("forked", second | {"hash": bytes(32)}, second),
+                                  ("rule_broken", lists["alice"] | {"next_device": 3}, second)):
+        check.same("compare", outcome, compare_lists(pinned, seen))
+
+    # The handshakes, from both sides.
+    for name, one_time in (("handshake_without_one_time", None), ("handshake", (0, one_times["bob"][0][1]))):
+        listed, trace = vectors[name], {}
+        handshake, now = bytes.fromhex(listed["bytes"]), vectors["start"]
+        made = initiate(crypto, lists["alice"], privates["alice"], lists["bob"], sets["bob"], one_time,
+                        [bytes.fromhex(listed[drawn]) for drawn in ("ephemeral_private", "kem_m", "mldsa_rnd")])
+        check.all(name, listed, {k: v for k, v in made.items() if k in listed})
+        bob, claim = respond(crypto, handshake, lists["bob"], privates["bob"], sets["bob"], one_times["bob"], now, trace)
+        check.all(name, listed, {k: v for k, v in trace.items() if k in listed})
+        for derived, given in (("account", lists["alice"]["account"]), ("device", 1), ("signing_public", lists["alice"]["signing_public"]),
+                               ("agreement_public", lists["alice"]["agreement_public"]), ("list_number", 1),
+                               ("list_hash", lists["alice"]["hash"]), ("our_number", 1), ("our_hash", lists["bob"]["hash"])):
+            check.same(f"{name}.claim", given.hex() if isinstance(given, bytes) else given, claim[derived])
+    assert len(handshake) == 6657 and set(trace) <= set(listed), "a value that is not listed"
+    check.same("handshake", listed["now"], now)
+    alice = Session(crypto, True, made["session_context"], made["root_key"], made["first_tag"], sets["bob"]["signed_prekey"], now)
     alice.handshake = handshake
 
     ends = {"alice": (alice, bob), "bob": (bob, alice)}
-    for number, listed in enumerate(vectors["messages"]):
+    arrived, messages = [], vectors["messages"]
+    for number, listed in enumerate(messages):
         where, (sender, receiver) = f"messages[{number}]", ends[listed["from"]]
-        text, data = bytes.fromhex(listed["plaintext"]), bytes.fromhex(listed["associated_data"])
-        sent, received = {}, {}
+        text, data, sent = bytes.fromhex(listed["plaintext"]), bytes.fromhex(listed["associated_data"]), {}
         random = [bytes.fromhex(drawn) for drawn in listed["random"]]
         message = sender.encrypt(text, data, listed["now"], listed["kind"] == "ephemeral", random, sent)
         check.same(where, listed["bytes"], message)
         check.all(where, listed, sent)
         assert not random, f"{where}: randomness is left"
-        opened = receiver.decrypt(message, data, listed["now"], received)
-        check.same(where, listed["plaintext"], opened)
-        check.all(where, listed, received)
-        damaged = message[:-1] + bytes([message[-1] ^ 1])
-        assert crypto.gcm(received["key"], received["nonce"], received["context"], damaged[-272:], False) is None
+        for other in listed["delivered"]:
+            coming, received, where = messages[other], {}, f"messages[{other}] at {number}"
+            opened = receiver.decrypt(bytes.fromhex(coming["bytes"]), bytes.fromhex(coming["associated_data"]), coming["now"], received)
+            check.same(where, coming["plaintext"], opened)
+            began = next(m for m in messages if m["tag"] == coming["tag"])  # what began the chain may not have come
+            check.all(where, began | coming, received)
+            arrived.append(other)
+    assert arrived != sorted(arrived) and len(arrived) == len(set(arrived))
+    for name, session, us, peer in (("alice", alice, lists["alice"], lists["bob"]), ("bob", bob, lists["bob"], lists["alice"])):
+        check.same(f"{name}_stored_state", vectors[f"{name}_stored_state"], stored_state(session, us, peer, made["handshake_hash"]))
     print(f"{check.count} values agree")
 
 
