@@ -45,11 +45,12 @@ void DeviceConnection::on_batch(ByteView batch) {
   if (state_ == State::closed) return;
   ++context_.counters.batches_in;
   context_.counters.bytes_in += batch.size();
-  if (batch.empty() || batch.size() > wire::kMaxBatchBytes) return close(GoodbyeCode::protocol_error);
+  if (batch.empty() || batch.size() > wire::kMaxBatchBytes)
+    return close(GoodbyeCode::protocol_error, "a batch has 1 to 65536 bytes");
   now_seconds_ = static_cast<std::uint32_t>(unix_millis(context_.clock.now()) / 1000);
   for (wire::FrameReader in(batch); !in.done() && state_ != State::closed;) {
     const auto frame = in.next();
-    if (!frame) return close(GoodbyeCode::protocol_error);
+    if (!frame) return close(GoodbyeCode::protocol_error, "a frame that does not decode");
     on_frame(*frame);
   }
 }
@@ -62,9 +63,9 @@ void DeviceConnection::on_frame(const wire::Frame& frame) {
   switch (state_) {
     case State::hello:
       if (const auto* auth = std::get_if<wire::Auth>(&frame)) return on_auth(*auth);
-      return close(GoodbyeCode::protocol_error);
+      return close(GoodbyeCode::protocol_error, "AUTH comes first");
     case State::authenticating:
-      return close(GoodbyeCode::protocol_error);
+      return close(GoodbyeCode::protocol_error, "nothing may come between AUTH and READY");
     case State::ready:
       return on_ready_frame(frame);
     case State::closed:
@@ -76,20 +77,25 @@ void DeviceConnection::on_ready_frame(const wire::Frame& frame) {
   std::visit(Overloaded{
                  [this](const wire::Submit& f) { on_submit(f); },
                  [this](const wire::Ack& f) {
-                   if (!context_.relay.acknowledge(id_, f.number)) close(GoodbyeCode::protocol_error);
+                   if (!context_.relay.acknowledge(id_, f.number))
+                     close(GoodbyeCode::protocol_error, "ACK of what was never pushed, or lower than the last");
                  },
                  [this](const wire::Credit& f) { context_.relay.add_credit(id_, f.envelopes, f.bytes); },
-                 [this](const wire::Route& f) { on_route(f); }, [this](const wire::Clear& f) { on_clear(f); },
+                 [this](const wire::Route& f) { on_route(f); },
+                 [this](const wire::Clear& f) { on_clear(f); },
                  [this](const wire::Call& f) { on_call(f); },
-                 [this](const auto&) { close(GoodbyeCode::protocol_error); },  // the server's frames, or a second AUTH
+                 [this](const auto&) {
+                   close(GoodbyeCode::protocol_error, "a second AUTH, or a frame that only servers send");
+                 },
              },
              frame);
 }
 
 void DeviceConnection::on_auth(const wire::Auth& auth) {
-  if (auth.version != wire::kProtocolVersion) return close(GoodbyeCode::unsupported_version);
+  if (auth.version != wire::kProtocolVersion)
+    return close(GoodbyeCode::unsupported_version, "this server speaks version 1");
   const bool bound = auth.binding == wire::Binding::tls_exporter;
-  if (bound && !handshake_->binding) return close(GoodbyeCode::auth_failed);
+  if (bound && !handshake_->binding) return close(GoodbyeCode::auth_failed, "there is no channel binding here");
   const wire::Hello hello{.nonce = handshake_->nonce, .server_name = as_view(context_.config.server_name)};
   AuthRequest request{.account = auth.account,
                       .device = auth.device,
@@ -103,8 +109,8 @@ void DeviceConnection::on_auth(const wire::Auth& auth) {
 
 void DeviceConnection::on_auth_result(const std::optional<Authenticated>& device) {
   if (state_ != State::authenticating) return;
-  if (!device) return close(GoodbyeCode::auth_failed);
-  if (context_.revocations.is_gone(device->mailbox)) return close(GoodbyeCode::removed);
+  if (!device) return close(GoodbyeCode::auth_failed, "the device is unknown or the signature wrong");
+  if (context_.revocations.is_gone(device->mailbox)) return close(GoodbyeCode::removed, "the device was removed");
   device_ = *device;
   state_ = State::ready;
   ++context_.counters.authenticated;
@@ -121,7 +127,7 @@ void DeviceConnection::on_auth_result(const std::optional<Authenticated>& device
 
 DeviceConnection::Route* DeviceConnection::route(std::uint16_t number) {
   if (number >= wire::kMaxRoutes) {
-    close(GoodbyeCode::too_many);
+    close(GoodbyeCode::too_many, "the route number is too high");
     return nullptr;
   }
   if (number >= routes_.size()) routes_.resize(std::size_t{number} + 1);
@@ -183,7 +189,8 @@ SubmitStatus DeviceConnection::check(Route& r) {
 
 void DeviceConnection::on_submit(const wire::Submit& f) {
   const auto size = static_cast<std::uint32_t>(f.ciphertext.size());
-  if (credit_envelopes_ == 0 || credit_bytes_ < size) return close(GoodbyeCode::credit_exceeded);
+  if (credit_envelopes_ == 0 || credit_bytes_ < size)
+    return close(GoodbyeCode::credit_exceeded, "more was submitted than there is credit");
   Route* const r = route(f.route);
   if (r == nullptr) return;
   --credit_envelopes_;
@@ -214,9 +221,9 @@ void DeviceConnection::on_clear(const wire::Clear& f) {
 // ---- calls
 
 void DeviceConnection::on_call(const wire::Call& f) {
-  if (open_calls_.size() >= wire::kMaxOpenCalls) return close(GoodbyeCode::too_many);
+  if (open_calls_.size() >= wire::kMaxOpenCalls) return close(GoodbyeCode::too_many, "too many calls are open");
   if (std::find(open_calls_.begin(), open_calls_.end(), f.id) != open_calls_.end()) {
-    return close(GoodbyeCode::protocol_error);
+    return close(GoodbyeCode::protocol_error, "the number of an open call was used again");
   }
   open_calls_.push_back(f.id);
   ++context_.counters.calls;
@@ -340,7 +347,7 @@ void DeviceConnection::flush() {
   if (outbox_) {
     send_batch();
     if (too_slow_ && state_ != State::closed) {
-      close(GoodbyeCode::too_slow);
+      close(GoodbyeCode::too_slow, "too much waits to be read");
       send_batch();
     }
     context_.give_back(std::move(outbox_));
@@ -359,12 +366,12 @@ void DeviceConnection::leave() {
   (void)outbox();  // so that the end of the round comes by
 }
 
-void DeviceConnection::close(GoodbyeCode code) {
+void DeviceConnection::close(GoodbyeCode code, std::string_view why) {
   if (state_ == State::closed) return;
   write_results();
   leave();
   closed_with_ = code;
-  encode(room(wire::kFrameHeaderBytes + 2), wire::Goodbye{.code = code, .text = {}});
+  encode(room(wire::kFrameHeaderBytes + 2 + why.size()), wire::Goodbye{.code = code, .text = as_view(why)});
 }
 
 void DeviceConnection::lost() {

@@ -41,7 +41,8 @@ class DeviceConnection {
   void drained(std::uint8_t subscription);
 
   /// Results so far, then GOODBYE; the relay forgets the connection at once. Not from inside a call of the relay.
-  void close(wire::GoodbyeCode code);
+  /// `why`: for the people who write the device; at most wire::kMaxGoodbyeTextBytes.
+  void close(wire::GoodbyeCode code, std::string_view why = {});
   /// The transport has ended.
   void lost();
   /// The end of the round: RESULTs, CREDIT, the batch. May find that the device reads too slowly, and close.

@@ -75,7 +75,10 @@ class Raw {
         if (const auto* n = std::get_if<wire::Notice>(&frame)) notices.emplace_back(n->kind, to_bytes(n->body));
         if (const auto* h = std::get_if<wire::Hello>(&frame)) nonce = h->nonce;
         if (const auto* c = std::get_if<wire::Credit>(&frame)) credits.push_back(*c);
-        if (const auto* g = std::get_if<wire::Goodbye>(&frame)) goodbye = g->code;
+        if (const auto* g = std::get_if<wire::Goodbye>(&frame)) {
+          goodbye = g->code;
+          if (g->code == GoodbyeCode::protocol_error) EXPECT_FALSE(g->text.empty()) << "says which rule was broken";
+        }
         if (std::holds_alternative<wire::Push>(frame)) ++pushes;
         if (std::holds_alternative<wire::Drained>(frame)) ++drains;
         types.push_back(frame.index());
