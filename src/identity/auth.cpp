@@ -33,8 +33,9 @@ Result<AuthenticatedDevice, AuthError> Service::authenticate(const AuthRequest& 
   State& s = *state_;
   const Time now = s.ports.clock.now();
   s.turn_day(now);
-  const auto source = s.source_key("auth", request.source, 8);
-  if (s.failed_auth.peek(source, 1, s.ports.clock.monotonic())) {
+  // Of this source and this account: whoever shares the address with a stranger who fails is not kept out.
+  const auto bucket = s.source_key("auth", request.source, 8, request.account.view());
+  if (s.failed_auth.peek(bucket, 1, s.ports.clock.monotonic())) {
     ++s.counters.auth_refused;
     return fail(AuthError::refused);
   }
@@ -49,7 +50,7 @@ Result<AuthenticatedDevice, AuthError> Service::authenticate(const AuthRequest& 
   const bool authentic = signature && s.ports.crypto.verify(key, wire::kAuthLabel, request.message, *signature);
   const bool bound = request.binding == wire::Binding::tls_exporter || (known && (*device)->web);
   if (!known || !authentic || !bound) {
-    (void)s.failed_auth.take(source, 1, s.ports.clock.monotonic());
+    (void)s.failed_auth.take(bucket, 1, s.ports.clock.monotonic());
     ++s.counters.auth_refused;
     return fail(AuthError::refused);
   }

@@ -107,27 +107,36 @@ TEST_F(Auth, UnknownDevicesAndWrongSignaturesLookAlike) {
   EXPECT_EQ(work_of(decoy), expected);
 }
 
-TEST_F(Auth, ASourceThatFailsALotIsNotListenedTo) {
+TEST_F(Auth, ASourceThatFailsALotForAnAccountIsNotListenedTo) {
   Bytes bad = signature;
   bad[5] ^= std::byte{1};
   request.signature = bad;
   const auto before = world.crypto.verified;
-  for (std::uint32_t i = 0; i < world.config.failed_auth_per_source.capacity; ++i) EXPECT_TRUE(refused());
+  for (std::uint32_t i = 0; i < world.config.failed_auth.capacity; ++i) EXPECT_TRUE(refused());
   const auto verified = world.crypto.verified;
-  EXPECT_EQ(verified - before, world.config.failed_auth_per_source.capacity);
+  EXPECT_EQ(verified - before, world.config.failed_auth.capacity);
   EXPECT_TRUE(refused());
   EXPECT_EQ(world.crypto.verified, verified) << "no work for it any more";
   request.signature = signature;
   request.source = ipv4(2);
-  EXPECT_FALSE(refused()) << "others are served";
+  EXPECT_FALSE(refused()) << "other sources are served";
   request.source = ipv4(1);
   EXPECT_TRUE(refused());
   world.clock.advance(std::chrono::minutes(1));
   EXPECT_FALSE(refused()) << "it comes back";
 }
 
+TEST_F(Auth, AStrangerBehindTheSameAddressKeepsNobodyOut) {
+  AuthRequest stranger = request;
+  for (std::uint32_t i = 0; i < 3 * world.config.failed_auth.capacity; ++i) {
+    stranger.account = ada.random.id<AccountId>();
+    EXPECT_FALSE(world.service->authenticate(stranger));
+  }
+  EXPECT_FALSE(refused());
+}
+
 TEST_F(Auth, SuccessCostsNoQuota) {
-  for (std::uint32_t i = 0; i < world.config.failed_auth_per_source.capacity + 10; ++i) ASSERT_FALSE(refused());
+  for (std::uint32_t i = 0; i < world.config.failed_auth.capacity + 10; ++i) ASSERT_FALSE(refused());
 }
 
 TEST_F(Auth, ABrokenStoreIsNoRefusal) {

@@ -17,8 +17,9 @@ struct Config {
   Quota codes_per_handle{10, std::chrono::days(1)};
   /// Codes asked for by one source (IPv4 address or IPv6 /64; an IPv6 /48 may ask for 8 times as many).
   Quota codes_per_source{30, std::chrono::hours(1)};
-  /// Wrong device signatures by one source before its further ones are refused unread.
-  Quota failed_auth_per_source{100, std::chrono::minutes(10)};
+  /// Wrong device signatures by one source for one account before its further ones for that account are refused
+  /// unread.
+  Quota failed_auth{100, std::chrono::minutes(10)};
   /// Lookups of handles and accounts that no renewal token pays for, per account.
   std::uint32_t lookup_capacity = 2'000;
   std::uint32_t lookup_refill_per_day = 100;

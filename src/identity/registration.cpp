@@ -78,10 +78,10 @@ Answer<internal::CheckedPrekeys> internal::check_prekeys(const calls::PrekeyUplo
 }
 
 internal::BucketKey Service::State::source_key(std::string_view kind, const SourceAddress& source,
-                                               std::size_t ipv6_bytes) const {
+                                               std::size_t ipv6_bytes, ByteView besides) const {
   static constexpr ByteArray<12> kMapped{{{}, {}, {}, {}, {}, {}, {}, {}, {}, {}, std::byte{0xff}, std::byte{0xff}}};
   const ByteView ip(source.ip);
-  return daily.key(kind, equal(ip.first(12), kMapped) ? ip : ip.first(ipv6_bytes));
+  return daily.key(kind, equal(ip.first(12), kMapped) ? ip : ip.first(ipv6_bytes), besides);
 }
 
 Answer<void> Service::State::charge_code(const SourceAddress& source, const Handle& handle) {

@@ -53,7 +53,7 @@ Service::State::State(const Config& config_, const Ports& ports_)
       codes_per_handle(config.codes_per_handle, kMaxBuckets),
       codes_per_source(config.codes_per_source, kMaxBuckets),
       codes_per_network(times(config.codes_per_source, kNetworkFactor), kMaxBuckets),
-      failed_auth(config.failed_auth_per_source, kMaxBuckets),
+      failed_auth(config.failed_auth, kMaxBuckets),
       calls_per_account(config.calls_per_account, kMaxBuckets),
       one_time_per_pair(config.one_time_per_pair, kMaxBuckets),
       one_time_per_target(config.one_time_per_target, kMaxBuckets),

@@ -75,7 +75,7 @@ struct RegistrationSection {
   std::filesystem::path outbox_file = "/var/lib/opaline/outbox.jsonl";
   std::uint32_t codes_per_handle_per_day = 10;
   std::uint32_t codes_per_source_per_hour = 30;
-  std::uint32_t failed_auth_per_source_per_10_minutes = 100;
+  std::uint32_t failed_auth_per_10_minutes = 100;
   friend bool operator==(const RegistrationSection&, const RegistrationSection&) = default;
 };
 struct SmtpSection {

@@ -45,7 +45,7 @@ identity::Config identity_config(const Config& config) {
   identity::Config out;
   out.codes_per_handle = {config.registration.codes_per_handle_per_day, std::chrono::days(1)};
   out.codes_per_source = {config.registration.codes_per_source_per_hour, std::chrono::hours(1)};
-  out.failed_auth_per_source = {config.registration.failed_auth_per_source_per_10_minutes, std::chrono::minutes(10)};
+  out.failed_auth = {config.registration.failed_auth_per_10_minutes, std::chrono::minutes(10)};
   out.calls_per_account = {config.accounts.calls_per_hour, std::chrono::hours(1)};
   out.one_time_per_pair = {config.accounts.one_time_prekeys_per_pair_per_day, std::chrono::days(1)};
   out.one_time_per_target = {config.accounts.one_time_prekeys_per_account_per_day, std::chrono::days(1)};

@@ -100,9 +100,10 @@ struct Service::State {
   [[nodiscard]] Answer<internal::LookupLevel> lookup_level_after(const AccountId& account, std::uint32_t cost,
                                                                  Time now);
   void turn_day(Time now);
-  /// The bucket of a source: an IPv4 address, or the first `ipv6_bytes` of an IPv6 one.
+  /// The bucket of a source (an IPv4 address, or the first `ipv6_bytes` of an IPv6 one), or of a source and something
+  /// else.
   [[nodiscard]] internal::BucketKey source_key(std::string_view kind, const SourceAddress& source,
-                                               std::size_t ipv6_bytes) const;
+                                               std::size_t ipv6_bytes, ByteView besides = {}) const;
 
   [[nodiscard]] Bytes send_token(const AccountId& sender, const MailboxId& mailbox, Time now) const;
   [[nodiscard]] internal::RenewalToken renewal_token(const AccountId& asker, std::string_view handle,
