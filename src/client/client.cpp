@@ -11,6 +11,7 @@ namespace {
 using namespace std::chrono_literals;
 constexpr auto kFirstBackOff = 500ms;
 constexpr auto kLastBackOff = 60'000ms;
+constexpr std::size_t kClaimsAtOnce = 8;  // half of the calls that a connection may have open
 /// The credit that a device keeps open for what the server pushes.
 constexpr wire::Credit kReceiveCredit{wire::kInitialCreditEnvelopes, wire::kInitialCreditBytes};
 
@@ -92,6 +93,9 @@ void Client::on_ready(const wire::Ready& ready) {
   device_->connected(ready);
   connection_->send(kReceiveCredit);
   schedule_round();
+  // Questions to which the last connection ended before there was an answer.
+  if (const auto accounts = contacts_.claimants(kClaimsAtOnce))
+    for (const AccountId& account : *accounts) confirm_claim(account);
   events_.on_link(nullptr);
 }
 

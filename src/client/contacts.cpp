@@ -91,6 +91,21 @@ Result<std::optional<std::string>, ClientError> Contacts::claim(const AccountId&
   return std::optional<std::string>(to_string(*handle));
 }
 
+Result<std::vector<AccountId>, ClientError> Contacts::claimants(std::size_t limit) const {
+  auto statement = store_.database().prepare(
+      "SELECT account FROM claim WHERE account NOT IN (SELECT account FROM contact WHERE account IS NOT NULL) LIMIT ?");
+  statement.bind(1, static_cast<std::int64_t>(limit));
+  std::vector<AccountId> out;
+  for (;;) {
+    const auto found = statement.step();
+    if (!found) return fail(client_error(found.error()));
+    if (!*found) return out;
+    const auto account = AccountId::from(statement.bytes(0));
+    if (!account) return fail(ClientError::store_damaged);
+    out.push_back(*account);
+  }
+}
+
 Result<void, ClientError> Contacts::settle_claim(const AccountId& account) const {
   auto statement = store_.database().prepare("DELETE FROM claim WHERE account = ?");
   if (const auto done = statement.bind(1, account.view()).run(); !done) return fail(client_error(done.error()));

@@ -30,6 +30,8 @@ class Contacts {
   [[nodiscard]] Result<void, ClientError> save(const Contact& contact) const;
   /// What this account said it is reached by, where no lookup has confirmed or refuted it; nullopt: nothing.
   [[nodiscard]] Result<std::optional<std::string>, ClientError> claim(const AccountId& account) const;
+  /// Accounts that no lookup has found and whose claim was not looked up yet, at most `limit`.
+  [[nodiscard]] Result<std::vector<AccountId>, ClientError> claimants(std::size_t limit) const;
   /// The claim was looked up.
   [[nodiscard]] Result<void, ClientError> settle_claim(const AccountId& account) const;
   /// The account does not answer any more: its handles are to be looked up again before they are used.

@@ -129,7 +129,29 @@ def following(check, programs, scratch):
     check(world.server.stop() == 0, "the server shuts down cleanly")
 
 
-CASES = {"chaos": chaos, "stalls": stalls, "following": following}
+def stranger(check, programs, scratch):
+    """A stranger's many messages over connections that are cut: shown soon after the network is well, for one look-up."""
+    world = World(programs, scratch, "stranger", "Anna", "Ben")
+    anna, ben = world.people
+    rng = random.Random(SEED + 2)
+    wrote = [f"you do not know me {i} " + "~" * rng.randrange(1500) for i in range(40)]
+    for text in wrote:
+        opaline(anna, "send", ben.handle, text)
+    lookups = world.server.metric('opaline_lookups_total{kind="charged"}')
+    proxy = ChaosProxy(world.server.ports["public"])
+    plans = [Plan(cut_down=at, piece=50) for at in (9000, 12000, 14000, 22000, 60000)]
+    proxy.plan = lambda: plans.pop(0) if plans else Plan()
+    sees = Following(ben, proxy.url)
+    wait_for("Ben to see the last message", lambda: wrote[-1] in sees.texts, 20)
+    check(sees.texts == wrote, f"Ben has {len(sees.texts)} messages, each once and in order")
+    check(sees.stop() == 0, "and left in good order")
+    lookups = world.server.metric('opaline_lookups_total{kind="charged"}') - lookups
+    check(lookups <= 2, f"{lookups} look-ups were charged")
+    proxy.close()
+    check(world.server.stop() == 0, "the server shuts down cleanly")
+
+
+CASES = {"chaos": chaos, "stalls": stalls, "following": following, "stranger": stranger}
 
 
 def main():
