@@ -181,6 +181,10 @@ TEST_F(DeviceLists, DevicesKeepTheirKeysAndNumbers) {
   moved.devices[0].mailbox = random.id<MailboxId>();
   EXPECT_EQ(compare_lists(one, sign(moved)), ListChange::rule_broken);
 
+  DeviceList older = next_device_list(one, kNow);
+  older.devices[0].created -= std::chrono::milliseconds(1);
+  EXPECT_EQ(compare_lists(one, sign(older)), ListChange::rule_broken);
+
   DeviceList gone = next_device_list(sign(with_second(one)), kNow);
   gone.devices.pop_back();
   const VerifiedDeviceList three = sign(gone);

@@ -1,22 +1,12 @@
 // docs/protocol.md names every label, limit and error of the code; and no label begins another of its kind.
-#include <gtest/gtest.h>
-
-#include <fstream>
 #include <regex>
-#include <sstream>
 
 #include "session/internal/labels.hpp"
 #include "session/session.hpp"
+#include "support/source_file.hpp"
 
 namespace opaline::session {
 namespace {
-
-std::string read(const std::string& path) {
-  std::ifstream in(std::string(OPALINE_SOURCE_DIR) + "/" + path);
-  std::stringstream out;
-  out << in.rdbuf();
-  return out.str();
-}
 
 /// The lines from the heading `name` to the next one.
 std::string section(const std::string& page, const std::string& name) {
@@ -31,7 +21,7 @@ bool has(const std::string& text, std::string_view part) {
 
 class ProtocolPage : public ::testing::Test {
  protected:
-  std::string page = read("docs/protocol.md");
+  std::string page = opaline::testing::source_file("docs/protocol.md");
 };
 
 TEST_F(ProtocolPage, ListsEveryLabel) {
@@ -39,7 +29,7 @@ TEST_F(ProtocolPage, ListsEveryLabel) {
   const std::regex label("\"opaline/1 ([a-z ]+)\"");
   std::size_t found = 0;
   for (const char* const file : {"src/credentials/labels.hpp", "src/session/internal/labels.hpp"}) {
-    const std::string code = read(file);
+    const std::string code = opaline::testing::source_file(file);
     for (auto it = std::sregex_iterator(code.begin(), code.end(), label); it != std::sregex_iterator(); ++it) {
       ++found;
       const std::string name = (*it)[1].str();
@@ -66,7 +56,7 @@ TEST_F(ProtocolPage, NoLabelBeginsAnotherOfItsKind) {
 
 TEST_F(ProtocolPage, ListsEveryError) {
   const std::string errors = section(page, "Errors");
-  const std::string code = read("src/session/error.hpp");
+  const std::string code = opaline::testing::source_file("src/session/error.hpp");
   const std::string all = code.substr(code.find("enum class Error"), code.find("};") - code.find("enum class Error"));
   const std::regex name("\n  ([a-z_]+),");
   std::size_t found = 0;

@@ -229,6 +229,11 @@ TEST_F(Handshake, ClaimsAreCheckedAgainstTheList) {
   PeerClaim other_keys = claim;
   other_keys.keys = bob.identity.public_keys();
   EXPECT_EQ(check_claim(alice.list, other_keys), ClaimCheck::wrong_keys);
+  // One of the two is not enough: who stole bob's prekeys can use alice's agreement key against him, not sign as her.
+  other_keys.keys = {.signing = bob.identity.public_keys().signing, .agreement = claim.keys.agreement};
+  EXPECT_EQ(check_claim(alice.list, other_keys), ClaimCheck::wrong_keys);
+  other_keys.keys = {.signing = claim.keys.signing, .agreement = bob.identity.public_keys().agreement};
+  EXPECT_EQ(check_claim(alice.list, other_keys), ClaimCheck::wrong_keys);
 }
 
 TEST_F(Handshake, ImpostorsAreFoundByTheirKeys) {
