@@ -1,24 +1,14 @@
 // docs/endpoint.md names every limit of limits.hpp.
-#include <gtest/gtest.h>
-
-#include <fstream>
 #include <regex>
-#include <sstream>
+
+#include "support/source_file.hpp"
 
 namespace opaline::endpoint {
 namespace {
 
-std::string read(const std::string& path) {
-  std::ifstream in(std::string(OPALINE_SOURCE_DIR) + "/" + path);
-  std::stringstream out;
-  out << in.rdbuf();
-  return out.str();
-}
-
 TEST(DocsTest, EveryLimitIsDocumented) {
-  const std::string code = read("src/endpoint/limits.hpp");
-  const std::string page = read("docs/endpoint.md");
-  ASSERT_FALSE(page.empty());
+  const std::string code = testing::source_file("src/endpoint/limits.hpp");
+  const std::string page = testing::source_file("docs/endpoint.md");
   const std::regex constant("inline constexpr [^=;{]*\\b(k[A-Za-z]+)");
   std::size_t found = 0;
   for (auto it = std::sregex_iterator(code.begin(), code.end(), constant); it != std::sregex_iterator(); ++it) {

@@ -1,18 +1,13 @@
 // docs/what-we-hold.md and the code say the same (promise 8).
-#include <gtest/gtest.h>
-
-#include <fstream>
-#include <iterator>
-
 #include "identity/tables.hpp"
 #include "server/server.hpp"
+#include "support/source_file.hpp"
 
 namespace opaline {
 namespace {
 
 std::string page() {
-  std::ifstream in(OPALINE_SOURCE_DIR "/docs/what-we-hold.md");
-  return {std::istreambuf_iterator<char>(in), {}};
+  return testing::source_file("docs/what-we-hold.md");
 }
 
 std::string row(const identity::HeldField& held) {
@@ -30,7 +25,8 @@ TEST(WhatWeHold, EveryFieldOfTheDirectoryIsOnThePage) {
 TEST(WhatWeHold, ThePageNamesNothingOfTheDirectoryThatIsNotHeld) {
   const std::string text = page();
   std::size_t rows = 0;
-  for (std::size_t at = text.find("\n| identity_"); at != std::string::npos; at = text.find("\n| identity_", at + 1)) ++rows;
+  for (std::size_t at = text.find("\n| identity_"); at != std::string::npos; at = text.find("\n| identity_", at + 1))
+    ++rows;
   EXPECT_EQ(rows, identity::kHeldFields.size());
 }
 
