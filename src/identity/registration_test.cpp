@@ -221,6 +221,21 @@ TEST(Registration, AnUnreachableHandleIsSaidToBe) {
   EXPECT_EQ(status(world.service->start(ipv4(1), start_request("not a handle"))), calls::CALL_STATUS_BAD_REQUEST);
 }
 
+TEST(Registration, WhereCodesDoNotArriveNobodyPaysForAsking) {
+  Config config;
+  config.codes_per_handle.capacity = 1;
+  World world(config);
+  world.codes.is_failing = true;
+  for (int i = 0; i < 5; ++i) {
+    const auto refused = world.service->start(ipv4(1), start_request(kAda));
+    ASSERT_EQ(status(refused), calls::CALL_STATUS_UNAVAILABLE);
+    EXPECT_EQ(refused.error().retry_after, seconds(60));
+  }
+  EXPECT_EQ(world.codes.sent, 0u);
+  world.codes.is_failing = false;
+  EXPECT_TRUE(world.service->start(ipv4(1), start_request(kAda)));
+}
+
 TEST(Registration, VerificationsAreBoundedAndTidied) {
   Config config;
   config.codes_per_source.capacity = 1'000'000;

@@ -51,7 +51,7 @@ SecretBytes compose(const SmtpSettings& settings, const std::string& to, const C
       "MIME-Version: 1.0\r\nContent-Type: text/plain; charset=us-ascii\r\nAuto-Submitted: auto-generated\r\n\r\n",
       std::chrono::floor<seconds>(now), settings.from, to, to_hex(random.bytes<16>()), domain, settings.service_name);
   const std::string tail = fmt::format(
-      "\r\n\r\nis your {} code. It is good for {} minutes. Nobody who works there will ask you for it.\r\n"
+      "\r\n\r\nis your {} code. It is good for {} minutes.\r\nNobody who works there will ask you for it.\r\n"
       "If you did not ask for a code, ignore this mail.\r\n",
       settings.service_name, std::chrono::ceil<std::chrono::minutes>(valid_for).count());
   SecretBytes out = to_secret_bytes(as_view(head));
@@ -112,6 +112,11 @@ class SmtpCodeSender::Worker {
     return CodeQueued::queued;
   }
 
+  [[nodiscard]] bool failing() const {
+    const std::lock_guard lock(mutex_);
+    return clock_.monotonic() < failing_until_;
+  }
+
   [[nodiscard]] Counters counters() const {
     const std::lock_guard lock(mutex_);
     Counters out = counters_;
@@ -120,7 +125,8 @@ class SmtpCodeSender::Worker {
   }
 
  private:
-  enum class Outcome : std::uint8_t { sent, refused, failed };
+  /// refused: this mail, for good. postponed: this mail, for now. failed: no mail would have gone.
+  enum class Outcome : std::uint8_t { sent, refused, postponed, failed };
 
   void run() {
     std::unique_lock lock(mutex_);
@@ -139,13 +145,14 @@ class SmtpCodeSender::Worker {
       Mail mail = std::move(*due);
       waiting_.erase(due);
       lock.unlock();
-      const Outcome outcome = now < mail.valid_until ? transfer(mail) : Outcome::failed;
+      const Outcome outcome = now < mail.valid_until ? transfer(mail) : Outcome::postponed;
       lock.lock();
       settle(std::move(mail), outcome);
     }
   }
 
   void settle(Mail mail, Outcome outcome) {
+    failing_until_ = clock_.monotonic() + (outcome == Outcome::failed ? settings_.failing_for : milliseconds(0));
     switch (outcome) {
       case Outcome::sent:
         ++counters_.sent;
@@ -153,6 +160,7 @@ class SmtpCodeSender::Worker {
       case Outcome::refused:
         ++counters_.refused;
         return;
+      case Outcome::postponed:
       case Outcome::failed:
         break;
     }
@@ -207,10 +215,9 @@ class SmtpCodeSender::Worker {
       return Outcome::sent;
     }
     // A refusal of this one mail. An unwilling login is everybody's trouble and worth another try after it was mended.
-    if (response >= 500 &&
-        (result == CURLE_SEND_ERROR || result == CURLE_RECV_ERROR || result == CURLE_WEIRD_SERVER_REPLY)) {
-      return Outcome::refused;
-    }
+    const bool of_this_mail = response >= 400 && (result == CURLE_SEND_ERROR || result == CURLE_RECV_ERROR ||
+                                                  result == CURLE_WEIRD_SERVER_REPLY);
+    if (of_this_mail && response >= 500) return Outcome::refused;
     if (!failing_ && !stopping_) {
       failing_ = true;
       log_.event(LogLevel::warning, "identity.smtp_failing",
@@ -218,7 +225,7 @@ class SmtpCodeSender::Worker {
                   {"response", std::int64_t{response}},
                   {"why", std::string_view(curl_easy_strerror(result))}});
     }
-    return Outcome::failed;
+    return of_this_mail ? Outcome::postponed : Outcome::failed;  // who names a bad address must not stop the others
   }
 
   const SmtpSettings settings_;
@@ -232,6 +239,7 @@ class SmtpCodeSender::Worker {
   mutable std::mutex mutex_;
   std::condition_variable wake_;
   std::deque<Mail> waiting_;
+  Instant failing_until_{};
   Counters counters_;
 
   std::thread thread_;  // last: it uses all of the above
@@ -255,6 +263,10 @@ Result<std::unique_ptr<SmtpCodeSender>, SmtpError> SmtpCodeSender::start(SmtpSet
 CodeQueued SmtpCodeSender::send(const Handle& handle, const Code& code, seconds valid_for) {
   if (handle.kind() != HandleKind::email) return CodeQueued::unsupported;
   return worker_->send(handle, code, valid_for);
+}
+
+bool SmtpCodeSender::failing() const {
+  return worker_->failing();
 }
 
 SmtpCodeSender::Counters SmtpCodeSender::counters() const {

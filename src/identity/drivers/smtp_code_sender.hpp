@@ -20,6 +20,7 @@ struct SmtpSettings {
   std::uint32_t tries = 4;               ///< for one mail, before it is dropped
   milliseconds retry_after{5'000};       ///< between them
   seconds timeout{30};                   ///< for one try, connecting included
+  milliseconds failing_for{30'000};      ///< after a failed try, until another mail is taken on
 };
 
 enum class SmtpError : std::uint8_t {
@@ -43,6 +44,9 @@ class SmtpCodeSender final : public CodeSender {
 
   /// unsupported: a phone number.
   [[nodiscard]] CodeQueued send(const Handle& handle, const Code& code, seconds valid_for) override;
+
+  /// The last try failed, not long ago, and not because of the one address.
+  [[nodiscard]] bool failing() const override;
 
   struct Counters {
     std::uint64_t sent = 0;     ///< taken by the mail server
