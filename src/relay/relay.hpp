@@ -94,6 +94,7 @@ struct Counters {
   std::uint64_t accepted_stored = 0;
   std::uint64_t stored = 0;          ///< envelopes that the store has made durable
   std::uint64_t stored_removed = 0;  ///< of these, removed because the device acknowledged them
+  std::uint64_t mailboxes_destroyed = 0;
   std::uint64_t full = 0, gone = 0, retry = 0, held_back = 0;
   std::uint64_t pushed = 0, acknowledged = 0;
   std::uint64_t expired = 0;            ///< found beyond retention when they were to be pushed or counted

@@ -72,6 +72,8 @@ void relay_metrics(Page& page, const relay::Counters& c) {
   page.counter("envelopes_stored_total", "Envelopes written to the disk.", c.stored);
   page.counter("envelopes_removed_total", "Stored envelopes removed because their device acknowledged them.",
                c.stored_removed);
+  page.counter("relay_mailboxes_destroyed_total", "Mailboxes destroyed with what waited in them, as their device went.",
+               c.mailboxes_destroyed);
   page.counters("relay_refused_total", "Envelopes not accepted, by answer.", "answer",
                 {{"full", c.full}, {"gone", c.gone}, {"retry", c.retry}, {"held_back", c.held_back}});
   page.counter("relay_pushed_total", "Envelopes pushed to devices.", c.pushed);

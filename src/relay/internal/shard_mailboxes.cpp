@@ -211,6 +211,7 @@ void Relay::Shard::destroy(const MailboxId& id) {
   }
   mark(m);
   if (m.phase == Phase::gone) return;
+  ++counters_.mailboxes_destroyed;
   drop_fetched(m);
   m.phase = Phase::gone;
   for (Envelope* e = m.first; e != nullptr;) {
