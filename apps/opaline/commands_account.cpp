@@ -228,6 +228,7 @@ Exit run_handle_remove(Context& context, const std::string& handle) {
 }
 
 Exit run_pin(Context& context, const std::string& pin, bool remove) {
+  if (const auto opened = context.open(); !opened) return failed(context, opened.error());
   std::string value = pin;
   if (!remove && value.empty()) {
     const auto asked = can_ask() ? ask_new_secret("registration PIN (4 to 64 characters)") : ask_secret("");
@@ -236,7 +237,7 @@ Exit run_pin(Context& context, const std::string& pin, bool remove) {
   if (!remove && value.empty())
     return failed(context,
                   {ClientError::refused, "no PIN was given: type it, or give it with --pin or on standard input"});
-  if (const auto ready = open_and_connect(context); !ready) return failed(context, ready.error());
+  if (const auto ready = context.connect(kWithin); !ready) return failed(context, ready.error());
   wire::v1::SetPinRequest request;
   if (!remove) request.set_pin(value);
   const auto reply = call<wire::v1::Empty>(context, wire::v1::METHOD_SET_PIN, request);

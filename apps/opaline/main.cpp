@@ -85,7 +85,7 @@ void add_messages(CLI::App& app, Arguments& a) {
       "  opaline send ben@example.org \"At eight?\" --until delivered --wait 5\n"
       "  echo \"from a script\" | opaline send ben@example.org -");
   send->add_option("TO", a.send.to, kWhom)->required();
-  send->add_option("MESSAGE", a.send.text, "The text; - reads it from standard input")->required();
+  send->add_option("TEXT", a.send.text, "The text; - reads it from standard input")->required();
   send->add_option("--until", a.send.until, "Wait until it is so far")
       ->check(CLI::IsMember({"queued", "sent", "delivered", "read"}))
       ->default_val("sent");
@@ -212,6 +212,13 @@ void add_account(CLI::App& app, Arguments& a) {
   receipts->callback([&a] { a.run = [&a](Context& context) { return run_receipts(context, a.receipts == "on"); }; });
 }
 
+/// "TO REQUIRED" in the help, not "TO TEXT REQUIRED".
+void leave_out_types(CLI::App& app) {
+  for (CLI::Option* option : app.get_options())
+    if (option->get_positional()) option->type_name("");
+  for (CLI::App* command : app.get_subcommands([](CLI::App*) { return true; })) leave_out_types(*command);
+}
+
 /// Says what is wrong with the flags, or prints the help that was asked for.
 int explain(const CLI::App& app, const CLI::ParseError& error) {
   if (error.get_exit_code() == 0) return app.exit(error);
@@ -235,6 +242,7 @@ int run(int argc, char** argv) {
   add_messages(app, arguments);
   add_contacts(app, arguments);
   add_account(app, arguments);
+  leave_out_types(app);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -48,8 +48,8 @@ std::optional<std::string> ask(const std::string& question) {
 
 std::optional<SecretBytes> ask_passphrase(const std::string& question) {
   if (!can_ask()) return std::nullopt;
+  const Silence silence;  // before the question: what is typed after it must be neither shown nor lost
   std::fputs(question.c_str(), stderr);
-  const Silence silence;
   SecretBytes out;
   out.reserve(kMaxPassphraseBytes);
   for (char c = 0; out.size() < kMaxPassphraseBytes && ::read(STDIN_FILENO, &c, 1) == 1 && c != '\n';)

@@ -58,6 +58,7 @@ void add_global(CLI::App& app, Arguments& a) {
 void add_operators(CLI::App& admin, Arguments& a) {
   auto* group = admin.add_subcommand("operator", "Who may administer this server");
   group->require_subcommand(1);
+  group->footer("Examples:\n  opalined admin operator list\n  opalined admin operator create bob --role auditor");
   auto* create = group->add_subcommand("create", "Make an operator and show its token, once");
   create->add_option("name", a.admin.name, "1 to 32 of a-z, 0-9, '.', '-', '_'; never used twice")->required();
   create
@@ -67,16 +68,20 @@ void add_operators(CLI::App& admin, Arguments& a) {
   create->add_option("--token-days", a.admin.token_days, "How long the token is valid")->capture_default_str();
   create->footer(
       "The token goes into the header `Authorization: Bearer <token>` of the operator listener.\n"
-      "Example: opalined admin operator create alice --role owner");
+      "Example:\n"
+      "  opalined admin operator create alice --role owner");
   create->callback([&a] { a.run = [&a] { return admin_operator_create(a.global, a.admin); }; });
   auto* token = group->add_subcommand("token", "Give an operator one more token (before the last one ends)");
   token->add_option("name", a.admin.name, "The operator")->required();
   token->add_option("--token-days", a.admin.token_days, "How long the token is valid")->capture_default_str();
+  token->footer("Example:\n  opalined admin operator token alice --token-days 30");
   token->callback([&a] { a.run = [&a] { return admin_operator_token(a.global, a.admin); }; });
   auto* list = group->add_subcommand("list", "Show all operators, revoked ones too");
+  list->footer("Example:\n  opalined admin operator list");
   list->callback([&a] { a.run = [&a] { return admin_operator_list(a.global, a.admin); }; });
   auto* revoke = group->add_subcommand("revoke", "End an operator and all its tokens, at once and for good");
   revoke->add_option("name", a.admin.name, "The operator")->required();
+  revoke->footer("A name is never used again.\nExample:\n  opalined admin operator revoke alice");
   revoke->callback([&a] { a.run = [&a] { return admin_operator_revoke(a.global, a.admin); }; });
 }
 
@@ -85,7 +90,10 @@ void add_admin(CLI::App& app, Arguments& a) {
   admin->require_subcommand(1);
   admin->add_option("--socket", a.admin.socket, "Admin socket; else the one of --config or --dev");
   admin->add_flag("--json", a.admin.json, "Print the server's answer as JSON");
-  admin->footer("Only root and the service's own user may use the socket. Everything is recorded in the audit trail.");
+  admin->footer(
+      "Only root and the service's own user may use the socket. Everything is recorded in the audit trail.\n"
+      "Example:\n"
+      "  opalined admin status");
   add_operators(*admin, a);
   auto* audit = admin->add_subcommand("audit", "What operators did, oldest first");
   audit->add_option("--after", a.admin.after, "Only entries after this number")->capture_default_str();
@@ -93,15 +101,24 @@ void add_admin(CLI::App& app, Arguments& a) {
   audit->add_flag("--verify", a.admin.verify, "Check the whole trail: nothing changed, nothing missing");
   audit->add_option("--known", a.admin.known_head,
                     "With --verify: a head that you noted earlier, as printed (NUMBER:HASH); it must still be there");
-  audit->footer("Note the head now and then, outside of this machine: then not even who owns it can rewrite the past.");
+  audit->footer(
+      "Note the head now and then, outside of this machine: then not even who owns it can rewrite the past.\n"
+      "Examples:\n"
+      "  opalined admin audit --limit 20\n"
+      "  opalined admin audit --verify");
   audit->callback([&a] { a.run = [&a] { return admin_audit(a.global, a.admin); }; });
   auto* status = admin->add_subcommand("status", "Version, ports, connections, queues, certificate, expiry");
+  status->footer("Examples:\n  opalined admin status\n  opalined admin status --json");
   status->callback([&a] { a.run = [&a] { return admin_status(a.global, a.admin); }; });
   auto* reload = admin->add_subcommand("reload", "Read certificates again and reopen the log, as SIGHUP does");
+  reload->footer("Example:\n  opalined admin reload");
   reload->callback([&a] { a.run = [&a] { return admin_reload(a.global, a.admin); }; });
   auto* clock = admin->add_subcommand(
       "confirm-clock", "Say that the clock is right after it moved by more than 2 days, so that expiry goes on");
-  clock->footer("Check `date` first: with a wrong clock, keys of envelopes that are still wanted are destroyed.");
+  clock->footer(
+      "Check `date` first: with a wrong clock, keys of envelopes that are still wanted are destroyed.\n"
+      "Example:\n"
+      "  opalined admin confirm-clock");
   clock->callback([&a] { a.run = [&a] { return admin_confirm_clock(a.global, a.admin); }; });
 }
 
@@ -109,9 +126,14 @@ void add_backup(CLI::App& app, Arguments& a) {
   auto* make = app.add_subcommand("backup", "Write the directory, the operators and the long-lived keys to a file");
   make->footer(
       "The file is encrypted under a passphrase. Mailboxes, the keys of days and prekeys are never in it.\n"
-      "Works while the server runs.");
+      "Works while the server runs.\n"
+      "Example:\n"
+      "  opalined backup opaline.backup --passphrase-file secret.txt");
   auto* back = app.add_subcommand("restore", "Put a backup into an empty data directory and vault");
-  back->footer("The server must not run. Devices sign in as before and upload new prekeys; what waited is gone.");
+  back->footer(
+      "The server must not run. Devices sign in as before and upload new prekeys; what waited is gone.\n"
+      "Example:\n"
+      "  opalined restore opaline.backup --passphrase-file secret.txt");
   for (auto* command : {make, back}) {
     command->add_option("file", a.backup.file, "The backup file")->required();
     command->add_option("--passphrase-file", a.backup.passphrase_file,
@@ -119,6 +141,18 @@ void add_backup(CLI::App& app, Arguments& a) {
   }
   make->callback([&a] { a.run = [&a] { return backup(a.global, a.backup); }; });
   back->callback([&a] { a.run = [&a] { return restore(a.global, a.backup); }; });
+}
+
+/// Says what is wrong with the flags, or prints the help that was asked for.
+int explain(const CLI::App& app, const CLI::ParseError& error) {
+  if (error.get_exit_code() == 0) return app.exit(error);
+  const auto left = app.remaining(true);
+  if (dynamic_cast<const CLI::RequiredError*>(&error) != nullptr && !left.empty() && !left.front().starts_with("-")) {
+    fmt::print(stderr, "opalined: there is no command '{}'; add --help to see those that are\n", left.front());
+  } else {
+    fmt::print(stderr, "opalined: {}; add --help to see how it is used\n", error.what());
+  }
+  return static_cast<int>(Exit::usage);
 }
 
 int run(int argc, char** argv) {
@@ -131,7 +165,7 @@ int run(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : static_cast<int>(Exit::usage);
+    return explain(app, error);
   }
   if (arguments.check_only) return static_cast<int>(check(arguments.global));
   if (!arguments.run) arguments.run = [&arguments] { return serve(arguments.global); };
