@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import time
+import traceback
 
 from harness import machine, rows_memory, rows_relay, rows_session, rows_store
 from harness.figures import table
@@ -59,6 +60,14 @@ def parse_arguments():
     return options
 
 
+def write_json(options, conditions, figures, failed):
+    """After each row, so that a run that is cut short leaves what it has measured."""
+    if options.json:
+        document = {"conditions": conditions, "quick": options.quick, "full": options.full,
+                    "figures": [f.as_json() for f in figures], "not_measured": failed}
+        options.json.write_text(json.dumps(document, indent=1) + "\n")
+
+
 def main():
     options = parse_arguments()
     if options.check_arguments:
@@ -77,18 +86,19 @@ def main():
         print(f"\n{name}: {ROWS[name].__doc__.splitlines()[0]}", flush=True)
         try:
             fresh = list(ROWS[name](bench))
-        except Failed as why:
+        except Exception as why:  # a row that breaks costs no figure of another
             print(f"   not measured: {why}", flush=True)
-            failed.append({"row": name, "why": str(why)})
+            if not isinstance(why, Failed):
+                traceback.print_exc()
+            failed.append({"row": name, "why": f"{type(why).__name__}: {why}"})
             continue
         figures += fresh
+        write_json(options, conditions, figures, failed)
         print(table(fresh) + f"\n({time.monotonic() - started:.0f} s)", flush=True)
     if len(wanted) > 1 and figures:
         print("\n" + table(figures))
+    write_json(options, conditions, figures, failed)  # with what was not measured, too
     if options.json:
-        document = {"conditions": conditions, "quick": options.quick, "full": options.full,
-                    "figures": [f.as_json() for f in figures], "not_measured": failed}
-        options.json.write_text(json.dumps(document, indent=1) + "\n")
         print(f"\nall runs: {options.json}")
     shutil.rmtree(bench.data, ignore_errors=True)
     return 1 if failed else 0

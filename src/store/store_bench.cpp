@@ -7,14 +7,12 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <condition_variable>
 #include <cstdio>
-#include <deque>
 #include <filesystem>
-#include <mutex>
 #include <thread>
 
 #include "crypto/random.hpp"
+#include "store/conformance/task_loop.hpp"
 #include "store/drivers/file_key_vault.hpp"
 #include "store/drivers/rocksdb_mailbox_store.hpp"
 
@@ -34,33 +32,6 @@ double cpu_seconds() {
   return static_cast<double>(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
          static_cast<double>(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
 }
-
-/// The shard's loop: completions run on the thread that asks.
-class Loop {
- public:
-  Executor executor() {
-    return [this](std::move_only_function<void()> task) {
-      const std::lock_guard lock(mutex_);
-      tasks_.push_back(std::move(task));
-      ready_.notify_one();
-    };
-  }
-  template <class Until>
-  void run(Until until) {
-    while (!until()) {
-      std::unique_lock lock(mutex_);
-      ready_.wait(lock, [&] { return !tasks_.empty(); });
-      auto tasks = std::exchange(tasks_, {});
-      lock.unlock();
-      for (auto& task : tasks) task();
-    }
-  }
-
- private:
-  std::mutex mutex_;
-  std::condition_variable ready_;
-  std::deque<std::move_only_function<void()>> tasks_;
-};
 
 struct Bench {
   explicit Bench(std::filesystem::path where) : root(std::move(where)) {
@@ -127,7 +98,7 @@ struct Bench {
   crypto::SystemRandom random;
   SeededRandom cheap{1};
   NullLog log;
-  Loop loop;
+  TaskLoop loop;
   std::unique_ptr<FileKeyVault> vault;
   std::unique_ptr<RocksdbMailboxStore> store;
   OwnerEpoch epoch{};
