@@ -2,60 +2,15 @@
 #include <gtest/gtest.h>
 
 #include "credentials/labels.hpp"
-#include "endpoint/internal/core.hpp"
-#include "endpoint/testing/world.hpp"
-#include "wire/contents.hpp"
+#include "endpoint/testing/rogue.hpp"
 
 namespace opaline::endpoint {
 namespace {
 
 using testing::Device;
+using testing::Rogue;
 using testing::World;
 using Texts = std::vector<std::string>;
-
-/// A device's keys in other hands: a session of its own with `target`, in which it says what the test wants.
-class Rogue {
- public:
-  Rogue(World& world, Device& as, Device& target)
-      : world_(world), as_(as), target_(target), session_(open(world, as, target)) {}
-
-  /// The target gets it, whatever is under way to it besides. No clock ticks.
-  void say(const decltype(wire::Content::body)& body) {
-    const wire::Content content{.message = world_.random.id<MessageId>(),
-                                .list_number = ListNumber{1},
-                                .own_list_number = ListNumber{1},
-                                .sent_at = world_.clock.now(),
-                                .body = body};
-    SecretBytes plaintext;
-    ASSERT_TRUE(wire::encode(plaintext, content).has_value());
-    const auto id = world_.random.id<EnvelopeId>();
-    const auto message = session_.encrypt(plaintext, id.view(), world_.clock.now(), world_.random);
-    ASSERT_TRUE(message.has_value());
-    world_.mailboxes[target_.mailbox].waiting.push_back({id, *message, as_.address.account});
-    world_.connect(target_);
-    ASSERT_TRUE(world_.settle());
-  }
-
- private:
-  static session::Session open(World& world, Device& as, Device& target) {
-    const auto identity =
-        session::DeviceIdentity::deserialise(**as.store.get(Table::device, as_view(internal::kIdentityKey)));
-    internal::OwnRecord own;
-    EXPECT_TRUE(decode(**as.store.get(Table::device, as_view(internal::kOwnKey)), own));
-    const auto list = session::load_device_list(own.signed_list);
-    const World::Account& account = world.accounts[target.address.account];
-    const auto target_list = session::load_device_list(account.lists.back());
-    const auto bundle =
-        session::verify_bundle(*target_list, target.address.device,
-                               {account.offers.at(target.address.device).signed_set, {}}, world.clock.now());
-    return std::move(
-        *session::start_session({*identity, as.address, list->reference()}, *bundle, world.clock.now(), world.random));
-  }
-  World& world_;
-  Device& as_;
-  Device& target_;
-  session::Session session_;
-};
 
 class RogueTest : public ::testing::Test {
  protected:
@@ -145,6 +100,34 @@ TEST_F(RogueTest, NoRetryIsAnsweredNorAskedDuringAnAlarm) {
   EXPECT_EQ(anna.endpoint->counters().heals, 0u);
 }
 
+TEST_F(RogueTest, OnlyTheDirectoryOrThePersonEndsAnAlarm) {
+  const Bytes pinned = world.accounts[ben.address.account].lists.back();
+  world.impostor(ben, "mallory");
+  refresh(ben);
+  Rogue rogue(world, ben, anna);
+  const std::uint64_t before = world.envelopes;
+  rogue.say(wire::NewerList{pinned});
+  EXPECT_TRUE(anna.endpoint->peer_status(ben.address.account)->alarmed);
+  // What ben says is shown; nothing goes out to either identity.
+  rogue.say(wire::Text{as_view("what is going on?"), {}});
+  EXPECT_EQ(anna.texts().back(), "what is going on?");
+  anna.endpoint->send_typing(ben.address.account, true);
+  world.round(anna);
+  ASSERT_TRUE(world.settle());
+  EXPECT_EQ(world.envelopes, before);
+  EXPECT_EQ(anna.store.rows(Table::outbox), 0u) << "a receipt waits for the end of the alarm";
+}
+
+TEST_F(RogueTest, AnotherDeviceOfOurAccountIsNotAPeer) {
+  Device& tablet = world.link(anna, "tablet");
+  world.connect(anna);
+  Rogue rogue(world, tablet, anna);
+  rogue.say(wire::Text{as_view("I am you"), {}});
+  EXPECT_EQ(anna.texts(), (Texts{"hi", "hi"}));
+  EXPECT_EQ(anna.endpoint->counters().unconfirmed, 1u);
+  EXPECT_EQ(anna.endpoint->counters().sessions_accepted, 0u);
+}
+
 TEST_F(RogueTest, AReceiptCountsFromItsRecipientAlone) {
   world.cut(ben);
   const auto [message, envelope] = write("for ben alone");
@@ -215,6 +198,69 @@ TEST_F(RogueTest, AListInBetweenMustBeSignedToo) {
   refresh(ben);
   ASSERT_TRUE(world.pass(std::chrono::minutes(5)));
   EXPECT_EQ(anna.endpoint->peer_status(ben.address.account)->list_number, ListNumber{3});
+}
+
+TEST_F(RogueTest, SessionsWithOneDeviceAreFew) {
+  for (std::size_t i = 0; i < 2 * kMaxSessionsPerDevice; ++i) Rogue(world, ben, anna).say(wire::SessionHello{});
+  EXPECT_EQ(anna.endpoint->counters().sessions_accepted, 2 * kMaxSessionsPerDevice);
+  EXPECT_EQ(anna.store.rows(Table::session), kMaxSessionsPerDevice + 1);  // and carl's
+}
+
+TEST_F(RogueTest, FreshSessionsDoNotMakeUsAskForEver) {
+  world.mailboxes[anna.mailbox].waiting.push_back(
+      {world.random.id<EnvelopeId>(), Bytes(600, std::byte{1}), ben.address.account});
+  world.connect(anna);
+  ASSERT_TRUE(world.settle());
+  ASSERT_EQ(anna.endpoint->counters().orphans, 1u);
+  world.cut(ben);
+  const std::uint64_t before = world.envelopes;
+  for (int i = 0; i < 10; ++i) Rogue(world, ben, anna).say(wire::SessionHello{});
+  EXPECT_EQ(world.envelopes, before + kMaxHealsPerWindow);
+}
+
+TEST_F(RogueTest, OldListNumbersAreAnsweredOnceAnHourAndNewOnesLookedUpOncePerTenMinutes) {
+  world.link(anna, "tablet");
+  world.connect(anna);
+  anna.endpoint->set_receipts(false);
+  Rogue rogue(world, ben, anna);
+  world.cut(ben);
+  std::uint64_t before = world.envelopes;
+  for (int i = 0; i < 5; ++i) rogue.say(wire::Text{as_view("by your list number 1"), {}});
+  EXPECT_EQ(world.envelopes, before + 1);
+  world.clock.advance(kNewerListEvery);
+  rogue.say(wire::Text{as_view("still"), {}});
+  EXPECT_EQ(world.envelopes, before + 2);
+
+  rogue.own_list_number = ListNumber{9};
+  before = world.lookups[ben.address.account];
+  for (int i = 0; i < 5; ++i) {
+    rogue.say(wire::SessionHello{});
+    ASSERT_TRUE(world.pass(std::chrono::seconds(30), std::chrono::seconds(10)));
+  }
+  EXPECT_EQ(world.lookups[ben.address.account], before + 1);
+}
+
+TEST_F(RogueTest, StrangersWaitInBoundedSpace) {
+  world.directory_out = true;
+  std::size_t bytes = 0;
+  const auto parked = [&] {
+    bytes = 0;
+    for (const auto& [key, row] : anna.store.backup().rows) bytes += key.first == Table::parked ? row.size() : 0;
+    return anna.store.rows(Table::parked);
+  };
+  std::vector<Device*> strangers;
+  for (int i = 0; i < 3; ++i) strangers.push_back(&world.add("stranger"));
+  for (Device* const stranger : strangers) {
+    Rogue rogue(world, *stranger, anna);
+    for (std::size_t i = 0; i < kMaxParkedPerAccount; ++i) rogue.queue(wire::SessionHello{});
+    rogue.say(wire::SessionHello{});
+    if (stranger != strangers.front()) continue;
+    EXPECT_LT(parked(), kMaxParkedPerAccount);  // the bytes are over first
+    EXPECT_GT(bytes, kMaxParkedBytesPerAccount * 9 / 10);
+    EXPECT_LT(bytes, kMaxParkedBytesPerAccount * 11 / 10);
+  }
+  EXPECT_EQ(parked(), kMaxParked);
+  EXPECT_GT(anna.count_events<StrangersDropped>(), 0u);
 }
 
 }  // namespace

@@ -208,6 +208,20 @@ TEST_F(SessionParts, UnknownFlagsAreRefused) {
   }
 }
 
+TEST_F(SessionParts, NumbersHaveAnEnd) {
+  const Bytes message = send(pair.initiator);
+  const auto refusal_with = [&](std::size_t at, std::uint32_t value) {
+    Bytes changed = message;
+    for (std::size_t i = 0; i < 4; ++i) changed[at + i] = static_cast<std::byte>(value >> (24 - 8 * i) & 0xff);
+    return receive(pair.responder, changed).error();
+  };
+  EXPECT_EQ(refusal_with(33, kMaxChainMessages), Error::malformed);
+  EXPECT_EQ(refusal_with(33, UINT32_MAX), Error::malformed);
+  EXPECT_EQ(refusal_with(33, kMaxChainMessages - 1), Error::gap_too_large);
+  EXPECT_EQ(refusal_with(37, kMaxChainMessages + 1), Error::malformed);
+  EXPECT_EQ(refusal_with(37, kMaxChainMessages), Error::gap_too_large);
+}
+
 TEST_F(SessionParts, StatesThatBreakTheirOwnRulesAreRefused) {
   (void)send(pair.initiator);
   (void)send(pair.initiator);
