@@ -82,6 +82,15 @@ TEST_F(RogueTest, ARetryIsAnsweredForThirtyDaysEvenBeforeTheRecordGoes) {
   EXPECT_EQ(refused(), 1u);
 }
 
+TEST_F(RogueTest, ARetryBringsBoundedManyThatCameAfter) {
+  world.cut(ben);
+  const EnvelopeId first = write("0").second;
+  for (std::size_t i = 1; i < kMaxResendTail + 50; ++i) world.send(anna, ben, std::to_string(i));
+  ASSERT_TRUE(world.settle());
+  Rogue(world, ben, anna).say(wire::Retry{first, world.clock.now()});
+  EXPECT_EQ(resent(), 1 + kMaxResendTail);
+}
+
 TEST_F(RogueTest, NoRetryIsAnsweredNorAskedDuringAnAlarm) {
   const auto [message, envelope] = write("for ben alone");
   world.impostor(ben, "mallory");
