@@ -4,6 +4,7 @@
 
 #include <CLI/CLI.hpp>
 #include <csignal>
+#include <cstdlib>
 #include <functional>
 
 #include "apps/opalined/commands.hpp"
@@ -33,9 +34,11 @@ struct Arguments {
 };
 
 void add_global(CLI::App& app, Arguments& a) {
-  auto* config = app.add_option("-c,--config", a.global.config_file, "Configuration (TOML)")
-                     ->envname("OPALINED_CONFIG")
-                     ->capture_default_str();
+  if (const char* named = std::getenv("OPALINED_CONFIG"); named != nullptr && *named != '\0')
+    a.global.config_file = named;
+  auto* config =
+      app.add_option("-c,--config", a.global.config_file, "Configuration (TOML); OPALINED_CONFIG names another default")
+          ->capture_default_str();
   auto* dev = app.add_option("--dev", a.global.dev,
                              "Development: configuration, certificates, keys, data, codes and admin socket in this "
                              "directory, on loopback; makes what is missing")
