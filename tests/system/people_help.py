@@ -1,0 +1,242 @@
+"""Stories of --help, of the examples in it, and of errors that say what to do."""
+import os
+import re
+import signal
+import ssl
+import socket
+import subprocess
+import threading
+
+from support import wait_for
+
+LINE = re.compile(r"^  (?:-\w,)?(--[\w-]+)", re.MULTILINE)
+
+
+def pages(program, path=()):
+    """(command path, text of --help) of a program and all its subcommands."""
+    done = subprocess.run([program, *path, "--help"], capture_output=True, text=True, timeout=60)
+    yield path, done.stdout if done.returncode == 0 else ""
+    listed = re.search(r"^Subcommands:\n((?:  .*\n)+)", done.stdout, re.MULTILINE)
+    for name in re.findall(r"^  (\S+)", listed.group(1), re.MULTILINE) if listed else ():
+        yield from pages(program, (*path, name))
+
+
+def examples(text):
+    """The command lines that a help text shows."""
+    return [line.strip() for line in re.findall(r"^  ((?:echo .* \| )?opalined? .*)$", text, re.MULTILINE)]
+
+
+def story_help(check, world, source):
+    """Every --help teaches, with an example; every option is documented"""
+    for program, document in ((world.programs.opaline, "docs/cli.md"), (world.programs.opalined, "docs/operations.md")):
+        page = (source / document).read_text()
+        seen = 0
+        for path, text in pages(program):
+            seen += 1
+            name = " ".join([program.name, *path])
+            check(f"Usage: {name}" in text and examples(text), f"{name} --help has a usage and an example")
+            missing = [option for option in LINE.findall(text) if option not in page]
+            check(not missing, f"{name}: every option is in {document} {missing if missing else ''}")
+            terse = [line for line in re.findall(r"^  (?:-\w,)?(?:--[\w-]+|[A-Z]+)\b.*(?:\n {20,}.*)?", text, re.MULTILINE) if not re.search(r"\S {2,}\S|\n\s+\S", line)]
+            check(not terse, f"{name}: every option says what it does {terse if terse else ''}")
+        check(seen > 8, f"{program.name}: {seen} pages")
+        done = subprocess.run([program, "--version"], capture_output=True, text=True, timeout=60)
+        check(done.returncode == 0 and re.match(rf"{program.name} \d+\.\d+\.\d+ \(OpenSSL 3\.", done.stdout), f"--version: {done.stdout.strip()}")
+
+
+class Shell:
+    """Types the examples as they stand, with a directory of its own for each program's defaults."""
+
+    def __init__(self, world):
+        self.world, self.directory, self.home = world, world.directory / "typed", None
+        self.directory.mkdir()
+        (self.directory / "secret.txt").write_text("a passphrase\n")
+        path = f"{world.programs.opaline.parent}:{world.programs.opalined.parent}:{os.environ['PATH']}"
+        self.environment = {**os.environ, "PATH": path, "OPALINE_CA": str(world.authority), "OPALINED_CONFIG": str(world.server.directory / "opalined.toml")}
+
+    def start(self, line):
+        return subprocess.Popen(["sh", "-c", "exec " + line if "|" not in line else line], cwd=self.directory, env=self.environment, text=True, stdin=subprocess.PIPE,
+                                stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
+
+    @staticmethod
+    def signal(process, number):
+        if process.poll() is None:
+            os.killpg(process.pid, number)
+
+    def type(self, line):
+        """Runs an example; the exit code and what was said."""
+        line = line.replace("https://chat.example.org", self.world.url).replace("https://HOST", self.world.url).replace(" && systemctl enable --now opalined", "")
+        if " register " in line:
+            self.environment["OPALINE_HOME"] = str(self.directory / f"home{len(list(self.directory.iterdir()))}")
+            if self.home is None or "register anna@" in line:  # a second registration of Anna's takes over from the first
+                self.home = self.environment["OPALINE_HOME"]
+        handle = re.search(r"(?:register|handle add) (\S+)", line)
+        known = len(self.world.codes(handle.group(1))) if handle else 0
+        typed = "2580\n" if line.endswith("pin set") else ""
+        if "--dev" in line:
+            line += " --port 0"
+        process = self.start(line)
+        if handle:
+            wait_for("a code", lambda: len(self.world.codes(handle.group(1))) > known or process.poll() is not None)
+            typed = self.world.codes(handle.group(1))[-1] + "\n"
+        if "--follow" in line:
+            wait_for("the home to be taken", lambda: os.path.exists(os.path.join(self.environment["OPALINE_HOME"], "opaline.sock")) or process.poll() is not None)
+            self.signal(process, signal.SIGINT)
+        if "--dev" in line:
+            wait_for("a server", lambda: (self.directory / "try" / "ports.json").exists() or process.poll() is not None)
+            self.signal(process, signal.SIGTERM)
+        try:
+            out, errors = process.communicate(typed, timeout=90)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            out, errors = process.communicate()
+        if self.home:
+            self.environment["OPALINE_HOME"] = self.home
+        return process.returncode, (out + errors).strip()
+
+
+def story_examples(check, world):
+    """The examples of --help work as they are typed"""
+    world.person("ben-of-examples", "ben@example.org")
+    shell = Shell(world)
+    lines = {}
+    for program in (world.programs.opaline, world.programs.opalined):
+        for path, text in pages(program):
+            for line in examples(text):
+                lines.setdefault(re.sub(r"   +\(.*\)$", "", line), path)
+    wants_server_down = [line for line in lines if " restore " in line]
+    last = [line for line in lines if "account delete" in line or "operator revoke" in line]
+    order = [line for line in lines if line not in last and line not in wants_server_down] + last
+    for line in order:
+        if "accept" in line:  # somebody has to have changed
+            shell.type("opaline send ben@example.org hello")
+            world.home("ben-anew").register("ben@example.org")
+            shell.type("opaline send ben@example.org hello")
+        code, said = shell.type(line)
+        check(code == 0, f"$ {line}{'' if code == 0 else f': exit code {code}: {said}'}")
+        lines[line] = None
+    backup = shell.directory / "opaline.backup"
+    empty = shell.directory / "restored"
+    empty.mkdir()
+    for line in wants_server_down:
+        shell.environment["OPALINED_CONFIG"] = str(restored_config(world, empty))
+        code, said = shell.type(line)
+        check(code == 0 and backup.exists(), f"$ {line}: {said}")
+
+
+def restored_config(world, directory):
+    """The server's configuration with an empty data directory and vault."""
+    text = (world.server.directory / "opalined.toml").read_text()
+    for name in ("server.pem", "server.key", "outbox.jsonl"):
+        text = text.replace(f'"{name}"', f'"{world.server.directory / name}"')
+    path = directory / "opalined.toml"
+    path.write_text(text)
+    return path
+
+
+def raw_server(answer):
+    """A TCP server that answers the first bytes with these and closes; None: it says nothing."""
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def serve():
+        while True:
+            connection, _ = listener.accept()
+            connection.recv(1024)
+            if answer is not None:
+                connection.sendall(answer)
+            connection.close()
+
+    threading.Thread(target=serve, daemon=True).start()
+    return listener.getsockname()[1]
+
+
+def web_server(world):
+    """An HTTPS server with the world's certificate that is not Opaline's."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(world.server.directory / "server.pem", world.server.directory / "server.key")
+
+    def serve():
+        while True:
+            connection, _ = listener.accept()
+            try:
+                with context.wrap_socket(connection, server_side=True) as secure:
+                    secure.recv(4096)
+                    secure.sendall(b"HTTP/1.1 404 Not Found\r\nContent-Length: 3\r\nConnection: close\r\n\r\nno\n")
+            except OSError:
+                pass
+
+    threading.Thread(target=serve, daemon=True).start()
+    return listener.getsockname()[1]
+
+
+def story_errors(check, world):
+    """Errors say what is wrong and what to do"""
+    nobody = world.home("nobody", server=False)
+    anna = world.person("anna-of-errors")
+
+    def says(done, code, *words):
+        text = done.errors or done.error.get("message", "")
+        check(done.code == code and all(word in text for word in words), f"exit code {done.code}: {' '.join(text.split())}")
+
+    for arguments, words in (([], ["subcommand", "--help"]), (["sned"], ["'sned'", "--help"]), (["handle", "ad", "x"], ["'ad'", "--help"]), (["send", "x@example.org"], ["TEXT", "--help"]),
+                             (["receive", "--folow"], ["--folow"]), (["send", "a@example.org", "x", "--until", "soon"], ["soon", "sent"]), (["receipts", "maybe"], ["maybe", "on"])):
+        says(nobody.run(*arguments), 2, *words)
+    for arguments in (["send", "a@example.org", "x"], ["receive"], ["account"], ["history"], ["verify", "a@example.org"], ["receipts", "on"], ["pin", "remove"]):
+        says(nobody.run(*arguments), 1, "there is no account", str(nobody.path), "opaline register")
+    check(not nobody.path.exists(), "and a home that is not there is not made by looking")
+    says(nobody.run("register", "a@example.org"), 1, "which server", "--server https://")
+
+    def register(url, *options, name=[0]):
+        name[0] += 1
+        return world.home(f"nowhere{name[0]}", options=["--server", url, *options], server=False).run("register", "a@example.org")
+
+    authority = ["--ca", str(world.authority)]
+    for url in ("http://localhost:8443", "localhost:8443", "https:/localhost", "https://", "https://a b", "ftp://localhost", "https://localhost:99999"):
+        says(register(url), 1, "no server address", "https://HOST")
+    says(register("https://localhost:1"), 1, "cannot reach https://localhost:1", "--server")
+    says(register("https://no-such-host.invalid"), 1, "no-such-host.invalid", "--server")
+    says(register(world.url), 1, "not trusted", "--ca FILE")
+    says(register(world.url, "--ca", "/nonexistent.pem"), 1, "cannot read /nonexistent.pem")
+    says(register(world.url, "--ca", str(world.server.directory / "server.key")), 1, "--ca", "PEM")
+    other = world.directory / "other.pem"
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", str(world.directory / "other.key"), "-out", str(other), "-days", "2",
+                    "-subj", "/CN=another authority"], check=True, capture_output=True)
+    says(register(world.url, "--ca", str(other)), 1, "not trusted")
+    says(register(f"https://localhost:{raw_server(b'hello')}", *authority), 1, "localhost")
+    says(register(f"https://localhost:{raw_server(None)}", *authority), 1, "localhost")
+    web = f"https://localhost:{web_server(world)}"
+    says(register(web, *authority), 1, "server")
+    says(world.home("anna-of-errors", options=["--server", web, *authority], server=False).run("receive"), 1, "not as an Opaline server does")
+    says(world.home("anna-of-errors", options=["--server", world.url.replace("localhost", "127.0.0.1")], server=False).run("receive"), 1, "localhost", "127.0.0.1", "--server")
+    says(anna.run("send", "no handle", "x"), 1, "neither a phone number", "e-mail address")
+    says(anna.run("send", "nobody@elsewhere.example.org", "x"), 1, "nobody@elsewhere.example.org", "not reachable here")
+    says(anna.run("send", anna.handle, "x"), 1, "your own account")
+    says(anna.run("verify", anna.handle), 1, "your own account")
+    peer = world.person("peer-of-errors")
+    says(anna.run("send", peer.handle, ""), 1, "empty")
+    says(anna.run("send", peer.handle, "x" * 16385), 1, "16,384")
+    says(anna.run("accept", peer.handle), 1, "has not changed")
+    says(anna.run("accept", "stranger@elsewhere.example.org"), 1, "not reachable here")
+    (world.directory / "a-file").write_text("")
+    says(world.home("a-file").run("register", "a@example.org"), 1, "a-file")
+    server_errors(check, world)
+
+
+def server_errors(check, world):
+    """The same for opalined."""
+    def says(arguments, code, *words):
+        done = subprocess.run([world.programs.opalined, *map(str, arguments)], capture_output=True, text=True, timeout=90)
+        check(done.returncode == code and all(word in done.stderr for word in words), f"opalined {' '.join(map(str, arguments[:3]))}: exit code {done.returncode}: {done.stderr.strip()}")
+
+    directory = world.server.directory
+    says(["serve"], 2, "serve", "--help")
+    says(["admin", "statu"], 2, "'statu'", "--help")
+    says(["--config", "/nonexistent.toml"], 2, "/nonexistent.toml", "opalined.example.toml")
+    says(["--config", "/nonexistent.toml", "admin", "status"], 2, "/nonexistent.toml")
+    says(["--dev", directory, "--port", "0"], 1, str(world.server.process.pid))
+    says(["--dev", directory, "--set", "relay.retention_day=3", "--check-config"], 2, "retention_days")
+    says(["--dev", directory, "--set", "accounts.calls_per_hour=1", "--check-config"], 2, "200 to")
+    says(["--dev", directory, "--role", "sms", "--check-config"], 2, "sms")
+    says(["admin", "--socket", world.directory / "none.sock", "status"], 1, "none.sock")
+    says(["--dev", directory, "restore", world.directory / "none.backup", "--passphrase-file", world.secret], 1, "is not empty")
