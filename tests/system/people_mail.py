@@ -145,6 +145,14 @@ def story_mail(check, world, source):
             for bad in ("x@example.org\r\nBcc: victim@example.org", "x@example.org> <victim@example.org", "x,victim@example.org", "\"x\nBcc: v\"@example.org"):
                 done = server.home("bad").run("register", bad)
                 check(done.code == 1 and len(sink.of("mail")) == more, f"no injection: {bad!r}")
+            done = None
+            for i in range(40):
+                done = server.home("many").run("register", f"many{i}@example.org", "--code", "000000")
+                if done.error.get("error") == "quota":
+                    break
+            check("from this address" in done.error.get("message", "") and 0 < done.error.get("retry_after_seconds", 0) <= 3600 and i >= 20,
+                  f"a source's quota, after {i} more: {done.error}")
+            check(home.run("account").code == 1 and other.run("account").code == 0, "who is registered is not touched by it")
         log = open(server.log.name).read()
         check(handle not in log and server.codes(handle)[0] not in log and "a mail password" not in log, f"{mode}: the log names no address, code or password")
         check(server.stop() == 0, f"{mode}: the server shuts down")

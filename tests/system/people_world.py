@@ -96,8 +96,8 @@ class Restarted(Server):
 class Home:
     """One device: a home directory and the commands that are typed for it."""
 
-    def __init__(self, world, path, options=(), server=True):
-        self.world, self.path = world, pathlib.Path(path)
+    def __init__(self, world, path, options=(), server=True, environment=None):
+        self.world, self.path, self.environment = world, pathlib.Path(path), environment or {}
         self.options = list(options)
         if server:
             self.options += ["--server", world.url, "--ca", str(world.authority)]
@@ -108,7 +108,7 @@ class Home:
 
     def start(self, *arguments, json_lines=True, **options):
         return subprocess.Popen(self.command(*arguments, json_lines=json_lines), text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                stderr=subprocess.PIPE, **options)
+                                stderr=subprocess.PIPE, env={**os.environ, **self.environment}, **options)
 
     def end(self, process, typed=None):
         """Waits for a command; what is typed is its standard input. Its objects are remembered."""
