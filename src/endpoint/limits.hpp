@@ -30,7 +30,8 @@ inline constexpr std::size_t kMaxSessionsPerDevice = 5;
 /// In an established session that was silent for so long although we wrote, a fresh one is opened: a peer that lost its
 /// state, and with it all knowledge of us, cannot ask for it.
 inline constexpr std::chrono::days kSilentSessionLife{2};
-/// An initiator whose session was never answered opens another after this: its prekeys are no longer offered.
+/// An initiator whose session was never answered opens another after this, or 10 days after its prekeys were first
+/// offered: their private halves live for 40, and a message may wait for 30.
 inline constexpr std::chrono::days kUnansweredSessionLife{7};
 
 /// Fresh handshakes of our own accord (healing) with one device in kHealWindow. What cannot be opened beyond that is

@@ -113,6 +113,32 @@ TEST_F(UpkeepTest, AnUnansweredSessionIsReplacedAfterAWeek) {
   EXPECT_EQ(ben.texts(), (Texts{"one", "two"}));
 }
 
+TEST_F(UpkeepTest, WhatAnUnansweredSessionSentOpensAfterThirtyDaysAtTheRelay) {
+  const Time offered = offer_of(ben).until - session::kPrekeyOffered;
+  const auto day = [&](int number) {
+    world.clock.advance(offered + std::chrono::days(number) - std::chrono::hours(1) - world.clock.now());
+  };
+  day(7);
+  world.connect(anna);
+  world.send(anna, ben, "one");
+  ASSERT_TRUE(world.settle());
+  day(10);
+  const MessageId last = world.send(anna, ben, "two");
+  ASSERT_TRUE(world.settle());
+  EXPECT_EQ(anna.state_of(last), MessageState::sent);
+  EXPECT_EQ(anna.endpoint->counters().sessions_opened, 1u);
+  day(11);
+  const MessageId later = world.send(anna, ben, "three");
+  ASSERT_TRUE(world.settle());
+  EXPECT_EQ(anna.reason_of(later), Reason::no_prekeys) << "sent now, it could not be opened at the end of its 30 days";
+  world.cut(anna);
+  day(40);
+  world.connect(ben);
+  ASSERT_TRUE(world.settle());
+  EXPECT_EQ(ben.texts(), (Texts{"one", "two"}));
+  EXPECT_EQ(ben.endpoint->counters().undecryptable, 0u);
+}
+
 TEST_F(UpkeepTest, ADirectoryThatOffersAnotherSetGetsOurs) {
   world.connect(ben);
   ASSERT_TRUE(world.pass(std::chrono::hours(1)));

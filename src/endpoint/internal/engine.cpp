@@ -136,7 +136,7 @@ void Engine::open_session(Peer& peer, PeerDevice& device, ByteView bundle) {
       if (auto made = session::start_session(core.local(), *verified, core.now(), core.random)) {
         device.waits_for = Reason::none;
         device.failures = 0;
-        return sessions.opened(device, std::move(*made));
+        return sessions.opened(device, std::move(*made), verified->set());
       }
     }
   }

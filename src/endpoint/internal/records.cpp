@@ -198,7 +198,7 @@ SecretBytes encode(const DeviceRecord& r) {
   out.time(r.newest_sent_at);
   out.count(r.sessions.size());
   for (const SessionReference& s : r.sessions)
-    out.raw(s.hash.view()).time(s.opened_at).u64(s.last_use).time(s.unanswered_since).flag(s.failed);
+    out.raw(s.hash.view()).time(s.answer_by).u64(s.last_use).time(s.unanswered_since).flag(s.failed);
   out.count(r.heals.size());
   for (const Time t : r.heals) out.time(t);
   return out.take();
@@ -215,7 +215,7 @@ bool decode(ByteView bytes, DeviceRecord& r) {
   r.sessions.resize(in.count(session::HandshakeHash::kSize + 8 + 8 + 8 + 1));
   for (SessionReference& s : r.sessions) {
     in.id(s.hash);
-    in.time(s.opened_at);
+    in.time(s.answer_by);
     in.u64(s.last_use);
     in.time(s.unanswered_since);
     in.flag(s.failed);

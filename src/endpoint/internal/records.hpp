@@ -70,7 +70,7 @@ struct PeerRecord {
 // ---- Table::peer_device, by account and device number
 struct SessionReference {
   session::HandshakeHash hash;
-  Time opened_at{};
+  Time answer_by{};  ///< of a session that we opened: unanswered, it is not written in any more
   std::uint64_t last_use = 0;
   Time unanswered_since{};  ///< the first message that we sent since we last heard anything in it; zero: none
   bool failed = false;      ///< a `retry` was sent because of it: what else fails in it goes the same way

@@ -67,13 +67,13 @@ Session* Sessions::sender(PeerDevice& device) {
   Session* const session = find(device.record.sending);
   if (session == nullptr || session->is_established()) return session;
   const SessionReference* const ref = reference(device, device.record.sending);
-  return ref != nullptr && core_.now() - ref->opened_at <= kUnansweredSessionLife ? session : nullptr;
+  return ref != nullptr && core_.now() <= ref->answer_by ? session : nullptr;
 }
 
-void Sessions::keep(PeerDevice& device, Session session) {
+void Sessions::keep(PeerDevice& device, Session session, Time answer_by) {
   const HandshakeHash hash = session.handshake_hash();
   // The newest is the last of the list; the least recently used one goes when there are too many.
-  device.record.sessions.push_back({.hash = hash, .opened_at = core_.now()});
+  device.record.sessions.push_back({.hash = hash, .answer_by = answer_by});
   while (device.record.sessions.size() > kMaxSessionsPerDevice) {
     const auto oldest = std::ranges::min_element(device.record.sessions.begin(), device.record.sessions.end() - 1, {},
                                                  [&](const SessionReference& ref) {
@@ -87,10 +87,12 @@ void Sessions::keep(PeerDevice& device, Session session) {
   changed(hash, device);
 }
 
-void Sessions::opened(PeerDevice& device, Session session) {
+void Sessions::opened(PeerDevice& device, Session session, const session::PrekeySet& set) {
   device.record.sending = session.handshake_hash();
   device.record.open_new = false;
-  keep(device, std::move(session));
+  // A message that waits at the relay for kMessageLife must still find the private halves.
+  const Time last = set.offered_until - session::kPrekeyOffered + session::kPrekeyLife - kMessageLife;
+  keep(device, std::move(session), std::min(last, core_.now() + kUnansweredSessionLife));
   ++core_.counters.sessions_opened;
 }
 
@@ -100,7 +102,7 @@ void Sessions::accepted(PeerDevice& device, Session session) {
   const bool at_once = current != nullptr && current->is_initiator() && !current->is_established();
   if (!at_once || session::sends_before(hash, device.record.sending)) device.record.sending = hash;
   device.record.open_new = false;  // what wanted a fresh session has one
-  keep(device, std::move(session));
+  keep(device, std::move(session), core_.now());
   ++core_.counters.sessions_accepted;
 }
 

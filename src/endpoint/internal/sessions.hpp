@@ -16,8 +16,8 @@ class Sessions {
 
   /// The session for the next message to this device; null if one has to be opened from a bundle.
   [[nodiscard]] session::Session* sender(PeerDevice& device);
-  /// Keeps a session that this device opened: it sends from now on.
-  void opened(PeerDevice& device, session::Session session);
+  /// Keeps a session that this device opened with prekeys of `set`: it sends from now on.
+  void opened(PeerDevice& device, session::Session session, const session::PrekeySet& set);
   /// Keeps a session that the peer opened, and decides which one sends: where both opened one at once the smaller
   /// handshake hash, else the peer's, which it opened for a reason.
   void accepted(PeerDevice& device, session::Session session);
@@ -46,7 +46,7 @@ class Sessions {
     std::vector<session::SessionTag> tags;
     bool dirty = false;
   };
-  void keep(PeerDevice& device, session::Session session);
+  void keep(PeerDevice& device, session::Session session, Time answer_by);
   void remove(const session::HandshakeHash& hash);
   void note_tags(const session::HandshakeHash& hash, Cached& cached);
 
