@@ -80,15 +80,21 @@ Bytes claim_place(const AccountId& account) {
   return out;
 }
 
-Result<std::optional<std::string>, ClientError> Contacts::claim(const AccountId& account) const {
-  auto statement = store_.database().prepare("SELECT handle FROM claim WHERE account = ?");
+Result<std::optional<std::string>, ClientError> Contacts::sealed_handle(std::string_view query,
+                                                                        const AccountId& account,
+                                                                        ByteView place) const {
+  auto statement = store_.database().prepare(query);
   statement.bind(1, account.view());
   const auto found = statement.step();
   if (!found) return fail(client_error(found.error()));
   if (!*found) return std::optional<std::string>();
-  const auto handle = store_.key().open_value(claim_place(account), statement.bytes(0));
+  const auto handle = store_.key().open_value(place, statement.bytes(0));
   if (!handle) return fail(ClientError::store_damaged);
   return std::optional<std::string>(to_string(*handle));
+}
+
+Result<std::optional<std::string>, ClientError> Contacts::claim(const AccountId& account) const {
+  return sealed_handle("SELECT handle FROM claim WHERE account = ?", account, claim_place(account));
 }
 
 Result<std::vector<AccountId>, ClientError> Contacts::claimants(std::size_t limit) const {
@@ -131,14 +137,7 @@ Result<void, ClientError> Contacts::accept(const Contact& contact) const {
 }
 
 Result<std::optional<std::string>, ClientError> Contacts::former_handle(const AccountId& account) const {
-  auto statement = store_.database().prepare("SELECT handle FROM former WHERE account = ?");
-  statement.bind(1, account.view());
-  const auto found = statement.step();
-  if (!found) return fail(client_error(found.error()));
-  if (!*found) return std::optional<std::string>();
-  const auto handle = store_.key().open_value(former_place(account), statement.bytes(0));
-  if (!handle) return fail(ClientError::store_damaged);
-  return std::optional<std::string>(to_string(*handle));
+  return sealed_handle("SELECT handle FROM former WHERE account = ?", account, former_place(account));
 }
 
 std::string Contacts::display_name(const AccountId& account) const {

@@ -48,6 +48,10 @@ class Contacts {
 
  private:
   [[nodiscard]] Result<std::optional<Contact>, ClientError> read(Statement& statement) const;
+  /// The one handle that `query` finds for an account, opened at its place.
+  [[nodiscard]] Result<std::optional<std::string>, ClientError> sealed_handle(std::string_view query,
+                                                                              const AccountId& account,
+                                                                              ByteView place) const;
   const LocalStore& store_;
   RandomSource& random_;
 };

@@ -6,7 +6,6 @@ The clock of the server and of the clients is moved by libfaketime (Debian's pac
 its fault points are its own.
 """
 import glob
-import json
 import os
 import pathlib
 import re
@@ -16,25 +15,19 @@ import sys
 import tempfile
 import time
 
-source, programs = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2])
-sys.path.insert(0, str(source / "tools"))
-from walkthrough import Person, Server, wait_for  # noqa: E402
+from support import SOURCE, Checks, Person, Programs, Server, opaline, people, wait_for
+
+programs = Programs(sys.argv[2])
 
 ANNA, BEN = "anna@example.org", "ben@example.org"
 RETENTION = 30
-EXPIRY_POINTS = [name for name in re.findall(r'^\s+"((?:store|vault)\.\w+)",', (source / "src/base/fault_point.hpp").read_text(), re.MULTILINE)
+EXPIRY_POINTS = [name for name in re.findall(r'^\s+"((?:store|vault)\.\w+)",', (SOURCE / "src/base/fault_point.hpp").read_text(), re.MULTILINE)
                  if re.search("expiry|destroy|day_dropped|after_overwrite", name)]
-PROGRAM, SERVER = programs / "opaline" / "opaline", programs / "opalined" / "opalined"
 NOON = 43200 - int(time.time()) % 86400  # to be added, so that no midnight passes in the middle of a day's story
 libraries = glob.glob("/usr/lib/*/faketime/libfaketime.so.1")
 if not libraries:
     sys.exit("libfaketime is missing: apt-get install faketime (tools/setup does)")
-counts = {"passed": 0, "failed": 0}
-
-
-def check(right, text):
-    counts["passed" if right else "failed"] += 1
-    print(f"{'ok  ' if right else 'FAIL'} {text}", flush=True)
+check = Checks()
 
 
 class World:
@@ -42,7 +35,7 @@ class World:
 
     def __init__(self, directory, clock):
         self.directory, self.clock, self.server = directory, clock, None
-        self.people = [Person(name, handle, PROGRAM, None, directory) for name, handle in (("Anna", ANNA), ("Ben", BEN))]
+        self.anna, self.ben = (Person(name, handle, programs.opaline, None, directory) for name, handle in (("Anna", ANNA), ("Ben", BEN)))
 
     def today(self, day):
         self.clock.write_text(f"{day * 86400 + NOON:+d}")
@@ -51,9 +44,10 @@ class World:
         """On that day. None if the server did not start."""
         self.today(day)
         try:
-            self.server = Server(SERVER, self.directory / "server", True, {"OPALINE_FAULT": fault} if fault else None)
+            self.server = Server(programs.opalined, self.directory / "server", True, {"OPALINE_FAULT": fault} if fault else None)
         except RuntimeError:
             self.server = None
+        self.anna.server = self.ben.server = self.server
         return self.server
 
     def die(self, day, fault):
@@ -67,18 +61,11 @@ class World:
         self.server = None
         return code
 
-    def command(self, who, *arguments):
-        person = self.people[who == BEN]
-        done = subprocess.run(person.command + ["--json", "--server", self.server.url, *arguments], capture_output=True, text=True, timeout=120)
-        return done.returncode, [json.loads(line) for line in done.stdout.splitlines()]
-
     def receive(self, who):
-        _, lines = self.command(who, "receive", "--wait", "5")
-        return [line["text"] for line in lines if line.get("event") == "message" and line["direction"] == "in"]
+        return opaline(who, "receive", "--wait", "5").texts
 
     def send(self, text):
-        code, lines = self.command(ANNA, "send", BEN, text)
-        return code == 0 and lines[-1]["state"] == "sent"
+        return opaline(self.anna, "send", BEN, text).state == "sent"
 
     def walk(self, first, last):
         """The server runs a moment on every day: more than 2 days at once would be a jump of the clock."""
@@ -108,11 +95,8 @@ def begin(scratch):
     world.directory.mkdir()
     world.today(0)
     world.start(0)
-    for person in world.people:
-        person.server = world.server
-        registered, _ = person.register()
-        assert registered, f"{person.name} could not register"
-    assert world.send("on day 0") and world.receive(BEN) == ["on day 0"] and world.receive(ANNA) == []
+    world.anna, world.ben = people(programs, world.server, world.directory, "Anna", "Ben")
+    assert world.send("on day 0") and world.receive(world.ben) == ["on day 0"] and world.receive(world.anna) == []
     world.epoch = None
     return world
 
@@ -141,7 +125,7 @@ with tempfile.TemporaryDirectory(prefix="opaline-expiry-") as scratch_name:
     world.stop()
     twin = world.copy("twin")
     twin.start(29)
-    check(twin.receive(BEN) == ["lost in time", "lost too", "young"], "on day 29 all of it is delivered (in a twin of this world)")
+    check(twin.receive(twin.ben) == ["lost in time", "lost too", "young"], "on day 29 all of it is delivered (in a twin of this world)")
     twin.stop()
     template = world.copy("template")
 
@@ -153,14 +137,14 @@ with tempfile.TemporaryDirectory(prefix="opaline-expiry-") as scratch_name:
     world.stop()
     bare = world.copy("bare")
     world.start(30)
-    check(world.receive(BEN) == ["young"], "Ben, back on day 30, gets what is young and nothing else")
+    check(world.receive(world.ben) == ["young"], "Ben, back on day 30, gets what is young and nothing else")
     check(world.stop() == 0, "the server has shut down cleanly")
 
     # An old copy of the data files, brought back beside the vault of today, opens nothing that is over.
     shutil.rmtree(bare.directory / "server" / "data")
     shutil.copytree(old.directory / "server" / "data", bare.directory / "server" / "data", symlinks=True)
     if bare.start(30):
-        got = bare.receive(BEN)
+        got = bare.receive(bare.ben)
         check(got == [], f"the data files of day 0 beside the vault of day 30 bring back nothing: {got}")
         bare.stop()
     else:
@@ -172,7 +156,7 @@ with tempfile.TemporaryDirectory(prefix="opaline-expiry-") as scratch_name:
         killed = hurt.die(30, name)
         hurt.start(30)
         hurt.expired_by(30)
-        check(killed and hurt.receive(BEN) == ["young"] and not files_with(hurt.directory / "server", key_bytes), f"killed at {name}: expired at the next start, the young one delivered")
+        check(killed and hurt.receive(hurt.ben) == ["young"] and not files_with(hurt.directory / "server", key_bytes), f"killed at {name}: expired at the next start, the young one delivered")
         hurt.stop()
         shutil.rmtree(hurt.directory)
 
@@ -184,12 +168,11 @@ with tempfile.TemporaryDirectory(prefix="opaline-expiry-") as scratch_name:
     jumped.start(60)
     check(jumped.server.metric("opaline_expiry_waits_for_operator") == 1, "after a jump to day 60 destroying waits for the operator")
     check(jumped.epoch in jumped.day_keys(), "and the key of day 0 is still there")
-    said = subprocess.run([SERVER, "--dev", jumped.directory / "server", "admin", "confirm-clock"], capture_output=True, text=True, timeout=60)
+    said = subprocess.run([programs.opalined, "--dev", jumped.directory / "server", "admin", "confirm-clock"], capture_output=True, text=True, timeout=60)
     check(said.returncode == 0, f"the operator confirms the clock: {said.stdout.strip()}{said.stderr.strip()}")
     jumped.expired_by(60)
     check(jumped.day_keys() == [], "then all is destroyed")
-    check(jumped.receive(BEN) == [], "and Ben gets nothing")
+    check(jumped.receive(jumped.ben) == [], "and Ben gets nothing")
     jumped.stop()
 
-print(f"{counts['passed']} passed, {counts['failed']} failed")
-sys.exit(1 if counts["failed"] else 0)
+check.end()

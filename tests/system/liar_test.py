@@ -5,36 +5,32 @@
 The lies are told by a real server: lying_directory changes its rows while it is stopped, or an old copy of its files is
 brought back.
 """
-import json
 import pathlib
 import shutil
 import subprocess
 import sys
 import tempfile
 
-source, programs, lying_directory = (pathlib.Path(argument) for argument in sys.argv[1:4])
-sys.path.insert(0, str(source / "tools"))
-from walkthrough import Person, Server  # noqa: E402
+from support import Checks, Person, Programs, Server, opaline, people
 
+lying_directory, programs = sys.argv[3], Programs(sys.argv[2])
 ANNA, BEN = "anna@example.org", "ben@example.org"
-PROGRAM, SERVER = programs / "opaline" / "opaline", programs / "opalined" / "opalined"
-counts = {"passed": 0, "failed": 0}
+checks = Checks()
 
 
 def check(right, text, *seen):
-    counts["passed" if right else "failed"] += 1
-    print(f"{'ok  ' if right else 'FAIL'} {text}", *([] if right else seen), flush=True)
+    checks(right, text if right else f"{text}: {seen}")
 
 
 class World:
     def __init__(self, directory):
         self.directory, self.server = directory, None
-        self.anna, self.ben = (Person(name, handle, PROGRAM, None, directory) for name, handle in (("Anna", ANNA), ("Ben", BEN)))
-        self.mallory = Person("Mallory", BEN, PROGRAM, None, directory)
+        self.anna, self.ben = (Person(name, handle, programs.opaline, None, directory) for name, handle in (("Anna", ANNA), ("Ben", BEN)))
+        self.mallory = Person("Mallory", BEN, programs.opaline, None, directory)
 
     def start(self):
-        self.server = Server(SERVER, self.directory / "server", True)
-        self.anna.server = self.ben.server = self.server
+        self.server = Server(programs.opalined, self.directory / "server", True)
+        self.anna.server = self.ben.server = self.mallory.server = self.server
 
     def stop(self):
         assert self.server.stop() == 0
@@ -48,46 +44,38 @@ class World:
         url, authority = "https://localhost:1", self.directory / "server" / "ca.pem"
         subprocess.run([lying_directory, mode, self.directory / "server", BEN, self.mallory.home, url, authority], check=True)
 
-    def command(self, who, *arguments):
-        done = subprocess.run(who.command + ["--json", "--server", self.server.url, *arguments], capture_output=True, text=True, timeout=120)
-        return done.returncode, [json.loads(line) for line in done.stdout.splitlines()]
-
     def receive(self, who):
-        code, lines = self.command(who, "receive", "--wait", "5")
-        assert code == 0, lines
-        return [line["text"] for line in lines if line.get("event") == "message" and line["direction"] == "in"]
+        done = opaline(who, "receive", "--wait", "5")
+        assert done.code == 0, done
+        return [line["text"] for line in done.lines if line.get("event") == "message" and line["direction"] == "in"]
 
     def send(self, who, to, text):
         """(exit code, state, reason)"""
-        code, lines = self.command(who, "send", to, text, "--wait", "5")
-        last = lines[-1] if lines else {}
-        return code, last.get("state"), last.get("reason")
+        done = opaline(who, "send", to, text, "--wait", "5")
+        last = done.lines[-1] if done.lines else {}
+        return done.code, last.get("state"), last.get("reason")
 
     def history(self, who, key, direction=None):
-        _, lines = self.command(who, "history", "--limit", "1000")
-        return [line[key] for line in lines if key in line and (direction is None or line.get("direction") == direction)]
+        return [line[key] for line in opaline(who, "history", "--limit", "1000").lines if key in line and direction in (None, line.get("direction"))]
 
     def number(self, who, of):
-        _, lines = self.command(who, "verify", of)
-        return lines[-1] if lines else {}
+        done = opaline(who, "verify", of)
+        return done.lines[-1] if done.lines else {}
 
 
 def begin(directory):
     directory.mkdir()
     world = World(directory)
     world.start()
-    for person in (world.anna, world.ben):
-        person.server = world.server
-        registered, _ = person.register()
-        assert registered, f"{person.name} could not register"
+    world.anna, world.ben = people(programs, world.server, directory, "Anna", "Ben")
     assert world.send(world.anna, BEN, "hello")[1] == "sent" and world.receive(world.ben) == ["hello"]
     assert world.send(world.ben, ANNA, "hi")[1] == "sent" and world.receive(world.anna) == ["hi"]
-    world.command(world.anna, "verify", BEN, "--confirm")
+    opaline(world.anna, "verify", BEN, "--confirm")
     world.stop()
     return world
 
 
-def swapped(template):
+def swapped(_, template):
     """Another account key, device and mailbox in the place of Ben's."""
     world = template.twin("swap")
     world.start()
@@ -104,16 +92,16 @@ def swapped(template):
     check(after["safety_number"] != before["safety_number"] and after["identity_changed"] and not after["verified"], "the safety number is another one", after)
     check(world.receive(world.mallory) == [], "who stands in Ben's place has got nothing")
     check(world.send(world.mallory, ANNA, "it is me, Ben")[1] in ("sent", "queued") and world.receive(world.anna) == [], "and what they say is not shown as Ben's")
-    code, lines = world.command(world.ben, "receive")
-    check(code == 1 and lines and lines[-1]["event"] == "error", "Ben's own device is told that the server does not know it any more", code, lines)
-    world.command(world.anna, "accept", BEN)
-    world.command(world.anna, "receive", "--wait", "5")
+    done = opaline(world.ben, "receive")
+    check(done.code == 1 and "does not know this device" in done.said, "Ben's own device is told that the server does not know it any more", done)
+    opaline(world.anna, "accept", BEN)
+    opaline(world.anna, "receive", "--wait", "5")
     check(world.receive(world.mallory) == ["for Ben alone"], "only when Anna has accepted the change does it go there")
     check("it is me, Ben" in world.receive(world.anna) + world.history(world.anna, "text", "in"), "and what they said is shown then")
     world.stop()
 
 
-def squatted(template):
+def squatted(_, template):
     """The same, but Ben's mailbox stays, so that nothing tells Anna to ask again."""
     world = template.twin("squat")
     world.lie("squat")
@@ -129,23 +117,22 @@ def squatted(template):
     world.stop()
 
 
-def forged(template):
+def forged(_, template):
     """Ben's devices as they are, but prekeys that are somebody else's."""
     world = template.twin("forge")
     world.lie("forge")
     world.start()
-    carla = Person("Carla", "carla@example.org", PROGRAM, world.server, world.directory)
-    assert carla.register()[0]
+    (carla,) = people(programs, world.server, world.directory, "Carla")
     _, state, reason = world.send(carla, BEN, "hello, new here")
     check(state == "queued", "prekeys that Ben's device never signed open no session: a newcomer's message waits", state, reason)
     check(world.send(world.anna, BEN, "still us")[1] == "sent" and world.receive(world.ben) == ["still us"], "who has a session is not disturbed")
-    world.command(carla, "receive", "--wait", "5")
+    opaline(carla, "receive", "--wait", "5")
     got = world.receive(world.ben)
     check(got in ([], ["hello, new here"]), "Ben gets what is Carla's and nothing else", got)
     world.stop()
 
 
-def replayed(template):
+def replayed(_, template):
     """Old files brought back: what was delivered is delivered once more, what was settled is open again."""
     world = template.twin("replay")
     world.start()
@@ -180,8 +167,5 @@ def replayed(template):
 with tempfile.TemporaryDirectory(prefix="opaline-liar-") as scratch:
     template = begin(pathlib.Path(scratch) / "template")
     for story in (swapped, squatted, forged, replayed):
-        print(f"--- {story.__doc__}")
-        story(template)
-
-print(f"{counts['passed']} passed, {counts['failed']} failed")
-sys.exit(1 if counts["failed"] else 0)
+        checks.case(story, template)
+checks.end()
