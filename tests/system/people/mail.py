@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 
-from people_world import Home
+from world import Home
 from support import Server, wait_for
 
 FROM = "codes@chat.example.org"

@@ -3,7 +3,7 @@ import glob
 import json
 import re
 
-from people_world import World
+from world import World
 from support import wait_for
 
 

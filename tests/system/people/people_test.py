@@ -1,7 +1,7 @@
 """What people do with Opaline beside writing: somebody registers their handle anew, passphrases, several terminals, deleting an account, wrong codes,
 mail, --help. With real `opalined` and `opaline`.
 
-    python3 tests/system/people_test.py SOURCE_DIR DIR_WITH_PROGRAMS [STORY..]
+    python3 tests/system/people/people_test.py SOURCE_DIR DIR_WITH_PROGRAMS [STORY..]
 """
 import os
 import pathlib
@@ -13,13 +13,13 @@ import subprocess
 import sys
 import tempfile
 
-sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
-import people_codes  # noqa: E402
-import people_help  # noqa: E402
-import people_json  # noqa: E402
-import people_mail  # noqa: E402
-from people_terminal import Terminal  # noqa: E402
-from people_world import World, mode  # noqa: E402
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))  # support
+import codes  # noqa: E402
+import printed_help  # noqa: E402
+import json_lines  # noqa: E402
+import mail  # noqa: E402
+from terminal import Terminal  # noqa: E402
+from world import World, mode  # noqa: E402
 from support import Checks, Programs, wait_for  # noqa: E402
 
 
@@ -310,7 +310,7 @@ def story_handles(check, world):
 
 
 STORIES = [story_takeover, story_new_holder_writes_first, story_pin, story_passphrase, story_terminal, story_beside, story_receipts, story_handles,
-           people_codes.story_codes, people_codes.story_expired]
+           codes.story_codes, codes.story_expired]
 
 
 def main():
@@ -318,7 +318,7 @@ def main():
     stories = list(STORIES)
     if "--sanitized" in wanted:  # libfaketime does not go together with a sanitizer's own start
         wanted.remove("--sanitized")
-        stories.remove(people_codes.story_expired)
+        stories.remove(codes.story_expired)
     for name in ("OPALINE_HOME", "OPALINE_SERVER", "OPALINE_CA"):
         os.environ.pop(name, None)
     check = Checks()
@@ -329,14 +329,14 @@ def main():
                 if not wanted or story.__name__.removeprefix("story_") in wanted:
                     check.case(story, world)
             if not wanted or "mail" in wanted:
-                check.case(people_mail.story_mail, world, source)
-                check.case(people_mail.story_mail_trouble, world, source)
+                check.case(mail.story_mail, world, source)
+                check.case(mail.story_mail_trouble, world, source)
             if not wanted or "help" in wanted:
-                check.case(people_help.story_help, world, source)
-                check.case(people_help.story_examples, world)
-                check.case(people_help.story_errors, world)
+                check.case(printed_help.story_help, world, source)
+                check.case(printed_help.story_examples, world)
+                check.case(printed_help.story_errors, world)
             if not wanted:
-                check.case(people_json.story_documents, world, source)
+                check.case(json_lines.story_documents, world, source)
         finally:
             check(world.stop() == 0, "the server has shut down cleanly")
     check.end()
