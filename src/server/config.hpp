@@ -40,6 +40,7 @@ struct PathsSection {
   std::filesystem::path vault = "/var/lib/opaline/vault";
   std::filesystem::path admin_socket = "/run/opaline/admin.sock";
   std::filesystem::path ports_file;  ///< empty: not written
+  bool accept_damage = false;        ///< for one start: go on without what damaged or missing files held
   friend bool operator==(const PathsSection&, const PathsSection&) = default;
 };
 struct PublicSection {

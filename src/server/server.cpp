@@ -138,15 +138,17 @@ Result<void, std::string> Server::Impl::open_stores() {
   fs::remove_all(data / kCheckpointDirectory, error);  // of a backup that was interrupted
   fs::create_directories(config_.paths.vault.parent_path(), error);
 
-  auto vault = store::FileKeyVault::open(
-      {.directory = config_.paths.vault, .master_key_file = store::systemd_credential("opaline-vault-key")},
-      ports_.random);
+  auto vault = store::FileKeyVault::open({.directory = config_.paths.vault,
+                                          .master_key_file = store::systemd_credential("opaline-vault-key"),
+                                          .give_up_damaged_days = config_.paths.accept_damage},
+                                         ports_.random);
   if (!vault) return fail(vault.error().message);
   vault_ = std::move(*vault);
 
   store::RocksdbRowOptions row_options;
   row_options.directory = data / kRowsDirectory;
   row_options.tables = row_tables();
+  row_options.accept_damaged_log = config_.paths.accept_damage;
   auto rows = store::RocksdbRowStore::open(row_options, ports_.log);
   if (!rows) return fail(rows.error().message);
   rows_ = std::move(*rows);
@@ -157,6 +159,7 @@ Result<void, std::string> Server::Impl::open_stores() {
 
   store::RocksdbMailboxOptions mailbox_options;
   mailbox_options.directory = data / kMailboxesDirectory;
+  mailbox_options.accept_damaged_log = config_.paths.accept_damage;
   auto mailboxes = store::RocksdbMailboxStore::open(
       mailbox_options, *vault_, ports_.random,
       [this](std::move_only_function<void()> task) {

@@ -13,6 +13,7 @@ using VaultKey = Secret<struct VaultKeyTag, 32>;
 
 enum class VaultError : std::uint8_t {
   destroyed,  ///< there was such a key; it is gone for ever
+  missing,    ///< there is no such key, and it was not destroyed
   full,       ///< the vault's disk is full: no key was made
   failed,     ///< the vault's disk failed or its files are damaged
 };
@@ -31,7 +32,7 @@ class KeyVault {
   virtual ~KeyVault() = default;
   /// The key of a day; made and synced to stable storage at first use unless that day or a later one was destroyed.
   [[nodiscard]] virtual Result<DayKey, VaultError> day_key(Day day) = 0;
-  /// As day_key, but never makes one: `destroyed` where there is none.
+  /// As day_key, but never makes one: `missing` where there is none.
   [[nodiscard]] virtual Result<DayKey, VaultError> existing_day_key(Day day) = 0;
   /// Overwrites and removes the keys of all days up to and including `day`; synced when it returns.
   [[nodiscard]] virtual Result<void, VaultError> destroy_through(Day day) = 0;

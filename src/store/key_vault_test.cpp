@@ -66,7 +66,7 @@ class KeyVaultTest : public testing::TestWithParam<std::pair<const char*, MakeHa
 };
 
 TEST_P(KeyVaultTest, AKeyOfADayIsMadeOnceAndStays) {
-  EXPECT_EQ(vault().existing_day_key(kDay).error(), VaultError::destroyed) << "never makes one";
+  EXPECT_EQ(vault().existing_day_key(kDay).error(), VaultError::missing) << "never makes one";
   const std::string key = hex(vault().day_key(kDay));
   EXPECT_EQ(key.size(), 64U);
   EXPECT_EQ(hex(vault().day_key(kDay)), key);
@@ -189,7 +189,7 @@ TEST_F(FileKeyVaultTest, KeysLieWrapped) {
   }
 }
 
-TEST_F(FileKeyVaultTest, EveryDamageOfAKeyIsFound) {
+TEST_F(FileKeyVaultTest, EveryDamageOfAKeyIsFoundAtTheStart) {
   must_open()->day_key(kDay).value();
   const auto path = file("day-20000.key");
   const std::string good = contents(path);
@@ -197,17 +197,50 @@ TEST_F(FileKeyVaultTest, EveryDamageOfAKeyIsFound) {
     std::string bad = good;
     bad[i] = static_cast<char>(bad[i] ^ 0x20);
     write(path, bad);
-    EXPECT_EQ(must_open()->day_key(kDay).error(), VaultError::failed) << i;
+    EXPECT_THAT(why_not(), HasSubstr("day-20000.key is damaged")) << i;
     write(path, good.substr(0, i));
-    EXPECT_EQ(must_open()->existing_day_key(kDay).error(), VaultError::failed) << i;
+    EXPECT_THAT(why_not(), HasSubstr("day-20000.key is damaged")) << i;
   }
   write(path, good + "x");
-  EXPECT_EQ(must_open()->day_key(kDay).error(), VaultError::failed);
+  EXPECT_THAT(why_not(), HasSubstr("day-20000.key is damaged"));
   // A key under another day's name.
   write(path, good);
   write(file("day-20001.key"), good);
-  EXPECT_EQ(must_open()->day_key(Day(20001)).error(), VaultError::failed);
+  EXPECT_THAT(why_not(), HasSubstr("day-20001.key is damaged"));
+  std::filesystem::remove(file("day-20001.key"));
   EXPECT_TRUE(must_open()->day_key(kDay).has_value());
+}
+
+TEST_F(FileKeyVaultTest, DamageWhileItIsOpenIsFound) {
+  const auto vault = must_open();
+  must_open()->day_key(kDay).value();
+  write(file("day-20000.key"), "damaged");
+  EXPECT_EQ(vault->day_key(kDay).error(), VaultError::failed);
+  EXPECT_EQ(vault->existing_day_key(kDay).error(), VaultError::failed);
+}
+
+TEST_F(FileKeyVaultTest, DamagedDaysAreGivenUpOnlyIfAskedFor) {
+  must_open()->day_key(kDay).value();
+  write(file("day-20000.key"), "damaged");
+  EXPECT_THAT(why_not(), HasSubstr("accept_damage"));
+  ASSERT_TRUE(FileKeyVault::open({.directory = where_, .master_key_file = {}, .give_up_damaged_days = true}, random_));
+  EXPECT_EQ(must_open()->existing_day_key(kDay).error(), VaultError::missing);
+}
+
+TEST_F(FileKeyVaultTest, ANamedKeyThatWasThereIsNeverReplaced) {
+  const std::string key = hex(must_open()->named_key("index"));
+  const std::string good = contents(file("named-index.key"));
+  const auto open_already = must_open();
+  std::filesystem::remove(file("named-index.key"));
+  EXPECT_THAT(why_not(), HasSubstr("named-index.key is missing"));
+  EXPECT_EQ(open_already->named_key("index").error(), VaultError::failed);
+  write(file("named-index.key"), good.substr(1));
+  EXPECT_THAT(why_not(), HasSubstr("named-index.key is damaged"));
+  write(file("named-index.key"), good);
+  EXPECT_EQ(hex(must_open()->named_key("index")), key);
+  ASSERT_TRUE(must_open()->destroy_through(kDay).has_value());
+  std::filesystem::remove(file("named-index.key"));
+  EXPECT_THAT(why_not(), HasSubstr("named-index.key is missing")) << "destroying days forgets no name";
 }
 
 TEST_F(FileKeyVaultTest, ADamagedOrMissingMasterOrStateIsSaid) {

@@ -41,7 +41,7 @@ constexpr std::size_t kMinMasterBytes = 32;
 VaultError vault_error(FileError error) {
   switch (error) {
     case FileError::missing:
-      return VaultError::destroyed;
+      return VaultError::missing;
     case FileError::full:
       return VaultError::full;
     case FileError::failed:
@@ -135,7 +135,10 @@ class FileKeyVault::Impl {
   Result<SecretBytes, OpenError> own_master(const std::string& where, bool fresh);
   Result<void, OpenError> open_state(const std::string& where, bool fresh);
   Result<void, VaultError> load_state();
-  Result<void, VaultError> save_state(Day day);
+  Result<void, VaultError> save_state(internal::VaultState state);
+  Result<void, VaultError> remember(std::string_view purpose);
+  Result<void, OpenError> check_keys(const FileKeyVaultOptions& options, const std::string& where,
+                                     const std::vector<std::string>& names);
   Result<void, VaultError> shred_destroyed();
   template <class Key>
   Result<Key, VaultError> load(const std::string& name);
@@ -146,7 +149,7 @@ class FileKeyVault::Impl {
   FileDescriptor directory_;
   RandomSource& random_;
   WrapKey wrap_;
-  std::optional<Day> destroyed_;
+  internal::VaultState state_;
   std::map<Day, DayKey> days_;
   std::map<std::string, VaultKey, std::less<>> named_;
 };
@@ -187,9 +190,7 @@ Result<SecretBytes, OpenError> FileKeyVault::Impl::own_master(const std::string&
 Result<void, OpenError> FileKeyVault::Impl::open_state(const std::string& where, bool fresh) {
   const auto stored = internal::read_file(directory_.get(), "state", kMaxFileBytes);
   if (!stored && stored.error() == FileError::missing && fresh) {
-    const std::byte none[] = {std::byte{0}};
-    if (!internal::write_file_synced(directory_.get(), "state", wrap(wrap_, kStateKind, "state", none, random_),
-                                     random_)) {
+    if (!save_state({})) {
       return fail(OpenError{where + "cannot be written: the disk is full or failed"});
     }
     return {};
@@ -226,7 +227,7 @@ Result<void, OpenError> FileKeyVault::Impl::open(const FileKeyVaultOptions& opti
   OPALINE_CHECK(open_state(where, fresh));
   if (!shred_destroyed())
     return fail(OpenError{where + "keys of destroyed days cannot be removed: is the disk read-only?"});
-  return {};
+  return check_keys(options, where, *names);
 }
 
 Result<void, VaultError> FileKeyVault::Impl::load_state() {
@@ -234,32 +235,59 @@ Result<void, VaultError> FileKeyVault::Impl::load_state() {
   if (!stored) return fail(VaultError::failed);
   const auto payload = unwrap(wrap_, kStateKind, "state", *stored);
   if (!payload) return fail(VaultError::failed);
-  Reader in(*payload);
-  const std::uint8_t any = in.u8();
-  const Day day{any == 1 ? in.u32() : 0};
-  if (!in.finished() || any > 1) return fail(VaultError::failed);
-  destroyed_ = any == 1 ? std::optional(day) : std::nullopt;
+  auto state = internal::decode_state(*payload);
+  if (!state) return fail(VaultError::failed);
+  state_ = std::move(*state);
   return {};
 }
 
-Result<void, VaultError> FileKeyVault::Impl::save_state(Day day) {
-  Bytes payload;
-  Writer(payload).u8(1).u32(number(day));
+Result<void, VaultError> FileKeyVault::Impl::save_state(internal::VaultState state) {
+  const Bytes payload = internal::encode_state(state);
   const auto saved = internal::write_file_synced(directory_.get(), "state",
                                                  wrap(wrap_, kStateKind, "state", payload, random_), random_);
   if (!saved) return fail(saved.error() == FileError::full ? VaultError::full : VaultError::failed);
-  destroyed_ = day;
+  state_ = std::move(state);
+  return {};
+}
+
+/// Notes that there is a named key, so that its loss is noticed. The state is loaded and the directory locked.
+Result<void, VaultError> FileKeyVault::Impl::remember(std::string_view purpose) {
+  if (state_.named.contains(purpose)) return {};
+  auto next = state_;
+  next.named.emplace(purpose);
+  return save_state(std::move(next));
+}
+
+/// Every file is read once, so that damage is found at the start and not when somebody waits for what it seals.
+Result<void, OpenError> FileKeyVault::Impl::check_keys(const FileKeyVaultOptions& options, const std::string& where,
+                                                       const std::vector<std::string>& names) {
+  for (const std::string& purpose : state_.named) {
+    if (std::ranges::find(names, named_file(purpose)) != names.end()) continue;
+    return fail(OpenError{where + named_file(purpose) +
+                          " is missing: put it back from a copy; another one cannot take its place"});
+  }
+  for (const std::string& name : names) {
+    const auto day = day_of_file(name);
+    const bool is_named = name.starts_with(kNamedPrefix) && name.ends_with(kKeySuffix);
+    if (is_named && !load<VaultKey>(name))
+      return fail(OpenError{where + name + " is damaged: put it back from a copy; another one cannot take its place"});
+    if (!day || (state_.destroyed && *day <= *state_.destroyed) || load<DayKey>(name)) continue;
+    if (options.give_up_damaged_days && internal::remove_file(directory_.get(), name)) continue;
+    return fail(OpenError{where + name +
+                          " is damaged: put it back from a copy; without it what waits from that day cannot be read. "
+                          "`opalined --set paths.accept_damage=true` gives that up, for good"});
+  }
   return {};
 }
 
 /// Ends what a crash may have interrupted, too.
 Result<void, VaultError> FileKeyVault::Impl::shred_destroyed() {
-  if (!destroyed_) return {};
+  if (!state_.destroyed) return {};
   const auto names = internal::list_directory(directory_.get());
   if (!names) return fail(VaultError::failed);
   for (const std::string& name : *names) {
     const auto day = day_of_file(name);
-    if (!day || *day > *destroyed_) continue;
+    if (!day || *day > *state_.destroyed) continue;
     if (!internal::shred_file(directory_.get(), name, [] { fault_point("vault.after_overwrite"); })) {
       return fail(VaultError::failed);
     }
@@ -289,17 +317,17 @@ Result<Key, VaultError> FileKeyVault::Impl::make(const std::string& name) {
 
 Result<DayKey, VaultError> FileKeyVault::Impl::day_key(Day day, bool make_it) {
   const std::lock_guard guard(mutex_);
-  if (destroyed_ && day <= *destroyed_) return fail(VaultError::destroyed);
+  if (state_.destroyed && day <= *state_.destroyed) return fail(VaultError::destroyed);
   if (const auto cached = days_.find(day); cached != days_.end()) return cached->second.clone();
   const std::string name = day_file(day);
   auto key = load<DayKey>(name);
-  if (!key && key.error() == VaultError::destroyed && make_it) {
+  if (!key && key.error() == VaultError::missing) {
     const auto lock = internal::DirectoryLock::take(directory_.get());
     if (!lock) return fail(lock.error() == FileError::full ? VaultError::full : VaultError::failed);
     OPALINE_CHECK(load_state());  // another process may have destroyed days, or made the key, a moment ago
-    if (destroyed_ && day <= *destroyed_) return fail(VaultError::destroyed);
+    if (state_.destroyed && day <= *state_.destroyed) return fail(VaultError::destroyed);
     key = load<DayKey>(name);
-    if (!key && key.error() == VaultError::destroyed) key = make<DayKey>(name);
+    if (!key && key.error() == VaultError::missing && make_it) key = make<DayKey>(name);
   } else if (key && !internal::sync_file(directory_.get(), name)) {
     return fail(VaultError::failed);  // it may be from before a crash that came between its name and its sync
   }
@@ -312,12 +340,14 @@ Result<void, VaultError> FileKeyVault::Impl::destroy_through(Day day) {
   const auto lock = internal::DirectoryLock::take(directory_.get());
   if (!lock) return fail(lock.error() == FileError::full ? VaultError::full : VaultError::failed);
   OPALINE_CHECK(load_state());
-  if (!destroyed_ || *destroyed_ < day) {
+  if (!state_.destroyed || *state_.destroyed < day) {
     fault_point("vault.before_destroy_mark");
-    OPALINE_CHECK(save_state(day));
+    auto next = state_;
+    next.destroyed = day;
+    OPALINE_CHECK(save_state(std::move(next)));
     fault_point("vault.after_destroy_mark");
   }
-  days_.erase(days_.begin(), days_.upper_bound(*destroyed_));
+  days_.erase(days_.begin(), days_.upper_bound(*state_.destroyed));
   return shred_destroyed();
 }
 
@@ -328,10 +358,15 @@ Result<VaultKey, VaultError> FileKeyVault::Impl::named_key(std::string_view purp
   const std::string name = named_file(purpose);
   const auto lock = internal::DirectoryLock::take(directory_.get());
   if (!lock) return fail(lock.error() == FileError::full ? VaultError::full : VaultError::failed);
+  OPALINE_CHECK(load_state());
   auto key = load<VaultKey>(name);
-  if (!key && key.error() == VaultError::destroyed) key = make<VaultKey>(name);
+  if (!key && key.error() == VaultError::missing) {
+    if (state_.named.contains(purpose)) return fail(VaultError::failed);  // never another in the place of one that was
+    key = make<VaultKey>(name);
+  }
   if (!key) return fail(key.error());
   if (!internal::sync_file(directory_.get(), name)) return fail(VaultError::failed);
+  OPALINE_CHECK(remember(purpose));
   return named_.emplace(std::string(purpose), std::move(*key)).first->second.clone();
 }
 
@@ -356,17 +391,19 @@ Result<bool, VaultError> FileKeyVault::Impl::import_named_key(std::string_view p
   if (!lock) return fail(lock.error() == FileError::full ? VaultError::full : VaultError::failed);
   const auto present = load<VaultKey>(name);
   if (present) return false;
-  if (present.error() != VaultError::destroyed) return fail(present.error());
+  if (present.error() != VaultError::missing) return fail(present.error());
   const auto written =
       internal::write_file_synced(directory_.get(), name, wrap(wrap_, kKeyKind, name, key.reveal(), random_), random_);
   if (!written) return fail(written.error() == FileError::full ? VaultError::full : VaultError::failed);
+  OPALINE_CHECK(load_state());
+  OPALINE_CHECK(remember(purpose));
   return true;
 }
 
 Result<std::optional<Day>, VaultError> FileKeyVault::Impl::destroyed_through() {
   const std::lock_guard guard(mutex_);
   OPALINE_CHECK(load_state());
-  return destroyed_;
+  return state_.destroyed;
 }
 
 Result<std::unique_ptr<FileKeyVault>, OpenError> FileKeyVault::open(const FileKeyVaultOptions& options,

@@ -19,6 +19,7 @@ struct FileKeyVaultOptions {
   std::filesystem::path directory;  ///< made (0700) if its parent exists; refused where others may enter it
   /// A file of 32 to 4096 bytes of key material; nullopt: `master.key` in the directory, made at first use.
   std::optional<std::filesystem::path> master_key_file;
+  bool give_up_damaged_days = false;  ///< removes day keys that cannot be read, instead of refusing to open
 };
 
 /// $CREDENTIALS_DIRECTORY/`name` if systemd gave the service such a credential (systemd.exec(5),

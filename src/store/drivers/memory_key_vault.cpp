@@ -4,8 +4,7 @@ namespace opaline::store {
 
 Result<DayKey, VaultError> MemoryKeyVault::day_key(Day day) {
   auto existing = existing_day_key(day);
-  if (existing || existing.error() != VaultError::destroyed) return existing;
-  if (destroyed_ && day <= *destroyed_) return fail(VaultError::destroyed);
+  if (existing || existing.error() != VaultError::missing) return existing;
   if (full) return fail(VaultError::full);
   DayKey key;
   random_.fill(key.fill());
@@ -14,8 +13,9 @@ Result<DayKey, VaultError> MemoryKeyVault::day_key(Day day) {
 
 Result<DayKey, VaultError> MemoryKeyVault::existing_day_key(Day day) {
   if (failed) return fail(VaultError::failed);
+  if (destroyed_ && day <= *destroyed_) return fail(VaultError::destroyed);
   const auto found = days_.find(day);
-  if (found == days_.end()) return fail(VaultError::destroyed);
+  if (found == days_.end()) return fail(VaultError::missing);
   return found->second.clone();
 }
 

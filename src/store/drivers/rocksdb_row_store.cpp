@@ -64,16 +64,19 @@ rocksdb::ColumnFamilyOptions family_options() {
 
 class RocksdbRowStore::Impl {
  public:
-  Impl(const RocksdbRowOptions& options, internal::OpenDatabase opened, Log& log)
-      : directory(options.directory),
+  Impl(const internal::DatabaseSettings& settings_of, const RocksdbRowOptions& options, internal::OpenDatabase opened,
+       Log& log)
+      : origin(settings_of),
+        directory(options.directory),
         tables(options.tables.begin(), options.tables.end()),
         reserve_bytes(options.reserve_bytes),
         log(log),
         db(std::move(opened.db)),
         family(opened.handles.front()) {}
   ~Impl() {
+    const std::uint64_t sequence = db->GetLatestSequenceNumber();
     db->DestroyColumnFamilyHandle(family);
-    db->Close();
+    if (db->Close().ok() && !failure) internal::note_mark(origin, sequence);  // each write was synced
   }
 
   Result<void, OpenError> check_format(const internal::DatabaseSettings& settings);
@@ -81,7 +84,13 @@ class RocksdbRowStore::Impl {
   /// The reason for which nothing is written at the moment.
   Result<void, RowError> resume_if_failing();
   void note_failure(const rocksdb::Status& status);
+  /// Says why, which names the file.
+  RowError read_failed(const rocksdb::Status& status) {
+    log.event(LogLevel::error, "rows.read_failed", {{"why", status.ToString()}});
+    return error_of(status);
+  }
 
+  const internal::DatabaseSettings origin;
   const std::filesystem::path directory;
   const std::set<std::string, std::less<>> tables;
   std::atomic<std::uint64_t> reserve_bytes;
@@ -145,7 +154,7 @@ Result<std::unique_ptr<RocksdbRowStore>, OpenError> RocksdbRowStore::open(const 
     for (auto* const handle : opened.handles) opened.db->DestroyColumnFamilyHandle(handle);
     return fail(internal::open_error(settings, rocksdb::Status::InvalidArgument("not a row store")));
   }
-  auto impl = std::make_unique<Impl>(options, std::move(opened), log);
+  auto impl = std::make_unique<Impl>(settings, options, std::move(opened), log);
   OPALINE_CHECK(impl->check_format(settings));
   return std::unique_ptr<RocksdbRowStore>(new RocksdbRowStore(std::move(impl)));
 }
@@ -158,7 +167,7 @@ Result<std::optional<Bytes>, RowError> RocksdbRowStore::get(std::string_view tab
   rocksdb::PinnableSlice value;
   const auto status = impl_->db->Get(rocksdb::ReadOptions(), impl_->family, slice(row_key(table, key)), &value);
   if (status.IsNotFound()) return std::optional<Bytes>();
-  if (!status.ok()) return fail(error_of(status));
+  if (!status.ok()) return fail(impl_->read_failed(status));
   return std::optional(internal::bytes_of(value));
 }
 
@@ -203,7 +212,7 @@ Result<std::vector<std::pair<Bytes, Bytes>>, RowError> RocksdbRowStore::scan(std
     if (!after.empty() && equal(view(at->key()), last)) continue;
     out.emplace_back(to_bytes(view(at->key()).subspan(skip)), internal::bytes_of(at->value()));
   }
-  if (!at->status().ok()) return fail(error_of(at->status()));
+  if (!at->status().ok()) return fail(impl_->read_failed(at->status()));
   return out;
 }
 

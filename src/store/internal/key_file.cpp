@@ -36,4 +36,24 @@ WrapKey wrap_key_of(ByteView master) {
   return out;
 }
 
+Bytes encode_state(const VaultState& state) {
+  Bytes out;
+  Writer to(out);
+  to.u8(state.destroyed ? 1 : 0);
+  if (state.destroyed) to.u32(number(*state.destroyed));
+  for (const std::string& purpose : state.named) to.bytes16(as_view(purpose));
+  return out;
+}
+
+std::optional<VaultState> decode_state(ByteView payload) {
+  VaultState out;
+  Reader in(payload);
+  const std::uint8_t any = in.u8();
+  if (any > 1) return std::nullopt;
+  if (any == 1) out.destroyed = Day{in.u32()};
+  while (!in.failed() && !in.finished()) out.named.insert(to_string(in.bytes16()));
+  if (!in.finished()) return std::nullopt;
+  return out;
+}
+
 }  // namespace opaline::store::internal

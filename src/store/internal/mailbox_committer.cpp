@@ -217,7 +217,10 @@ void MailboxCommitter::flush() {
 }
 
 std::vector<Completion> MailboxCommitter::run(std::vector<MailboxCall> calls, std::uint64_t reserve_bytes) {
-  full_ = db_.free_bytes() < reserve_bytes;
+  const bool was_full = std::exchange(full_, db_.free_bytes() < reserve_bytes);
+  if (full_ && !was_full)
+    db_.log().event(LogLevel::error, "store.full", {{"needed_bytes", static_cast<std::int64_t>(reserve_bytes)}});
+  if (was_full && !full_) db_.log().event(LogLevel::info, "store.has_room_again");
   if (is_failing_ && !full_) static_cast<void>(resume(db_.db()));
   std::vector<Completion> out;
   std::vector<std::vector<AppendOutcome>> outcomes(calls.size());

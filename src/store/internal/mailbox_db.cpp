@@ -83,7 +83,8 @@ Result<std::shared_ptr<const RowSealKey>, VaultError> DayFamily::key_of(const Ru
 
 MailboxDb::MailboxDb(const DatabaseSettings& settings, KeyVault& vault, RandomSource& random, Log& log,
                      const VaultKey& index_key)
-    : directory_(settings.directory),
+    : settings_(settings),
+      directory_(settings.directory),
       vault_(vault),
       log_(log),
       index_key_(index_key.reveal()),
@@ -106,7 +107,15 @@ Result<std::unique_ptr<MailboxDb>, OpenError> MailboxDb::open(const DatabaseSett
   const auto all = out->days();
   for (const auto& [day, family] : *all) {
     const auto key = vault.existing_day_key(day);
-    if (!key && key.error() == VaultError::destroyed && !out->drop(family)) {
+    if (!key && key.error() == VaultError::missing && !settings.accept_damaged_log) {
+      return fail(
+          OpenError{std::string(settings.what) + " " + settings.directory.string() + ": the key vault's file day-" +
+                    std::to_string(number(day)) +
+                    ".key is missing: put it back; without it what waits from that day cannot be read. `opalined --set "
+                    "paths.accept_damage=true` gives that up, for good"});
+    }
+    const bool gone = !key && (key.error() == VaultError::destroyed || key.error() == VaultError::missing);
+    if (gone && !out->drop(family)) {
       return fail(OpenError{std::string(settings.what) + " " + settings.directory.string() +
                             ": an expired day cannot be dropped"});
     }
@@ -171,9 +180,11 @@ MailboxDb::~MailboxDb() {
   if (db_ == nullptr) return;
   days_.reset();
   // Removals are not synced by themselves. (Not SyncWAL: it asserts after a write that failed.)
-  if (!set_meta("closed", {}).ok()) log_.event(LogLevel::warning, "store.not_synced_at_closing");
+  const bool synced = set_meta("closed", {}).ok();
+  if (!synced) log_.event(LogLevel::warning, "store.not_synced_at_closing");
+  const std::uint64_t sequence = db_->GetLatestSequenceNumber();
   if (meta_ != nullptr) db_->DestroyColumnFamilyHandle(meta_);
-  db_->Close();
+  if (db_->Close().ok() && synced) note_mark(settings_, sequence);
 }
 
 Result<std::optional<Bytes>, rocksdb::Status> MailboxDb::meta(std::string_view key) {

@@ -83,6 +83,7 @@ class MailboxDb {
   bool drop(const DayFamilyPtr& family);
   void publish(Days days);
 
+  const DatabaseSettings settings_;
   const std::filesystem::path directory_;
   KeyVault& vault_;
   Log& log_;

@@ -5,6 +5,12 @@
 namespace opaline::store::internal {
 namespace {
 
+/// The status of a block that cannot be read names its file.
+ReadOutcome read_failed(const MailboxDb& db, const rocksdb::Status& status) {
+  db.log().event(LogLevel::error, "store.read_failed", {{"why", status.ToString()}});
+  return ReadOutcome::failed;
+}
+
 /// An iterator over one mailbox's envelopes in one day.
 class Cursor {
  public:
@@ -36,6 +42,7 @@ class Cursor {
   void next() { iterator_->Next(); }
   [[nodiscard]] bool valid() const { return iterator_->Valid(); }
   [[nodiscard]] bool failed() const { return !iterator_->status().ok(); }
+  [[nodiscard]] rocksdb::Status status() const { return iterator_->status(); }
   [[nodiscard]] EnvelopeKey key() const { return to_array<kEnvelopeKeyBytes>(view(iterator_->key())); }
   [[nodiscard]] std::uint64_t sequence() const { return sequence_of(key()); }
   [[nodiscard]] ByteView value() const { return view(iterator_->value()); }
@@ -54,7 +61,7 @@ Result<std::optional<std::uint64_t>, ReadOutcome> head_in(const MailboxDb& db, c
   rocksdb::PinnableSlice value;
   const auto status = db.db().Get(rocksdb::ReadOptions(), family.handle(), slice(envelope_key(hash, 0)), &value);
   if (status.IsNotFound()) return std::optional<std::uint64_t>();
-  if (!status.ok()) return fail(ReadOutcome::failed);
+  if (!status.ok()) return fail(read_failed(db, status));
   const auto head = head_of(view(value));
   if (!head) return fail(ReadOutcome::failed);
   return head;
@@ -71,13 +78,14 @@ Result<std::vector<DayContents>, ReadOutcome> contents_of(const MailboxDb& db, c
     DayContents contents{.family = family, .head = *head};
     Cursor cursor(db, family, hash, *head, 0);
     cursor.seek_first();
-    if (cursor.failed()) return fail(ReadOutcome::failed);
+    if (cursor.failed()) return fail(read_failed(db, cursor.status()));
     if (!cursor.valid()) continue;
     const auto first = envelope_header(cursor.value());
     contents.first = cursor.sequence();
     const std::uint64_t first_bytes = ciphertext_bytes(cursor.value());
     cursor.seek_last();
-    if (cursor.failed() || !cursor.valid()) return fail(ReadOutcome::failed);
+    if (cursor.failed()) return fail(read_failed(db, cursor.status()));
+    if (!cursor.valid()) return fail(ReadOutcome::failed);
     const auto last = envelope_header(cursor.value());
     if (!first || !last) return fail(ReadOutcome::failed);
     contents.last = cursor.sequence();
@@ -114,7 +122,7 @@ Result<std::vector<StoredEnvelope>, ReadOutcome> read(const MailboxDb& db, const
     if (!head) continue;
     auto cursor = std::make_unique<Cursor>(db, family, hash, *head, limits.max_bytes > (256U << 10) ? 256U << 10 : 0);
     cursor->seek(static_cast<std::uint64_t>(limits.from));
-    if (cursor->failed()) return fail(ReadOutcome::failed);
+    if (cursor->failed()) return fail(read_failed(db, cursor->status()));
     if (cursor->valid()) cursors.push_back(std::move(cursor));
   }
   std::vector<StoredEnvelope> out;
@@ -153,7 +161,7 @@ Result<std::vector<StoredEnvelope>, ReadOutcome> read(const MailboxDb& db, const
       damaged.fetch_add(1, std::memory_order_relaxed);
     }
     cursor.next();
-    if (cursor.failed()) return fail(ReadOutcome::failed);
+    if (cursor.failed()) return fail(read_failed(db, cursor.status()));
     if (!cursor.valid()) cursors.erase(at);
   }
   return out;
@@ -165,7 +173,7 @@ Result<std::optional<EnvelopeId>, ReadOutcome> stored_id(const MailboxDb& db, Da
   rocksdb::PinnableSlice value;
   const auto status = db.db().Get(rocksdb::ReadOptions(), family.handle(), slice(at), &value);
   if (status.IsNotFound()) return std::optional<EnvelopeId>();
-  if (!status.ok()) return fail(ReadOutcome::failed);
+  if (!status.ok()) return fail(read_failed(db, status));
   const auto header = envelope_header(view(value));
   if (!header) return std::optional<EnvelopeId>();
   const auto key = family.key_of(header->run, db.vault());
@@ -182,7 +190,7 @@ Result<std::vector<StoredRow>, ReadOutcome> rows_between(const MailboxDb& db, co
   for (cursor.seek_first(); cursor.valid() && cursor.sequence() <= through; cursor.next()) {
     out.push_back({.key = cursor.key(), .value = to_bytes(cursor.value())});
   }
-  if (cursor.failed()) return fail(ReadOutcome::failed);
+  if (cursor.failed()) return fail(read_failed(db, cursor.status()));
   return out;
 }
 

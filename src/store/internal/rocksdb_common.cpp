@@ -9,6 +9,8 @@
 #include <cstdio>
 #include <cstring>
 
+#include "store/internal/database_mark.hpp"
+
 namespace opaline::store::internal {
 namespace {
 
@@ -60,7 +62,33 @@ Result<bool, OpenError> holds_database(const DatabaseSettings& settings) {
   return current;
 }
 
+rocksdb::Env& env_of(const DatabaseSettings& settings) {
+  return settings.env != nullptr ? *settings.env : *rocksdb::Env::Default();
+}
+
+OpenError incomplete(const DatabaseSettings& settings, const std::string& why) {
+  return OpenError{std::string(settings.what) + " " + settings.directory.string() + ": " + why +
+                   ": put back the whole directory from one copy. `opalined --set paths.accept_damage=true` opens it "
+                   "for once without what is missing (accounts or messages that were accepted are then lost)"};
+}
+
+/// Before opening: whether the files are there that were there.
+Result<std::uint64_t, OpenError> expected_sequence(const DatabaseSettings& settings) {
+  if (settings.accept_damaged_log) return 0;
+  const auto mark = read_mark(env_of(settings), settings.directory);
+  if (!mark) return fail(incomplete(settings, mark.error()));
+  if (!*mark) return 0;
+  if (const auto checked = check_files(env_of(settings), settings.directory, **mark); !checked)
+    return fail(incomplete(settings, checked.error()));
+  return (*mark)->sequence;
+}
+
 }  // namespace
+
+void note_mark(const DatabaseSettings& settings, std::uint64_t sequence) {
+  if (!write_mark(env_of(settings), settings.directory, sequence))
+    settings.log->event(LogLevel::warning, "store.mark_not_written", {{"store", settings.what}});
+}
 
 rocksdb::DBOptions database_options(const DatabaseSettings& settings) {
   rocksdb::DBOptions out;
@@ -103,10 +131,12 @@ OpenError open_error(const DatabaseSettings& settings, const rocksdb::Status& st
   } else if (status.IsCorruption() && !settings.accept_damaged_log) {
     message +=
         "its files are damaged. Put back the directory from a copy, or move it away to start with an empty one. If it "
-        "is the "
-        "write-ahead log (*.log) that is damaged, for instance by a power cut, accept_damaged_log = true opens it for "
-        "once without "
-        "what comes after the damage. ";
+        "is the write-ahead log (*.log) that is damaged, for instance by a power cut, `opalined --set "
+        "paths.accept_damage=true` opens it for once without what comes after the damage. ";
+  } else if (text.find("MANIFEST-") != std::string::npos) {
+    message +=
+        "a file that it needs is missing. Put back the directory from a copy, or move it away to start with an empty "
+        "one. ";
   } else if (status.IsCorruption()) {
     message +=
         "its files are damaged. Put back the directory from a copy, or move it away to start with an empty one. ";
@@ -123,6 +153,7 @@ Result<OpenDatabase, OpenError> open_database(const DatabaseSettings& settings, 
                           ": cannot make the directory: " + std::strerror(errno)});
   }
   OPALINE_TRY(const bool exists, holds_database(settings));
+  OPALINE_TRY(const std::uint64_t sequence, expected_sequence(settings));
   OpenDatabase out;
   out.names = {rocksdb::kDefaultColumnFamilyName};
   if (exists) {
@@ -136,6 +167,11 @@ Result<OpenDatabase, OpenError> open_database(const DatabaseSettings& settings, 
   const auto opened = rocksdb::DB::Open(options, settings.directory.string(), families, &out.handles, &db);
   if (!opened.ok()) return fail(open_error(settings, opened));
   out.db.reset(db);
+  if (db->GetLatestSequenceNumber() < sequence) {
+    for (auto* const handle : out.handles) db->DestroyColumnFamilyHandle(handle);
+    return fail(incomplete(settings, "the end of its write-ahead log (*.log) is missing"));
+  }
+  note_mark(settings, db->GetLatestSequenceNumber());  // what was in the log went to synced files
   return out;
 }
 

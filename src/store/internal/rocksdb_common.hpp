@@ -46,6 +46,10 @@ struct OpenDatabase {
                                                             rocksdb::DBOptions options,
                                                             const rocksdb::ColumnFamilyOptions& family_options);
 
+/// Notes in the directory what is on stable storage (database_mark.hpp). After opening, and after closing with the
+/// sequence from before, when all of it was synced.
+void note_mark(const DatabaseSettings& settings, std::uint64_t sequence);
+
 [[nodiscard]] OpenError open_error(const DatabaseSettings& settings, const rocksdb::Status& status);
 [[nodiscard]] inline bool is_full(const rocksdb::Status& status) {
   return status.IsNoSpace();
