@@ -19,6 +19,11 @@ constexpr std::size_t kMaxFileBytes = 1 << 20;
 Failure home_failure(ClientError error, const std::string& home) {
   switch (error) {
     case ClientError::not_registered:
+      if (std::error_code ignored; std::filesystem::exists(std::filesystem::path(home) / "device.key", ignored)) {
+        return {error, "opaline.db in " + home +
+                           " is missing or empty, but there is a device.key: if there was an account, put opaline.db "
+                           "back from a backup (opaline register HANDLE makes a new one)"};
+      }
       return {error, "there is no account in " + home + " yet; make one with: opaline register HANDLE"};
     case ClientError::registered:
       return {error, "there is an account in " + home + " already"};

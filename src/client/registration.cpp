@@ -47,7 +47,10 @@ Failure failure_of(endpoint::Error error) {
     case endpoint::Error::store_full:
       return {ClientError::store_full, "the disk is full; nothing was changed"};
     case endpoint::Error::store_failed:
-      return {ClientError::store_failed, "the local store could not be read or written; nothing was sent"};
+      return {
+          ClientError::store_failed,
+          "the local store (opaline.db in the home) could not be read or written; nothing was sent. If the disk has "
+          "room, the file is damaged: put it back from a backup"};
     case endpoint::Error::corrupt_state:
       return {ClientError::store_damaged,
               "the local store is damaged; restore this home from a backup or register again"};

@@ -148,6 +148,9 @@ Result<LoadedConfig, ConfigProblems> load_config(const std::filesystem::path& fi
   }
   std::ostringstream text;
   text << in.rdbuf();
+  if (text.view().empty()) {  // not what anybody writes, but what a full disk or a crash leaves: no defaults for that
+    return fail(ConfigProblems{{file.string(), 0, {}, "is empty: put it back (a comment alone means all defaults)"}});
+  }
   return parse_config(text.str(), file.string(), absolute.parent_path(), overrides);
 }
 

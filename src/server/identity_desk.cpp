@@ -19,7 +19,10 @@ Result<void, std::string> IdentityDesk::open(const identity::Config& config, con
       case identity::OpenError::vault:
         return fail(std::string("the identity service's keys cannot be read from the vault"));
       case identity::OpenError::store:
-        return fail(std::string("the identity service's rows cannot be read: is the vault the one of this data?"));
+        return fail(std::string(
+            "the directory's rows (data/rows) cannot be read: the log says which file is damaged (rows.read_failed). "
+            "Put back the whole directory from one copy; if none is damaged, put back the vault "
+            "that belongs to this data"));
     }
   }
   service_ = std::move(*service);

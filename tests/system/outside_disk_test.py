@@ -13,7 +13,7 @@ import sys
 import tempfile
 import urllib.request
 
-from support import WENT_OUT, Checks, Programs, Server, history, opaline, people, quietly, settle, wait_for
+from support import WENT_OUT, Checks, Programs, Server, history, opaline, people, settle, wait_for
 
 SKIPPED = 77
 RESERVE = 256 << 20  # docs/storage.md: with less than this free, appends answer `full`

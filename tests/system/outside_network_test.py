@@ -2,25 +2,18 @@
 
     python3 tests/system/outside_network_test.py DIR_WITH_PROGRAMS [CASE ...]
 """
-import base64
 import concurrent.futures
-import os
 import pathlib
 import random
-import select
-import socket
-import ssl
 import sys
 import tempfile
 import time
 
 from chaos_proxy import ChaosProxy, Plan, random_plan
-from support import WENT_OUT, Checks, Following, Programs, Server, history, opaline, people, settle, tls, wait_for
+from support import WENT_OUT, Checks, Following, Programs, Server, history, opaline, people, settle, wait_for
 
 SEED = 20261122
 ROUNDS = 24
-SLOW_CONNECTIONS = 300
-MEMORY_BOUND_KB = 192 << 10  # of the whole server under everything here; a healthy one stays far below
 
 
 class World:
@@ -29,12 +22,6 @@ class World:
         self.directory.mkdir()
         self.server = Server(programs.opalined, self.directory / "server", True)
         self.people = people(programs, self.server, self.directory, *names)
-
-    def memory_kb(self):
-        for line in pathlib.Path(f"/proc/{self.server.process.pid}/status").read_text().splitlines():
-            if line.startswith("VmRSS:"):
-                return int(line.split()[1])
-        raise RuntimeError("the server is gone")
 
 
 def exactly_once(check, writer, reader, promised):

@@ -5,7 +5,6 @@
 import concurrent.futures
 import pathlib
 import random
-import re
 import shutil
 import signal
 import subprocess
@@ -14,7 +13,7 @@ import tempfile
 import threading
 import time
 
-from support import SOURCE, WENT_OUT, Checks, Following, Programs, Server, history, opaline, people, settle, tls, wait_for
+from support import WENT_OUT, Checks, Following, Programs, Server, history, opaline, people, settle, tls, wait_for
 
 SEED = 20261122
 WRITERS = ("Anna", "Carl", "Dora", "Emil")

@@ -199,9 +199,9 @@ Result<void, OpenError> FileKeyVault::Impl::open_state(const std::string& where,
     return fail(
         OpenError{where + "the file `state` is missing or cannot be read: put back the whole directory from one copy"});
   if (!load_state()) {
-    return fail(OpenError{
-        where +
-        "the master key does not open the file `state`: it is not this vault's master key, or the file is damaged"});
+    return fail(OpenError{where + "the master key does not open the file `state`: it is not this vault's master key, "
+                                  "or the file is damaged: put back "
+                                  "the whole directory from one copy"});
   }
   return {};
 }
