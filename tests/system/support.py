@@ -11,10 +11,21 @@ import time
 
 SOURCE = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(SOURCE / "tools"))
-from walkthrough import Person, Server, wait_for  # noqa: E402,F401
+import walkthrough  # noqa: E402
+from walkthrough import Person, wait_for  # noqa: E402,F401
 
 WENT_OUT = ("sent", "delivered", "read")
 HANG_SECONDS = 90  # a command that takes longer than every limit that it states hangs
+
+
+class Server(walkthrough.Server):
+    """A server that is killed at the end of the test, should a case have failed before it stopped it."""
+
+    alive = []
+
+    def __init__(self, *arguments, **options):
+        super().__init__(*arguments, **options)
+        Server.alive.append(self.process)
 
 
 class Programs:
@@ -52,6 +63,9 @@ class Checks:
         print(f"   ({time.monotonic() - begun:.1f} s)", flush=True)
 
     def end(self):
+        for process in Server.alive:
+            if process.poll() is None:
+                process.kill()
         print(f"{self.passed} passed, {self.failed} failed ({time.monotonic() - self.begun:.0f} s)")
         sys.exit(1 if self.failed or not self.passed else 0)
 
