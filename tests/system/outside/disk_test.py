@@ -1,6 +1,6 @@
 """Full disks under a real server: people are told, nothing that was accepted is lost, and it goes on once there is room.
 
-    python3 tests/system/outside_disk_test.py DIR_WITH_PROGRAMS [CASE ...]
+    python3 tests/system/outside/disk_test.py DIR_WITH_PROGRAMS [CASE ...]
 
 Needs a small tmpfs: root mounts it, others get one in a mount namespace of their own (unshare -rm), where the whole
 test then runs. Where neither is possible it says so and ends with 77.
@@ -13,7 +13,8 @@ import sys
 import tempfile
 import urllib.request
 
-from support import WENT_OUT, Checks, Programs, Server, history, opaline, people, settle, wait_for
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))  # support
+from support import WENT_OUT, Checks, Programs, Server, history, opaline, people, settle, wait_for  # noqa: E402
 
 SKIPPED = 77
 RESERVE = 256 << 20  # docs/storage.md: with less than this free, appends answer `full`

@@ -1,6 +1,6 @@
 """The server and its people under bad treatment: kill -9 while many write, signals, second starts, hurried users.
 
-    python3 tests/system/outside_server_test.py DIR_WITH_PROGRAMS [CASE ...]
+    python3 tests/system/outside/server_test.py DIR_WITH_PROGRAMS [CASE ...]
 """
 import concurrent.futures
 import pathlib
@@ -13,7 +13,8 @@ import tempfile
 import threading
 import time
 
-from support import WENT_OUT, Checks, Following, Programs, Server, history, opaline, people, settle, tls, wait_for
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))  # support
+from support import WENT_OUT, Checks, Following, Programs, Server, history, opaline, people, settle, tls, wait_for  # noqa: E402
 
 SEED = 20261122
 WRITERS = ("Anna", "Carl", "Dora", "Emil")

@@ -1,6 +1,6 @@
 """Hostile bytes at the public port while two people talk: the server answers with an error or hangs up, and stays small.
 
-    python3 tests/system/hostile_test.py DIR_WITH_PROGRAMS [--sanitized]
+    python3 tests/system/outside/hostile_test.py DIR_WITH_PROGRAMS [--sanitized]
 """
 import base64
 import concurrent.futures
@@ -13,7 +13,8 @@ import struct
 import sys
 import tempfile
 
-from support import WENT_OUT, Checks, Following, Programs, Server, history, opaline, people, tls, wait_for
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))  # support
+from support import WENT_OUT, Checks, Following, Programs, Server, history, opaline, people, tls, wait_for  # noqa: E402
 
 SLOW_CONNECTIONS = 300
 SILENCE_SECONDS = 40  # bounds a hang: each limit of the server that applies here is at most 30 s

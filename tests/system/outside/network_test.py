@@ -1,6 +1,6 @@
 """Attacks from the network: a bad network between real clients and the server, and hostile bytes at the public port.
 
-    python3 tests/system/outside_network_test.py DIR_WITH_PROGRAMS [CASE ...]
+    python3 tests/system/outside/network_test.py DIR_WITH_PROGRAMS [CASE ...]
 """
 import concurrent.futures
 import pathlib
@@ -9,8 +9,9 @@ import sys
 import tempfile
 import time
 
-from chaos_proxy import ChaosProxy, Plan, random_plan
-from support import WENT_OUT, Checks, Following, Programs, Server, history, opaline, people, settle, wait_for
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))  # support
+from chaos_proxy import ChaosProxy, Plan, random_plan  # noqa: E402
+from support import WENT_OUT, Checks, Following, Programs, Server, history, opaline, people, settle, wait_for  # noqa: E402
 
 SEED = 20261122
 ROUNDS = 24

@@ -1,6 +1,6 @@
 """Damaged files of a stopped server and of a client's home: either nothing was lost, or a refusal that names the file.
 
-    python3 tests/system/damage_test.py DIR_WITH_PROGRAMS [CASE ...]
+    python3 tests/system/outside/damage_test.py DIR_WITH_PROGRAMS [CASE ...]
 
 Every file is flipped at three places, cut in half, shortened by a byte, emptied, removed and overwritten. A server that
 starts all the same has to have every account and every waiting message; one that does not has to say why and what to do.
@@ -11,7 +11,8 @@ import shutil
 import sys
 import tempfile
 
-from support import Checks, Person, Programs, Server, history, opaline, people
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))  # support
+from support import Checks, Person, Programs, Server, history, opaline, people  # noqa: E402
 
 WAITING = [f"waits {number}" for number in range(6)]
 ADVICE = ("put", "Put", "make", "no such file", "expected", "Error while parsing", "Encountered", "unreadable", "mismatch")
