@@ -1,4 +1,5 @@
 """What the system tests that run real programs share: running commands, reading histories, counting checks."""
+import atexit
 import json
 import os
 import pathlib
@@ -21,11 +22,9 @@ HANG_SECONDS = 90  # a command that takes longer than every limit that it states
 class Server(walkthrough.Server):
     """A server that is killed at the end of the test, should a case have failed before it stopped it."""
 
-    alive = []
-
     def __init__(self, *arguments, **options):
         super().__init__(*arguments, **options)
-        Server.alive.append(self.process)
+        atexit.register(self.process.kill)  # does nothing to one that has ended
 
 
 class Programs:
@@ -63,9 +62,6 @@ class Checks:
         print(f"   ({time.monotonic() - begun:.1f} s)", flush=True)
 
     def end(self):
-        for process in Server.alive:
-            if process.poll() is None:
-                process.kill()
         print(f"{self.passed} passed, {self.failed} failed ({time.monotonic() - self.begun:.0f} s)")
         sys.exit(1 if self.failed or not self.passed else 0)
 
