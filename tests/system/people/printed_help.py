@@ -111,7 +111,7 @@ def story_examples(check, world):
         if "accept" in line:  # somebody has to have changed
             shell.type("opaline send ben@example.org hello")
             world.home("ben-anew").register("ben@example.org")
-            shell.type("opaline send ben@example.org hello")
+            wait_for("the alarm", lambda: "belongs to another account" in shell.type("opaline send ben@example.org hello")[1])
         code, said = shell.type(line)
         check(code == 0, f"$ {line}{'' if code == 0 else f': exit code {code}: {said}'}")
         lines[line] = None
