@@ -80,6 +80,7 @@ Exit run_send(Context& context, const SendArguments& arguments) {
     bool changed = true;
     context.on_event = [&](const endpoint::Event&) { changed = true; };
     context.wait(seconds(arguments.wait_seconds), [&] { return std::exchange(changed, false) && look(); });
+    context.on_event = [](const endpoint::Event&) {};
   }
   (void)look();
   if (entry && entry->state == endpoint::MessageState::failed && !context.interrupted()) {

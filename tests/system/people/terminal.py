@@ -14,6 +14,7 @@ class Terminal:
         self.text, self.read_to, self.status = "", 0, None
         self.process, self.descriptor = pty.fork()
         if self.process == 0:
+            signal.signal(signal.SIGINT, signal.SIG_DFL)  # a shell starts what runs in its background without
             os.execv(command[0], command)
 
     def _more(self, seconds):
