@@ -108,10 +108,11 @@ def following(check, programs, scratch):
     check(ended == len(wrote), f"{ended} of {len(wrote)} messages were taken")
     proxy.plan = Plan
     proxy.cut_all()
-    wait_for("Ben to see the last message", lambda: wrote[-1] in sees.texts, 25)
+    wait_for("Ben to see the last message", lambda: wrote[-1] in sees.texts)
     check(sees.texts == wrote and proxy.connections > 3, f"Ben saw {len(sees.texts)} messages through {proxy.connections} connections, each once and in order")
     lookups = world.server.metric('opaline_lookups_total{kind="charged"}')
-    check(lookups <= 3, f"for a conversation of two, {lookups} look-ups were charged")
+    # Each cut may come between a look-up and its answer; what must not be is one for each message.
+    check(lookups <= 2 + proxy.connections, f"for a conversation of two over {proxy.connections} connections, {lookups} look-ups were charged")
     check(sees.stop() == 0, "and left in good order")
     proxy.close()
     check(world.server.stop() == 0, "the server shuts down cleanly")
@@ -130,11 +131,11 @@ def stranger(check, programs, scratch):
     plans = [Plan(cut_down=at, piece=50) for at in (9000, 12000, 14000, 22000, 60000)]
     proxy.plan = lambda: plans.pop(0) if plans else Plan()
     sees = Following(ben, proxy.url)
-    wait_for("Ben to see the last message", lambda: wrote[-1] in sees.texts, 20)
+    wait_for("Ben to see the last message", lambda: wrote[-1] in sees.texts)
     check(sees.texts == wrote, f"Ben has {len(sees.texts)} messages, each once and in order")
     check(sees.stop() == 0, "and left in good order")
     lookups = world.server.metric('opaline_lookups_total{kind="charged"}') - lookups
-    check(lookups <= 2, f"{lookups} look-ups were charged")
+    check(lookups <= 1 + proxy.connections, f"{lookups} look-ups were charged over {proxy.connections} connections")
     proxy.close()
     check(world.server.stop() == 0, "the server shuts down cleanly")
 
