@@ -7,6 +7,7 @@ import socket
 import ssl
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 
@@ -64,6 +65,17 @@ class Checks:
     def end(self):
         print(f"{self.passed} passed, {self.failed} failed ({time.monotonic() - self.begun:.0f} s)")
         sys.exit(1 if self.failed or not self.passed else 0)
+
+
+def run_cases(name, cases, arguments):
+    """The main program of a test: DIR_WITH_PROGRAMS [CASE ...]. Each case gets what `arguments` makes of programs and scratch directory, made once."""
+    programs, chosen = Programs(sys.argv[1]), sys.argv[2:] or cases
+    check = Checks()
+    with tempfile.TemporaryDirectory(prefix=f"opaline-{name}-") as scratch:
+        given = arguments(programs, pathlib.Path(scratch))
+        for case in chosen:
+            check.case(cases[case], *given)
+    check.end()
 
 
 class Outcome:

@@ -9,10 +9,9 @@ import concurrent.futures
 import pathlib
 import shutil
 import sys
-import tempfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))  # support
-from support import Checks, Person, Programs, Server, history, opaline, people  # noqa: E402
+from support import Person, Server, history, opaline, people, run_cases  # noqa: E402
 
 WAITING = [f"waits {number}" for number in range(6)]
 ADVICE = ("put", "Put", "make", "no such file", "expected", "Error while parsing", "Encountered", "unreadable", "mismatch")
@@ -174,15 +173,5 @@ def home_files(check, template):
 CASES = {"server": server_files, "home": home_files}
 
 
-def main():
-    chosen = sys.argv[2:] or CASES
-    check = Checks()
-    with tempfile.TemporaryDirectory(prefix="opaline-damage-") as scratch:
-        template = Template(Programs(sys.argv[1]), pathlib.Path(scratch))
-        for name in chosen:
-            check.case(CASES[name], template)
-    check.end()
-
-
 if __name__ == "__main__":
-    main()
+    run_cases("damage", CASES, lambda programs, scratch: (Template(programs, scratch),))

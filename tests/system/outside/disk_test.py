@@ -14,7 +14,7 @@ import tempfile
 import urllib.request
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))  # support
-from support import WENT_OUT, Checks, Programs, Server, history, opaline, people, settle, wait_for  # noqa: E402
+from support import WENT_OUT, Server, history, opaline, people, run_cases, settle, wait_for  # noqa: E402
 
 SKIPPED = 77
 RESERVE = 256 << 20  # docs/storage.md: with less than this free, appends answer `full`
@@ -199,12 +199,7 @@ def main():
             os.execvpe("unshare", ["unshare", "-rm", sys.executable, *sys.argv], {**os.environ, "OPALINE_IN_NAMESPACE": "1"})
         print("skipped: neither root nor allowed to make a mount namespace, so there is no small disk to fill")
         sys.exit(SKIPPED)
-    programs, chosen = Programs(sys.argv[1]), sys.argv[2:] or CASES
-    check = Checks()
-    with tempfile.TemporaryDirectory(prefix="opaline-disk-") as scratch:
-        for name in chosen:
-            check.case(CASES[name], programs, pathlib.Path(scratch))
-    check.end()
+    run_cases("disk", CASES, lambda programs, scratch: (programs, scratch))
 
 
 if __name__ == "__main__":

@@ -6,12 +6,11 @@ import concurrent.futures
 import pathlib
 import random
 import sys
-import tempfile
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))  # support
 from chaos_proxy import ChaosProxy, Plan, random_plan  # noqa: E402
-from support import WENT_OUT, Checks, Following, Programs, Server, history, opaline, people, settle, wait_for  # noqa: E402
+from support import WENT_OUT, Following, Server, history, opaline, people, run_cases, settle, wait_for  # noqa: E402
 
 SEED = 20261122
 ROUNDS = 24
@@ -143,14 +142,5 @@ def stranger(check, programs, scratch):
 CASES = {"chaos": chaos, "stalls": stalls, "following": following, "stranger": stranger}
 
 
-def main():
-    programs, chosen = Programs(sys.argv[1]), sys.argv[2:] or CASES
-    check = Checks()
-    with tempfile.TemporaryDirectory(prefix="opaline-network-") as scratch:
-        for name in chosen:
-            check.case(CASES[name], programs, pathlib.Path(scratch))
-    check.end()
-
-
 if __name__ == "__main__":
-    main()
+    run_cases("network", CASES, lambda programs, scratch: (programs, scratch))

@@ -9,12 +9,11 @@ import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))  # support
-from support import WENT_OUT, Checks, Following, Programs, Server, history, opaline, people, settle, tls, wait_for  # noqa: E402
+from support import WENT_OUT, Following, Server, history, opaline, people, run_cases, settle, tls, wait_for  # noqa: E402
 
 SEED = 20261122
 WRITERS = ("Anna", "Carl", "Dora", "Emil")
@@ -259,14 +258,5 @@ def reload(check, programs, scratch):
 CASES = {"kills": kills, "second_start": second_start, "hurried": hurried, "shutdown": shutdown_under_load, "reload": reload}
 
 
-def main():
-    programs, chosen = Programs(sys.argv[1]), sys.argv[2:] or CASES
-    check = Checks()
-    with tempfile.TemporaryDirectory(prefix="opaline-server-") as scratch:
-        for name in chosen:
-            check.case(CASES[name], programs, pathlib.Path(scratch))
-    check.end()
-
-
 if __name__ == "__main__":
-    main()
+    run_cases("server", CASES, lambda programs, scratch: (programs, scratch))
