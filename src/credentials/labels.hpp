@@ -13,5 +13,7 @@ inline constexpr std::string_view kPrekeySetHashLabel = "opaline/1 prekey set ha
 // Signatures.
 inline constexpr std::string_view kDeviceListSignature = "opaline/1 device list";
 inline constexpr std::string_view kPrekeySetSignature = "opaline/1 prekey set";
+/// docs/device-api.md, One's own devices: over challenge (32) || account (16), by the account key.
+inline constexpr std::string_view kAccountRecoverySignature = "opaline account recovery v1";
 
 }  // namespace opaline::credentials

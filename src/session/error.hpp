@@ -26,6 +26,9 @@ enum class Error : std::uint8_t {
   not_established,        ///< an ephemeral message before the peer has answered for the first time
   chain_exhausted,        ///< kMaxChainMessages went out without an answer: open a new session
   bad_state,              ///< stored state that this code did not write
+  wrong_kind,             ///< not a link code, or not a recovery file, at all
+  out_of_turn,            ///< linking: nothing of this kind is to come now, or it is over: begin again
+  too_costly,             ///< a recovery file that asks for more work than is believed, or memory that is not there
 };
 
 /// The same reason in this room's words.
