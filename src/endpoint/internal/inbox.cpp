@@ -233,6 +233,7 @@ void Inbox::dispatch(Peer& peer, PeerDevice& device, const session::Decrypted& o
       inbox.core_.events.emplace_back(TypingChanged{device.address, typing.active});
     }
     void operator()(const wire::SessionHello&) const {}
+    void operator()(const wire::Sync&) const {}
   };
   std::visit(Visitor{*this, peer, device, *content, received_at}, content->body);
 }
