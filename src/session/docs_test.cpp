@@ -1,7 +1,10 @@
 // docs/protocol.md names every label, limit and error of the code; and no label begins another of its kind.
 #include <regex>
 
+#include "session/attachment.hpp"
 #include "session/internal/labels.hpp"
+#include "session/link.hpp"
+#include "session/recovery.hpp"
 #include "session/session.hpp"
 #include "support/source_file.hpp"
 
@@ -36,7 +39,8 @@ TEST_F(ProtocolPage, ListsEveryLabel) {
       EXPECT_TRUE(has(labels, "`opaline/1 " + name + "`") || has(labels, "`… " + name + "`")) << name;
     }
   }
-  EXPECT_EQ(found, 19u);
+  EXPECT_EQ(found, 28u);
+  EXPECT_TRUE(has(labels, "`" + std::string(credentials::kAccountRecoverySignature) + "`"));
 }
 
 TEST_F(ProtocolPage, NoLabelBeginsAnotherOfItsKind) {
@@ -44,9 +48,12 @@ TEST_F(ProtocolPage, NoLabelBeginsAnotherOfItsKind) {
   using namespace credentials;
   const std::vector<std::vector<std::string_view>> kinds = {
       {kDeviceIdentityLabel, kDeviceListHashLabel, kPrekeySetHashLabel, kTranscript1Label, kTranscript2Label,
-       kTranscript3Label, kHandshakeHashLabel, kSessionContextLabel, kKemHashLabel},
-      {credentials::kDeviceListSignature, credentials::kPrekeySetSignature, kHandshakeSignature},
-      {kIdentityKeyInfo, kIdentityChainInfo, kSignatureKeyInfo, kSessionInfo, kRootStepInfo, kMessageInfo}};
+       kTranscript3Label, kHandshakeHashLabel, kSessionContextLabel, kKemHashLabel, kLinkHelloLabel,
+       kLinkCommitmentLabel, kLinkTranscriptLabel, kLinkDigitsLabel, kLinkWelcomeLabel, kRecoveryChecksumLabel},
+      {credentials::kDeviceListSignature, credentials::kPrekeySetSignature, kHandshakeSignature, kLinkKeysSignature,
+       credentials::kAccountRecoverySignature},
+      {kIdentityKeyInfo, kIdentityChainInfo, kSignatureKeyInfo, kSessionInfo, kRootStepInfo, kMessageInfo,
+       kLinkChannelInfo}};
   for (const auto& kind : kinds) {
     for (std::size_t i = 0; i < kind.size(); ++i) {
       for (std::size_t j = 0; j < kind.size(); ++j) EXPECT_TRUE(i == j || !kind[j].starts_with(kind[i])) << kind[i];
@@ -71,7 +78,7 @@ TEST_F(ProtocolPage, HasTheLimitsOfTheCode) {
   const std::string limits = section(page, "Limits");
   const auto with_commas = [](std::size_t value) {
     std::string text = std::to_string(value);
-    if (text.size() > 3) text.insert(text.size() - 3, ",");
+    for (std::size_t at = text.size(); at > 3; at -= 3) text.insert(at - 3, ",");
     return text;
   };
   const std::pair<std::string_view, std::string> rows[] = {
@@ -94,6 +101,20 @@ TEST_F(ProtocolPage, HasTheLimitsOfTheCode) {
                                 std::to_string(kPrekeyLife.count()) + " days after first offered"},
       {"| hashes of accepted handshakes | ", "kept " + std::to_string(kPrekeyLife.count()) + " days"},
       {"| clock difference | ", std::to_string(kClockSkew.count()) + " hours"},
+      {"| a message of linking | ", with_commas(kMaxLinkMessageBytes) + " bytes"},
+      {"| a device's name, a handle | ",
+       std::to_string(kMaxDeviceNameBytes) + " bytes, " + std::to_string(kMaxLinkHandleBytes) + " bytes"},
+      {"| an attachment | ", "1 to " + with_commas(kMaxAttachmentBytes) + " bytes"},
+      {"| a recovery file | ",
+       with_commas(kMaxRecoveryFileBytes) + " bytes, " + std::to_string(kMaxRecoveryHandles) + " handles"},
+      {"| a recovery file's costs | ",
+       with_commas(kMaxRecoveryMemoryKib) + " KiB, " + with_commas(kMaxRecoveryWorkKib) + " KiB in all passes, " +
+           std::to_string(crypto::kMaxArgon2Passes) + " passes, " + std::to_string(crypto::kMaxArgon2Lanes) +
+           " lanes | a hostile file must not take the machine's memory, or minutes; we make " +
+           with_commas(kRecoveryCost.memory_kib) + " KiB, " + std::to_string(kRecoveryCost.passes) + " passes, " +
+           std::to_string(kRecoveryCost.lanes) + " lanes"},
+      {"| a recovery passphrase | ",
+       std::to_string(kMinRecoveryPassphraseBytes) + " to " + with_commas(kMaxRecoveryPassphraseBytes) + " bytes"},
   };
   static_assert(kMaxChainMessages == 1u << 24);
   for (const auto& [row, value] : rows) EXPECT_TRUE(has(limits, std::string(row) + value)) << row << value;

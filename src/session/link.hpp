@@ -21,7 +21,7 @@ inline constexpr std::size_t kMaxDeviceNameBytes = 64;
 
 /// UTF-8 (RFC 3629) of 1 to kMaxDeviceNameBytes bytes without control characters (C0, DEL, C1, line and paragraph
 /// separators, the directional ones of Unicode): what can be shown on one line without lying about it.
-[[nodiscard]] bool is_device_name(ByteView text);
+[[nodiscard]] bool is_device_name(std::string_view text);
 
 // ---- what may come of a step
 
@@ -92,7 +92,8 @@ class LinkNewDevice {
   [[nodiscard]] Bytes hello() const;
   /// The service's answer to /v1/link/open. Once (asserted), before anything else.
   void opened(const LinkExchangeId& exchange);
-  /// To be shown as a QR code, from opened() until the first message has come (asserted). See encode_link_code.
+  /// To be shown as a QR code, after opened() (asserted). Empty once a message has come: nobody is to scan it any more.
+  /// See encode_link_code.
   [[nodiscard]] SecretBytes code() const;
 
   /// Events: LinkDigits (show them; ask the person; then confirm() or end()), LinkWelcome (then send_keys()), LinkDone,

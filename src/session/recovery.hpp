@@ -20,8 +20,8 @@ inline constexpr std::size_t kMinRecoveryPassphraseBytes = 12;
 inline constexpr std::size_t kMaxRecoveryPassphraseBytes = 1024;
 inline constexpr std::size_t kMaxRecoveryHandles = 16;
 inline constexpr std::size_t kMaxRecoveryHandleBytes = 254;
-/// Longest file: to be looked at before it is read.
-inline constexpr std::size_t kMaxRecoveryFileBytes = 40'000;
+/// Longest file, of any version: to be looked at before it is read.
+inline constexpr std::size_t kMaxRecoveryFileBytes = 64 * 1024;
 
 /// What is in a file. The account is the list's.
 struct Recovery {

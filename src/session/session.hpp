@@ -32,6 +32,8 @@ struct Decrypted {
   SecretBytes plaintext;
   bool ephemeral = false;
   bool stepped = false;  ///< a new chain began: accepted_tags() has changed
+  std::size_t passed =
+      0;  ///< so many messages before it have not come: over a relay that keeps the order they never will
 };
 
 /// The longest message that may be decrypted: handshake, header with both KEM fields, padded plaintext.

@@ -101,10 +101,11 @@ Result<Decrypted, Error> open_in_chain(State& state, const ParsedMessage& messag
 
   chain.key = std::move(key);
   chain.next = header.number + 1;
+  const std::size_t missing = passed.size();
   move_to_end(passed, chain.skipped);
   count_message(state);
   trim(state, now);
-  return Decrypted{.plaintext = std::move(plaintext)};
+  return Decrypted{.plaintext = std::move(plaintext), .passed = missing};
 }
 
 /// The peer's step, not yet believed.
@@ -197,8 +198,12 @@ Result<Decrypted, Error> open_new_chain(State& state, const ParsedMessage& messa
     if (!decoded) return fail(Error::bad_key);
     offer = std::make_unique<PeerOffer>(key, std::move(*decoded));
   }
+  const std::size_t missing = step.passed_before.size() + step.passed.size();
   keep_step(state, std::move(step), std::move(offer), message.header, now);
-  return Decrypted{.plaintext = std::move(plaintext), .ephemeral = message.header.has(kFlagEphemeral), .stepped = true};
+  return Decrypted{.plaintext = std::move(plaintext),
+                   .ephemeral = message.header.has(kFlagEphemeral),
+                   .stepped = true,
+                   .passed = missing};
 }
 
 }  // namespace
