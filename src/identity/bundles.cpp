@@ -16,9 +16,6 @@ std::string text(ByteView bytes) {
   return std::string(as_text(bytes));
 }
 
-/// What a REPLY frame takes, with room for what comes after the bundles.
-constexpr std::size_t kMaxBundlesBytes = 56 * 1024;
-
 calls::PrekeyStatusReply status_of(const credentials::PrekeySet& set, std::uint16_t next) {
   calls::PrekeyStatusReply out;
   out.set_one_time_left(set.one_time_count > next ? set.one_time_count - std::uint32_t{next} : 0);
@@ -133,6 +130,16 @@ class BundleMaker {
   Time now_;
 };
 
+/// The lists that the caller has missed, in what room the answer has left.
+template <class Reply>
+Answer<void> add_history(Service::State& s, const LoadedAccount& target, std::uint32_t known_list, Reply& reply) {
+  const std::size_t used = reply.ByteSizeLong();
+  const std::size_t room = used < kMaxListReplyBytes ? kMaxListReplyBytes - used : 0;
+  OPALINE_TRY(auto lists, s.list_history(target, known_list, room));
+  for (std::string& list : lists) reply.add_list_history(std::move(list));
+  return {};
+}
+
 /// Device numbers that were asked for: all of the list if none.
 bool is_wanted(const calls::BundlesRequest& request, DeviceNumber device) {
   const auto raw = static_cast<std::uint32_t>(device);
@@ -165,12 +172,13 @@ Answer<calls::BundlesReply> Service::bundles(const Caller& caller, const calls::
     item.set_mailbox(text(device.mailbox.view()));
     item.set_send_token(text(s.send_token(caller.account, device.mailbox, now)));
     size += credentials::kPrekeySetBytes + credentials::kMaxOneTimeBytes;
-    if (size > kMaxBundlesBytes) continue;  // without a bundle: the caller asks for the rest by number
+    if (size > kMaxListReplyBytes) continue;  // without a bundle: the caller asks for the rest by number
     OPALINE_TRY(DeviceBundle made, maker.make(device.number));
     item.set_bundle(std::move(made.bundle));
     if (made.cursor) changes.put(target.id, device.number, *made.cursor);
     if (made.notice) notices.emplace_back(device.number, std::move(*made.notice));
   }
+  OPALINE_CHECK(add_history(s, target, request.known_list(), reply));
   // One-time prekeys leave only once it is durable that they have.
   if (!changes.empty()) OPALINE_CHECK(s.write(std::move(changes)));
   for (const auto& [device, status] : notices) {
@@ -199,6 +207,7 @@ Answer<calls::SendTokensReply> Service::send_tokens(const Caller& caller, const 
     item.set_mailbox(text(device.mailbox.view()));
     item.set_send_token(text(s.send_token(caller.account, device.mailbox, now)));
   }
+  OPALINE_CHECK(add_history(s, admitted.target, request.known_list(), reply));
   return reply;
 }
 

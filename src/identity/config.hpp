@@ -29,6 +29,12 @@ struct Config {
   Quota one_time_per_pair{4, std::chrono::days(1)};
   /// One-time prekeys of one account that all others together can take; beyond it bundles come without.
   Quota one_time_per_target{200, std::chrono::days(1)};
+  /// Device lists that one account may put in the place of the one before; recoveries count apart.
+  Quota list_updates{20, std::chrono::days(1)};
+  /// Link exchanges that one account may try to join: bounds guessing at others' numbers.
+  Quota link_joins{20, std::chrono::hours(1)};
+  /// Link exchanges that one source may open (IPv4 address or IPv6 /64; an IPv6 /48 may open 8 times as many).
+  Quota link_opens_per_source{30, std::chrono::hours(1)};
 };
 
 }  // namespace opaline::identity

@@ -103,19 +103,45 @@ CallReply CallDispatcher::call(const Caller& caller, std::uint16_t method, ByteV
       return run<calls::AccountDeleteRequest>(body, with(&Service::delete_account));
     case calls::METHOD_SEND_TOKENS:
       return run<calls::SendTokensRequest>(body, with(&Service::send_tokens));
+    case calls::METHOD_UPDATE_DEVICES:
+      return run<calls::UpdateDevicesRequest>(body, with(&Service::update_devices));
+    case calls::METHOD_LINK_JOIN:
+      return run<calls::LinkJoinRequest>(body, with(&Service::link_join));
+    case calls::METHOD_LINK_TURN:
+      return run<calls::LinkTurnRequest>(body, with(&Service::link_turn));
     default:
       return malformed("There is no such method.");
   }
 }
 
 HttpAnswer CallDispatcher::registration(const SourceAddress& source, std::string_view step, ByteView body) {
+  return post(source, "registration/" + std::string(step), body);
+}
+
+HttpAnswer CallDispatcher::post(const SourceAddress& source, std::string_view path, ByteView body) {
+  const auto with_source = [&](auto handler) {
+    return [this, &source, handler](const auto& request) { return std::invoke(handler, service_, source, request); };
+  };
+  const auto without = [&](auto handler) {
+    return [this, handler](const auto& request) { return std::invoke(handler, service_, request); };
+  };
   CallReply reply;
-  if (step == "start") {
-    reply = run<calls::StartRequest>(body, [&](const auto& request) { return service_.start(source, request); });
-  } else if (step == "check") {
-    reply = run<calls::CheckRequest>(body, [&](const auto& request) { return service_.check(request); });
-  } else if (step == "complete") {
-    reply = run<calls::CompleteRequest>(body, [&](const auto& request) { return service_.complete(request); });
+  if (path == "registration/start") {
+    reply = run<calls::StartRequest>(body, with_source(&Service::start));
+  } else if (path == "registration/check") {
+    reply = run<calls::CheckRequest>(body, without(&Service::check));
+  } else if (path == "registration/complete") {
+    reply = run<calls::CompleteRequest>(body, without(&Service::complete));
+  } else if (path == "link/open") {
+    reply = run<calls::LinkOpenRequest>(body, with_source(&Service::link_open));
+  } else if (path == "link/turn") {
+    reply = run<calls::LinkTurnRequest>(body, without(&Service::new_device_turn));
+  } else if (path == "recovery/start") {
+    reply = run<calls::RecoveryStartRequest>(body, without(&Service::recovery_start));
+  } else if (path == "recovery/open") {
+    reply = run<calls::RecoveryOpenRequest>(body, with_source(&Service::recovery_open));
+  } else if (path == "recovery/complete") {
+    reply = run<calls::RecoveryCompleteRequest>(body, without(&Service::recovery_complete));
   } else {
     reply = to_reply<calls::Empty>(internal::not_found("There is no such step."));
   }

@@ -10,7 +10,7 @@ struct CallReply {
   Bytes body;
 };
 
-/// An answer to POST /v1/registration/<step>.
+/// An answer to POST /v1/registration/<step>, /v1/link/<step> or /v1/recovery/<step>.
 struct HttpAnswer {
   std::uint16_t http_status = 200;                   ///< by the table in docs/device-api.md, "Registration"
   calls::CallStatus status = calls::CALL_STATUS_OK;  ///< for the header Opaline-Status where it is not OK
@@ -18,7 +18,7 @@ struct HttpAnswer {
   Bytes body;                                        ///< application/x-protobuf
 };
 
-/// Longest body of a registration step, to be enforced by the HTTP server too (413).
+/// Longest body of such a step, to be enforced by the HTTP server too (413).
 inline constexpr std::size_t kMaxRegistrationBodyBytes = 128 * 1024;
 
 /// Runs where the service runs. No input crashes it or changes anything it should not: what is malformed answers
@@ -27,8 +27,10 @@ class CallDispatcher {
  public:
   explicit CallDispatcher(Service& service) : service_(service) {}
   [[nodiscard]] CallReply call(const Caller& caller, std::uint16_t method, ByteView body);
-  /// `step` is what follows /v1/registration/; an unknown one answers 404.
+  /// `step` is what follows /v1/registration/; an unknown one answers 404, here and in `post`.
   [[nodiscard]] HttpAnswer registration(const SourceAddress& source, std::string_view step, ByteView body);
+  /// By what follows /v1/: "registration/start", "link/turn", "recovery/open", ...
+  [[nodiscard]] HttpAnswer post(const SourceAddress& source, std::string_view path, ByteView body);
 
  private:
   Service& service_;

@@ -46,6 +46,31 @@ inline constexpr std::chrono::hours kPositiveExpires{7 * 24};
 inline constexpr std::chrono::hours kPositiveRefresh{24};
 inline constexpr std::chrono::hours kNegativeExpires{1};
 
+/// Body of an answer with device lists: a REPLY frame takes 65,526 bytes, and the rest is room for tokens and tags.
+inline constexpr std::size_t kMaxListReplyBytes = 56 * 1024;
+/// Earlier device lists of an account: a contact that missed more than this many sees an alarm.
+inline constexpr std::uint32_t kMaxListHistory = 64;
+
+/// A link exchange: time to read a code from one screen and type it at another.
+inline constexpr std::chrono::minutes kLinkLifetime{10};
+inline constexpr std::size_t kLinkSecretBytes = 32;
+inline constexpr std::uint32_t kLinkNumberDigits = 9;
+/// Messages of one side, and the bytes of one: as an envelope's, so that each fits a CALL and a REPLY.
+inline constexpr std::size_t kMaxLinkMessages = 8;
+inline constexpr std::size_t kMaxLinkMessageBytes = 49'152;
+/// Of all messages that one answer holds together; the first always fits.
+inline constexpr std::size_t kMaxLinkReplyBytes = 56 * 1024;
+/// In RAM at once; beyond either UNAVAILABLE. What nobody has joined may take half of the bytes, so that strangers who
+/// open exchanges do not stop those that are under way.
+inline constexpr std::size_t kMaxLinkExchanges = 4'096;
+inline constexpr std::size_t kMaxLinkBytes = std::size_t{256} << 20;
+
+/// A recovery's challenge, and then its ticket.
+inline constexpr std::chrono::minutes kRecoveryLifetime{10};
+inline constexpr std::size_t kRecoveryChallengeBytes = 32;
+/// Accounts in recovery at once; beyond it UNAVAILABLE.
+inline constexpr std::size_t kMaxRecoveries = 10'000;
+
 /// The device is told once when its one-time prekeys fall to this many.
 inline constexpr std::uint32_t kPrekeysLow = 16;
 

@@ -49,6 +49,8 @@ Service::State::State(const Config& config_, const Ports& ports_)
       directory(ports.rows),
       decoy_key(crypto::HybridSigner(crypto::hybrid_generate(ports.random)).public_key()),
       verifications(ports.random),
+      links(ports.random),
+      recoveries(ports.random),
       daily(ports.random),
       codes_per_handle(config.codes_per_handle, kMaxBuckets),
       codes_per_source(config.codes_per_source, kMaxBuckets),
@@ -57,6 +59,10 @@ Service::State::State(const Config& config_, const Ports& ports_)
       calls_per_account(config.calls_per_account, kMaxBuckets),
       one_time_per_pair(config.one_time_per_pair, kMaxBuckets),
       one_time_per_target(config.one_time_per_target, kMaxBuckets),
+      list_updates(config.list_updates, kMaxBuckets),
+      link_joins(config.link_joins, kMaxBuckets),
+      link_opens_per_source(config.link_opens_per_source, kMaxBuckets),
+      link_opens_per_network(times(config.link_opens_per_source, kNetworkFactor), kMaxBuckets),
       replayed_at(ports.clock.monotonic()) {
   daily.turn(day_of(ports.clock.now()));
 }
@@ -104,8 +110,13 @@ Answer<void> Service::State::commit(Changes changes, Effects effects, Time now) 
     apply(effects, now);
     return {};
   }
-  if (done.error() == RowError::unknown)
+  if (done.error() == RowError::unknown) {
     uncertain_removals.insert(uncertain_removals.end(), effects.removed.begin(), effects.removed.end());
+    for (const auto& change : effects.changed) {
+      if (uncertain_changes.empty() || uncertain_changes.back() != change.first.account)
+        uncertain_changes.push_back(change.first.account);
+    }
+  }
   return fail(store_failure(done.error()));
 }
 
@@ -137,6 +148,13 @@ Answer<std::optional<LoadedAccount>> Service::State::load_reachable_by_id(const 
   // Not there: a row was not found, now one is decoded. Switched off: the other way round.
   OPALINE_CHECK(load(found ? kNobody : AccountId()));
   return std::nullopt;
+}
+
+Answer<std::optional<LoadedAccount>> Service::State::load_by_id(const AccountId& account) {
+  OPALINE_TRY(auto found, load(account));
+  OPALINE_CHECK(load(found ? kNobody : AccountId()));
+  if (!found || account.is_zero()) return std::nullopt;
+  return found;
 }
 
 Answer<std::optional<AccountId>> Service::State::look_up(const Handle& handle) {
@@ -181,6 +199,9 @@ void Service::State::remove_account(Changes& changes, Effects& effects, const Lo
     effects.destroyed.push_back(device.mailbox);
     effects.removed.push_back({account.id, device.number});
   }
+  const auto number = static_cast<std::uint32_t>(account.list.list().number);
+  for (std::uint32_t list = number > kMaxListHistory ? number - kMaxListHistory : 1; list < number; ++list)
+    changes.erase_list(account.id, ListNumber{list});
   changes.erase_account(account.id);
 }
 
@@ -242,6 +263,14 @@ Result<void, RowError> Service::State::replay(Time now) {
     if (!row) ports.relay.disconnect(device.account, device.device, wire::GoodbyeCode::removed);
   }
   uncertain_removals.clear();
+  for (const AccountId& id : uncertain_changes) {
+    const auto account = load(id);
+    if (!account) return fail(RowError::failed);
+    Effects effects;
+    if (*account) tell_changed(**account, std::nullopt, effects);
+    apply(effects, now);
+  }
+  uncertain_changes.clear();
   if (!over.empty()) OPALINE_CHECK(directory.write(std::move(over)));
   replay_due = false;
   replayed_at = ports.clock.monotonic();
@@ -250,12 +279,15 @@ Result<void, RowError> Service::State::replay(Time now) {
 
 // ---------------------------------------------------------------- quotas, tokens, housekeeping
 
+std::array<internal::Buckets*, 11> Service::State::all_buckets() {
+  return {&codes_per_handle,  &codes_per_source,      &codes_per_network,     &failed_auth,
+          &calls_per_account, &one_time_per_pair,     &one_time_per_target,   &list_updates,
+          &link_joins,        &link_opens_per_source, &link_opens_per_network};
+}
+
 void Service::State::turn_day(Time now) {
   if (!daily.turn(day_of(now))) return;
-  for (internal::Buckets* buckets : {&codes_per_handle, &codes_per_source, &codes_per_network, &failed_auth,
-                                     &calls_per_account, &one_time_per_pair, &one_time_per_target}) {
-    buckets->clear();
-  }
+  for (internal::Buckets* buckets : all_buckets()) buckets->clear();
 }
 
 Answer<void> Service::State::charge_calls(const AccountId& account, std::uint32_t cost) {
@@ -279,11 +311,10 @@ void Service::tick() {
   const Time now = s.ports.clock.now();
   const Instant instant = s.ports.clock.monotonic();
   s.verifications.drop_expired(instant);
+  s.links.drop_expired(instant);
+  s.recoveries.drop_expired(instant);
   s.turn_day(now);
-  for (internal::Buckets* buckets : {&s.codes_per_handle, &s.codes_per_source, &s.codes_per_network, &s.failed_auth,
-                                     &s.calls_per_account, &s.one_time_per_pair, &s.one_time_per_target}) {
-    buckets->tidy(instant);
-  }
+  for (internal::Buckets* buckets : s.all_buckets()) buckets->tidy(instant);
   if (s.replay_due || instant - s.replayed_at >= kReplayEvery) {
     if (const auto done = s.replay(now); !done) (void)s.store_failure(done.error());
   }
@@ -293,6 +324,8 @@ Counters Service::counters() const {
   Counters out = state_->counters;
   out.verifications = state_->verifications.size();
   out.tickets = state_->verifications.tickets();
+  out.link_exchanges = state_->links.size();
+  out.link_bytes = state_->links.bytes();
   return out;
 }
 

@@ -63,7 +63,9 @@ struct Counters {
   std::uint64_t codes_sent = 0, codes_refused = 0, wrong_codes = 0, registrations = 0, takeovers = 0, wrong_pins = 0;
   std::uint64_t auth_ok = 0, auth_refused = 0, lookups_charged = 0, lookups_renewed = 0, lookups_over_quota = 0;
   std::uint64_t one_time_given = 0, one_time_withheld = 0, one_time_missing = 0, prekey_uploads = 0, store_errors = 0;
-  std::size_t verifications = 0, tickets = 0;
+  std::uint64_t list_updates = 0, devices_added = 0, devices_removed = 0;
+  std::uint64_t links_opened = 0, links_joined = 0, link_joins_refused = 0, recoveries = 0, recoveries_refused = 0;
+  std::size_t verifications = 0, tickets = 0, link_exchanges = 0, link_bytes = 0;
 };
 
 enum class OpenError : std::uint8_t {
@@ -87,6 +89,23 @@ class Service {
   /// EXPIRED, PIN_REQUIRED, WRONG_PIN (0 tries left: none today), CONFLICT: the ticket was used for something else.
   [[nodiscard]] Answer<calls::CompleteReply> complete(const calls::CompleteRequest& request);
 
+  // ---- linking and recovery over HTTPS (docs/device-api.md, "One's own devices")
+  /// QUOTA; UNAVAILABLE: too many exchanges.
+  [[nodiscard]] Answer<calls::LinkOpenReply> link_open(const SourceAddress& source,
+                                                       const calls::LinkOpenRequest& request);
+  /// The new device's turn. NOT_FOUND: no such exchange (any more), or a wrong secret. CONFLICT: a message was sent
+  /// before with other bytes, or after the end. UNAVAILABLE: too much waits in all exchanges together.
+  [[nodiscard]] Answer<calls::LinkTurnReply> new_device_turn(const calls::LinkTurnRequest& request);
+  /// The same for every account, there or not.
+  [[nodiscard]] Answer<calls::RecoveryStartReply> recovery_start(const calls::RecoveryStartRequest& request);
+  /// EXPIRED: the challenge. FORBIDDEN: wrong signature or unknown account, with the same reads and operations. QUOTA:
+  /// too many of these. Repeated with the same challenge it gives the same ticket.
+  [[nodiscard]] Answer<calls::RecoveryOpenReply> recovery_open(const SourceAddress& source,
+                                                               const calls::RecoveryOpenRequest& request);
+  /// EXPIRED: the ticket; CONFLICT: the list does not follow the stored one, or the ticket was used for another;
+  /// NOT_FOUND: the account is gone; QUOTA. The same request again is good and changes nothing.
+  [[nodiscard]] Answer<calls::CompleteReply> recovery_complete(const calls::RecoveryCompleteRequest& request);
+
   // ---- devices
   [[nodiscard]] Result<AuthenticatedDevice, AuthError> authenticate(const AuthRequest& request);
 
@@ -102,6 +121,14 @@ class Service {
                                                                  const calls::UploadPrekeysRequest& request);
   [[nodiscard]] Answer<calls::PrekeyStatusReply> prekey_status(const Caller& caller);
   [[nodiscard]] Answer<calls::AccountReply> account(const Caller& caller);
+  /// CONFLICT: the list does not follow the stored one. FORBIDDEN: the caller is not in it. NOT_FOUND: a device is
+  /// added, and this device has not joined that exchange, or it is over. QUOTA. The stored list again is good.
+  [[nodiscard]] Answer<calls::AccountReply> update_devices(const Caller& caller,
+                                                           const calls::UpdateDevicesRequest& request);
+  /// NOT_FOUND: no such exchange (any more), or another device has it. QUOTA, failed ones included.
+  [[nodiscard]] Answer<calls::LinkJoinReply> link_join(const Caller& caller, const calls::LinkJoinRequest& request);
+  /// The joined device's turn; as new_device_turn, without a secret.
+  [[nodiscard]] Answer<calls::LinkTurnReply> link_turn(const Caller& caller, const calls::LinkTurnRequest& request);
   [[nodiscard]] Answer<calls::StartReply> handle_add_start(const Caller& caller,
                                                            const calls::HandleAddStartRequest& request);
   /// WRONG_CODE, EXPIRED, PIN_REQUIRED, WRONG_PIN; FORBIDDEN: too many handles.

@@ -19,6 +19,8 @@ inline constexpr std::string_view kDevices = "identity_devices";
 inline constexpr std::string_view kPrekeys = "identity_prekeys";
 /// key: account id || u32 device
 inline constexpr std::string_view kOneTime = "identity_one_time";
+/// key: account id || u32 list number
+inline constexpr std::string_view kLists = "identity_lists";
 /// key: account id
 inline constexpr std::string_view kBuckets = "identity_lookup_buckets";
 /// key: mailbox id
@@ -29,9 +31,9 @@ inline constexpr std::string_view kRevoked = "identity_revocations";
 }  // namespace tables
 
 /// For RowStore drivers, which want to know the tables when they open.
-inline constexpr std::array<std::string_view, 8> kTables = {tables::kHandles, tables::kAccounts, tables::kDevices,
-                                                            tables::kPrekeys, tables::kOneTime,  tables::kBuckets,
-                                                            tables::kRemoved, tables::kRevoked};
+inline constexpr std::array<std::string_view, 9> kTables = {tables::kHandles, tables::kAccounts, tables::kDevices,
+                                                            tables::kPrekeys, tables::kOneTime,  tables::kLists,
+                                                            tables::kBuckets, tables::kRemoved,  tables::kRevoked};
 
 struct HeldField {
   std::string_view table;
@@ -69,6 +71,9 @@ inline constexpr auto kHeldFields = std::to_array<HeldField>({
     {tables::kPrekeys, "one-time prekeys (public)", "each is handed out once", "until the next set"},
     {tables::kOneTime, "prekey set number", "which set is being handed out", "until the next set"},
     {tables::kOneTime, "next one-time prekey", "so that none is handed out twice", "until the next set"},
+    {tables::kLists, "account and list number", "names the row", "as long as the row"},
+    {tables::kLists, "earlier device list (signed)", "so that contacts can follow the chain from the list they know",
+     "until 64 later ones were replaced, or the account is deleted"},
     {tables::kBuckets, "level", "how many lookups the account has left: not which", "until the account is deleted"},
     {tables::kBuckets, "day of the level", "to refill it", "as long as the row"},
     {tables::kRemoved, "mailbox", "a random id: answers `gone` while a send token for it may be valid",

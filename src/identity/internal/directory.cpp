@@ -15,6 +15,11 @@ SealedKey device_key(const AccountId& account, DeviceNumber device) {
   Writer(key).bytes(account.view()).u32(static_cast<std::uint32_t>(device));
   return clear(key);
 }
+SealedKey list_key(const AccountId& account, ListNumber list) {
+  Bytes key;
+  Writer(key).bytes(account.view()).u32(static_cast<std::uint32_t>(list));
+  return clear(key);
+}
 SealedKey handle_key(const Handle& handle) {
   return hashed(as_view(handle.text()));
 }
@@ -45,6 +50,10 @@ Changes& Changes::put(const AccountId& account, DeviceNumber device, const OneTi
   batch_.put(tables::kOneTime, device_key(account, device), encode(record));
   return *this;
 }
+Changes& Changes::put(const AccountId& account, ListNumber list, const ListRecord& record) {
+  batch_.put(tables::kLists, list_key(account, list), encode(record));
+  return *this;
+}
 Changes& Changes::put(const AccountId& account, const LookupLevel& level) {
   batch_.put(tables::kBuckets, clear(account.view()), encode(level));
   return *this;
@@ -57,6 +66,10 @@ Changes& Changes::put_revoked(Revocation kind, FixedView<16> id, Time at) {
   Bytes key;
   Writer(key).u8(static_cast<std::uint8_t>(kind)).bytes(id);
   batch_.put(tables::kRevoked, clear(key), encode(MomentRecord{at}));
+  return *this;
+}
+Changes& Changes::erase_list(const AccountId& account, ListNumber list) {
+  batch_.erase(tables::kLists, list_key(account, list));
   return *this;
 }
 Changes& Changes::erase_account(const AccountId& account) {
@@ -102,6 +115,12 @@ Found<PrekeyRecord> Directory::prekeys(const AccountId& account, DeviceNumber de
 }
 Found<OneTimeCursor> Directory::one_time(const AccountId& account, DeviceNumber device) {
   return get<OneTimeCursor>(tables::kOneTime, device_key(account, device));
+}
+Found<ListRecord> Directory::list(const AccountId& account, ListNumber number) {
+  return get<ListRecord>(tables::kLists, list_key(account, number));
+}
+Found<MomentRecord> Directory::removed(const MailboxId& mailbox) {
+  return get<MomentRecord>(tables::kRemoved, clear(mailbox.view()));
 }
 Found<LookupLevel> Directory::lookup_level(const AccountId& account) {
   return get<LookupLevel>(tables::kBuckets, clear(account.view()));

@@ -21,9 +21,12 @@ class Changes {
   Changes& put(const AccountId& account, DeviceNumber device, const DeviceRecord& record);
   Changes& put(const AccountId& account, DeviceNumber device, const PrekeyRecord& record);
   Changes& put(const AccountId& account, DeviceNumber device, const OneTimeCursor& record);
+  Changes& put(const AccountId& account, ListNumber list, const ListRecord& record);
   Changes& put(const AccountId& account, const LookupLevel& level);
   Changes& put_removed(const MailboxId& mailbox, Time at);
   Changes& put_revoked(Revocation kind, FixedView<16> id, Time at);
+  Changes& erase_list(const AccountId& account, ListNumber list);
+  /// The account's row and bucket.
   Changes& erase_account(const AccountId& account);
   /// The device's row, prekeys and cursor.
   Changes& erase_device(const AccountId& account, DeviceNumber device);
@@ -45,6 +48,10 @@ class Directory {
   [[nodiscard]] Found<DeviceRecord> device(const AccountId& account, DeviceNumber device);
   [[nodiscard]] Found<PrekeyRecord> prekeys(const AccountId& account, DeviceNumber device);
   [[nodiscard]] Found<OneTimeCursor> one_time(const AccountId& account, DeviceNumber device);
+  /// An earlier list of the account.
+  [[nodiscard]] Found<ListRecord> list(const AccountId& account, ListNumber number);
+  /// When the mailbox was removed, as long as that is remembered.
+  [[nodiscard]] Found<MomentRecord> removed(const MailboxId& mailbox);
   [[nodiscard]] Found<LookupLevel> lookup_level(const AccountId& account);
 
   struct Moment {

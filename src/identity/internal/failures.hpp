@@ -22,6 +22,10 @@ namespace opaline::identity::internal {
 [[nodiscard]] inline auto expired() {
   return failure(calls::CALL_STATUS_EXPIRED, "This registration is not known any more. Start again.");
 }
+/// The same for one that never was, is over, or is somebody else's.
+[[nodiscard]] inline auto no_exchange() {
+  return not_found("There is no such exchange, or it is over. Start again.");
+}
 inline constexpr const char* kNoHandle =
     "This is neither a phone number with its country code (+49...) nor an e-mail address that this service takes.";
 

@@ -117,6 +117,21 @@ std::optional<OneTimeCursor> decode(ByteView bytes) {
   return out;
 }
 
+Bytes encode(const ListRecord& record) {
+  Bytes out;
+  Writer(out).u8(kRecordVersion).bytes32(record.device_list);
+  return out;
+}
+
+template <>
+std::optional<ListRecord> decode(ByteView bytes) {
+  Reader in(bytes);
+  if (in.u8() != kRecordVersion) return std::nullopt;
+  ListRecord out{to_bytes(in.bytes32())};
+  if (!in.finished()) return std::nullopt;
+  return out;
+}
+
 Bytes encode(const LookupLevel& record) {
   Bytes out;
   Writer(out).u8(kRecordVersion).u32(record.level).u32(number(record.day));

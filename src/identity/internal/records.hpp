@@ -49,6 +49,12 @@ struct OneTimeCursor {
   friend bool operator==(const OneTimeCursor&, const OneTimeCursor&) = default;
 };
 
+/// A list that was replaced.
+struct ListRecord {
+  Bytes device_list;  ///< signed
+  friend bool operator==(const ListRecord&, const ListRecord&) = default;
+};
+
 struct LookupLevel {
   std::uint32_t level = 0;
   Day day{};
@@ -65,6 +71,7 @@ struct MomentRecord {
 [[nodiscard]] Bytes encode(const DeviceRecord& record);
 [[nodiscard]] Bytes encode(const PrekeyRecord& record);
 [[nodiscard]] Bytes encode(const OneTimeCursor& record);
+[[nodiscard]] Bytes encode(const ListRecord& record);
 [[nodiscard]] Bytes encode(const LookupLevel& record);
 [[nodiscard]] Bytes encode(const MomentRecord& record);
 

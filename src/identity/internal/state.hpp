@@ -1,10 +1,12 @@
 #pragma once
 // What a Service is made of. Its methods are in service.cpp, registration.cpp, lookup.cpp, bundles.cpp, account.cpp,
-// pin.cpp.
+// devices.cpp, link.cpp, recovery.cpp, pin.cpp.
 #include "credentials/device_list.hpp"
 #include "identity/internal/directory.hpp"
 #include "identity/internal/failures.hpp"
+#include "identity/internal/link_exchanges.hpp"
 #include "identity/internal/quotas.hpp"
+#include "identity/internal/recoveries.hpp"
 #include "identity/internal/renewal_token.hpp"
 #include "identity/internal/verifications.hpp"
 #include "identity/service.hpp"
@@ -39,6 +41,20 @@ struct CheckedPrekeys {
 [[nodiscard]] Answer<CheckedPrekeys> check_prekeys(const calls::PrekeyUpload& upload,
                                                    const credentials::DeviceList& list, DeviceNumber device, Time now);
 
+/// A device list that an account may take next.
+struct NextList {
+  credentials::VerifiedDeviceList list;
+  bool unchanged = false;             ///< it is the stored one
+  std::optional<DeviceNumber> added;  ///< the one device that the stored one has not
+};
+
+/// What comes with a device that a list adds.
+struct NewDevice {
+  MailboxId mailbox;  ///< what it was given
+  const calls::PrekeyUpload& prekeys;
+  bool web = false;
+};
+
 }  // namespace internal
 
 struct Service::State {
@@ -65,6 +81,13 @@ struct Service::State {
   [[nodiscard]] Answer<std::optional<internal::LoadedAccount>> load_reachable(const std::optional<AccountId>& account);
   /// The same for an id that a caller named. Where the answer is nullopt, one row is missed and one decoded.
   [[nodiscard]] Answer<std::optional<internal::LoadedAccount>> load_reachable_by_id(const AccountId& account);
+  /// The account with this id, switched off or not. Whatever the answer, one row is found and decoded and one is
+  /// missed.
+  [[nodiscard]] Answer<std::optional<internal::LoadedAccount>> load_by_id(const AccountId& account);
+  /// The account's lists after `known` and before the present one, oldest first: as many as fit into `room` bytes of an
+  /// answer, without a gap. None for 0, and none if the first of them is not kept any more.
+  [[nodiscard]] Answer<std::vector<std::string>> list_history(const internal::LoadedAccount& account,
+                                                              std::uint32_t known, std::size_t room);
   /// Makes the decoy's row if there is none.
   [[nodiscard]] Result<void, store::RowError> make_decoy();
 
@@ -79,6 +102,18 @@ struct Service::State {
   [[nodiscard]] Result<void, store::RowError> replay(Time now);
   void tell_changed(const internal::LoadedAccount& account, std::optional<DeviceNumber> except,
                     internal::Effects& effects) const;
+
+  // ---- device lists (devices.cpp)
+  /// Signature, and that it follows the account's list or is that. BAD_REQUEST; CONFLICT.
+  [[nodiscard]] Answer<internal::NextList> check_next_list(const internal::LoadedAccount& account,
+                                                           ByteView signed_list);
+  /// One write: the list takes the place of the account's, which goes to the history; a device that was added comes
+  /// with `device` (asserted); those left out are gone. `by` is not told. BAD_REQUEST: what came with the device.
+  [[nodiscard]] Answer<internal::LoadedAccount> change_list(internal::LoadedAccount account, internal::NextList next,
+                                                            const std::optional<internal::NewDevice>& device,
+                                                            DeviceNumber by, Time now);
+  /// Before saying that a change is there: tells the relay what an attempt with an unknown outcome left untold.
+  [[nodiscard]] Answer<void> settle(Time now);
 
   // ---- registration
   /// Quotas and the code for a new verification.
@@ -118,16 +153,20 @@ struct Service::State {
   crypto::HybridPublicKey decoy_key;  ///< stands in for the key of a device that does not exist
 
   internal::Verifications verifications;
+  internal::LinkExchanges links;
+  internal::Recoveries recoveries;
   internal::DailyKey daily;
   internal::Buckets codes_per_handle, codes_per_source, codes_per_network, failed_auth, calls_per_account,
-      one_time_per_pair, one_time_per_target;
+      one_time_per_pair, one_time_per_target, list_updates, link_joins, link_opens_per_source, link_opens_per_network;
+  [[nodiscard]] std::array<internal::Buckets*, 11> all_buckets();
 
   Counters counters;
   bool store_failing = false;  ///< so that a broken disk is logged once, not once per call
   bool replay_due = false;     ///< a write whose outcome was unknown may have removed mailboxes
   Instant replayed_at;
   std::vector<credentials::DeviceAddress>
-      uncertain_removals;  ///< of such writes: whose connections are to end if they were stored
+      uncertain_removals;                    ///< of such writes: whose connections are to end if they were stored
+  std::vector<AccountId> uncertain_changes;  ///< of such writes: whose devices are to be told again
 };
 
 [[nodiscard]] calls::AccountReply to_reply(const internal::LoadedAccount& account);

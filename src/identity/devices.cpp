@@ -1,0 +1,154 @@
+// The account's device list and what hangs on it (docs/device-api.md, "One's own devices").
+#include <algorithm>
+
+#include "identity/internal/state.hpp"
+
+namespace opaline::identity {
+
+using internal::bad_request;
+using internal::Changes;
+using internal::Effects;
+using internal::failure;
+using internal::LoadedAccount;
+using internal::NewDevice;
+using internal::NextList;
+
+namespace {
+
+std::uint32_t raw(ListNumber number) {
+  return static_cast<std::uint32_t>(number);
+}
+
+/// The device's keys are its own: the account key signs lists alone, and one device cannot speak as another.
+bool has_own_key(const credentials::DeviceList& list, const credentials::DeviceEntry& device) {
+  if (device.keys.signing == list.account_key) return false;
+  return std::ranges::none_of(list.devices, [&](const credentials::DeviceEntry& other) {
+    return other.number != device.number && other.keys.signing == device.keys.signing;
+  });
+}
+
+}  // namespace
+
+Answer<NextList> Service::State::check_next_list(const LoadedAccount& account, ByteView signed_list) {
+  auto list = credentials::verify_device_list(signed_list);
+  if (!list) return bad_request("The device list is not well-formed or not signed by its account key.");
+  NextList out{.list = std::move(*list), .unchanged = false, .added = std::nullopt};
+  switch (credentials::compare_lists(account.list, out.list)) {
+    case credentials::ListChange::unchanged:
+      out.unchanged = true;
+      return out;
+    case credentials::ListChange::successor:
+      break;
+    case credentials::ListChange::gap:
+    case credentials::ListChange::older:
+    case credentials::ListChange::forked:
+    case credentials::ListChange::new_account_key:
+    case credentials::ListChange::rule_broken:
+    case credentials::ListChange::other_account:
+      return failure(calls::CALL_STATUS_CONFLICT, "This device list does not follow the account's.");
+  }
+  for (const credentials::DeviceEntry& device : out.list.list().devices) {
+    if (account.list.find(device.number) != nullptr) continue;
+    if (out.added) return bad_request("A device list adds one device at a time.");
+    out.added = device.number;
+  }
+  return out;
+}
+
+Answer<LoadedAccount> Service::State::change_list(LoadedAccount account, NextList next,
+                                                  const std::optional<NewDevice>& device, DeviceNumber by, Time now) {
+  Changes changes = directory.changes();
+  Effects effects;
+  const credentials::DeviceList& list = next.list.list();
+  if (next.added) {
+    OPALINE_ASSERT(device.has_value());
+    const credentials::DeviceEntry& entry = *next.list.find(*next.added);
+    // Given once: a mailbox that the account has removed again stays gone.
+    OPALINE_TRY(const auto removed, read(directory.removed(entry.mailbox)));
+    const bool taken =
+        std::ranges::any_of(account.list.list().devices, [&](const auto& old) { return old.mailbox == entry.mailbox; });
+    if (entry.mailbox != device->mailbox || removed || taken)
+      return bad_request("The new device must have the mailbox that it was given.");
+    if (!has_own_key(list, entry)) return bad_request("The new device must have keys of its own.");
+    OPALINE_TRY(const auto prekeys, internal::check_prekeys(device->prekeys, list, entry.number, now));
+    changes.put(account.id, entry.number,
+                internal::DeviceRecord{.mailbox = entry.mailbox,
+                                       .web = device->web,
+                                       .signing_key = entry.keys.signing,
+                                       .seen = account.record.pin ? std::optional(day_of(now)) : std::nullopt});
+    changes.put(account.id, entry.number, prekeys.record);
+    changes.put(account.id, entry.number, internal::OneTimeCursor{.set = prekeys.set.id, .next = 0});
+  }
+  std::uint64_t removed_devices = 0;
+  for (const credentials::DeviceEntry& old : account.list.list().devices) {
+    if (next.list.find(old.number) != nullptr) continue;
+    changes.erase_device(account.id, old.number);
+    changes.put_removed(old.mailbox, now);
+    effects.destroyed.push_back(old.mailbox);
+    effects.removed.push_back({account.id, old.number});
+    ++removed_devices;
+  }
+  const ListNumber before = account.list.list().number;
+  changes.put(account.id, before, internal::ListRecord{account.record.device_list});
+  if (raw(before) > kMaxListHistory) changes.erase_list(account.id, ListNumber{raw(before) - kMaxListHistory});
+  account.record.device_list = next.list.bytes();
+  changes.put(account.id, account.record);
+  const bool adds = next.added.has_value();
+  account.list = std::move(next.list);
+  tell_changed(account, by, effects);
+  OPALINE_CHECK(commit(std::move(changes), std::move(effects), now));
+  ++counters.list_updates;
+  counters.devices_added += adds ? 1 : 0;
+  counters.devices_removed += removed_devices;
+  return account;
+}
+
+Answer<void> Service::State::settle(Time now) {
+  if (!replay_due) return {};
+  if (const auto done = replay(now); !done) return fail(store_failure(done.error()));
+  return {};
+}
+
+Answer<std::vector<std::string>> Service::State::list_history(const LoadedAccount& account, std::uint32_t known,
+                                                              std::size_t room) {
+  constexpr std::size_t kOverhead = 4;  // tag and length in the answer
+  std::vector<std::string> out;
+  if (known == 0) return out;
+  for (std::uint64_t number = std::uint64_t{known} + 1; number < raw(account.list.list().number); ++number) {
+    OPALINE_TRY(const auto row, read(directory.list(account.id, ListNumber{static_cast<std::uint32_t>(number)})));
+    if (!row || row->device_list.size() + kOverhead > room) break;
+    room -= row->device_list.size() + kOverhead;
+    out.emplace_back(as_text(row->device_list));
+  }
+  return out;
+}
+
+Answer<calls::AccountReply> Service::update_devices(const Caller& caller, const calls::UpdateDevicesRequest& request) {
+  State& s = *state_;
+  constexpr std::uint32_t kCost = 20;  // in calls: two signatures to verify, and lists and prekeys to write
+  OPALINE_CHECK(s.charge_calls(caller.account, kCost));
+  OPALINE_TRY(LoadedAccount account, s.load_own(caller));
+  const Time now = s.ports.clock.now();
+  const Instant instant = s.ports.clock.monotonic();
+  OPALINE_TRY(NextList next, s.check_next_list(account, as_view(request.device_list())));
+  if (next.unchanged) {
+    OPALINE_CHECK(s.settle(now));
+    return to_reply(account);
+  }
+  if (next.list.find(caller.device) == nullptr)
+    return failure(calls::CALL_STATUS_FORBIDDEN, "A device cannot remove itself. Remove it from another one.");
+  std::optional<NewDevice> device;
+  if (next.added) {
+    const auto link = s.links.find_joined(as_view(request.exchange()), {caller.account, caller.device}, instant);
+    if (link.exchange == nullptr) return internal::no_exchange();
+    device.emplace(NewDevice{.mailbox = link.exchange->mailbox, .prekeys = request.prekeys(), .web = request.web()});
+  }
+  const auto bucket = s.daily.key("lists", caller.account.view());
+  if (const auto wait = s.list_updates.peek(bucket, 1, instant))
+    return internal::quota("This account's devices have changed too often today.", *wait);
+  OPALINE_TRY(account, s.change_list(std::move(account), std::move(next), device, caller.device, now));
+  (void)s.list_updates.take(bucket, 1, instant);
+  return to_reply(account);
+}
+
+}  // namespace opaline::identity
