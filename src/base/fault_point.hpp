@@ -16,7 +16,7 @@ namespace opaline {
 
 /// Every point there is: tests iterate over this list, and hitting a point that is not on it is a bug (asserted when
 /// armed).
-inline constexpr std::array<std::string_view, 16> kFaultPoints = {
+inline constexpr std::array<std::string_view, 30> kFaultPoints = {
     "store.before_day_key",        // the first envelope of a day is about to be committed, its key does not exist yet
     "store.before_day_family",     // the key is synced, the day's rows have no place yet
     "store.before_wal_sync",       // a group is sealed, not a byte of it was given to the disk
@@ -33,6 +33,20 @@ inline constexpr std::array<std::string_view, 16> kFaultPoints = {
     "vault.before_destroy_mark",   // days are about to be destroyed
     "vault.after_destroy_mark",    // it is recorded that the days are destroyed; the keys are still there
     "vault.after_overwrite",       // one of the keys was overwritten, its file still has its name
+    "blobs.before_create_sync",    // a new blob's file has its head, nothing of it is synced
+    "blobs.after_create",          // it is on stable storage, nobody was told
+    "blobs.before_piece",          // a piece is about to be written
+    "blobs.after_piece",           // it is with the kernel, nobody was told
+    "blobs.before_durable_mark",   // what was received is synced, its file does not say so yet
+    "blobs.before_content_sync",   // the last piece is with the kernel, the content is not synced
+    "blobs.after_content_sync",    // the content is synced, its file still has the name of an upload
+    "blobs.after_complete_name",   // it has the name of a complete blob, the directory is not synced
+    "blobs.after_complete",        // it is on stable storage, nobody was told
+    "blobs.before_slot_sync",      // a release or more hashes are written, not synced
+    "blobs.after_slot_sync",       // they are synced, nobody was told
+    "blobs.after_unlink",          // a blob's file has no name any more, the directory is not synced
+    "blobs.before_expiry",         // days are about to expire
+    "blobs.after_expired_file",    // the keys are gone, some of the files are
 };
 
 namespace fault {
