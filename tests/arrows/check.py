@@ -18,8 +18,9 @@ ALLOWED = {
     "endpoint": ["base", "crypto", "wire", "credentials", "session"],
     "relay": ["base", "crypto", "wire", "store"],
     "identity": ["base", "crypto", "wire", "credentials", "store"],
+    "blobs": ["base", "crypto", "store"],
     "operators": ["base", "crypto", "store", "net"],
-    "server": ["base", "crypto", "wire", "credentials", "store", "net", "relay", "identity", "operators"],
+    "server": ["base", "crypto", "wire", "credentials", "store", "net", "relay", "identity", "blobs", "operators"],
     "client": ["base", "crypto", "wire", "credentials", "session", "store", "net", "endpoint"],
 }
 # Libraries by header prefix -> the only rooms that may include them.
