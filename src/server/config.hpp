@@ -77,6 +77,7 @@ struct RegistrationSection {
   std::uint32_t codes_per_handle_per_day = 10;
   std::uint32_t codes_per_source_per_hour = 30;
   std::uint32_t failed_auth_per_10_minutes = 100;
+  std::uint32_t link_opens_per_source_per_hour = 30;
   friend bool operator==(const RegistrationSection&, const RegistrationSection&) = default;
 };
 struct SmtpSection {
@@ -97,6 +98,8 @@ struct AccountsSection {
   std::uint32_t calls_per_hour = 6'000;
   std::uint32_t one_time_prekeys_per_pair_per_day = 4;
   std::uint32_t one_time_prekeys_per_account_per_day = 200;
+  std::uint32_t device_list_updates_per_day = 20;
+  std::uint32_t link_joins_per_hour = 20;
   friend bool operator==(const AccountsSection&, const AccountsSection&) = default;
 };
 struct LogSection {

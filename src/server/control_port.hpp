@@ -25,10 +25,11 @@ struct CallJob {
   std::uint16_t method = 0;
   Bytes body;
 };
+/// A step of a device that is not one yet: registering, being linked, or recovering an account.
 struct RegistrationJob {
   RequestId request{};
   identity::SourceAddress source;
-  std::string step;  ///< what follows /v1/registration/
+  std::string path;  ///< what follows /v1/: registration/<step>, link/<step>, recovery/<step>
   Bytes body;
 };
 

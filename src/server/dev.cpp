@@ -42,6 +42,7 @@ listen = "127.0.0.1:{}"
 delivery = "outbox"
 outbox_file = "outbox.jsonl"
 codes_per_source_per_hour = 100000
+link_opens_per_source_per_hour = 100000
 )";
 
 Result<void, std::string> certificates(const DevFiles& files, Time now) {

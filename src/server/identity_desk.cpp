@@ -68,7 +68,7 @@ bool IdentityDesk::call(CallJob job) {
 
 bool IdentityDesk::registration(RegistrationJob job) {
   return control_.try_post([this, job = std::move(job)] {
-    auto response = to_response(dispatcher_->registration(job.source, job.step, job.body));
+    auto response = to_response(dispatcher_->post(job.source, job.path, job.body));
     tell_edge([request = job.request, response = std::move(response)](PublicEdge& edge) mutable {
       edge.on_registration(request, std::move(response));
     });

@@ -156,8 +156,17 @@ void identity_metrics(Page& page, const identity::Counters& c) {
   page.counters("one_time_prekeys_total", "One-time prekeys asked for.", "outcome",
                 {{"given", c.one_time_given}, {"withheld", c.one_time_withheld}, {"missing", c.one_time_missing}});
   page.counter("prekey_uploads_total", "Prekey sets uploaded.", c.prekey_uploads);
+  page.counter("device_list_updates_total", "Device lists replaced by the next.", c.list_updates);
+  page.counters("devices_changed_total", "Devices that device lists brought or left out.", "how",
+                {{"added", c.devices_added}, {"removed", c.devices_removed}});
+  page.counters("link_exchanges_total", "Link exchanges: opened, joined, and tries to join one that is not there.",
+                "outcome", {{"opened", c.links_opened}, {"joined", c.links_joined}, {"refused", c.link_joins_refused}});
+  page.counters("recoveries_total", "Recoveries by the account key.", "outcome",
+                {{"done", c.recoveries}, {"refused", c.recoveries_refused}});
   page.counter("identity_store_errors_total", "Failures of the directory's store.", c.store_errors);
   page.gauge("verifications_pending", "Codes sent and not used.", static_cast<double>(c.verifications));
+  page.gauge("link_exchanges", "Link exchanges under way.", static_cast<double>(c.link_exchanges));
+  page.gauge("link_exchange_bytes", "Messages in them.", static_cast<double>(c.link_bytes));
 }
 
 void mail_metrics(Page& page, const identity::SmtpCodeSender::Counters& c) {

@@ -2,13 +2,18 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+#include <array>
+
 #include "identity/dispatcher.hpp"
 #include "server/device_link.hpp"
 
 namespace opaline::server {
 namespace {
 
-constexpr std::string_view kRegistration = "/v1/registration/";
+/// What the identity service answers lies below these.
+constexpr std::array<std::string_view, 3> kIdentitySteps{"/v1/registration/", "/v1/link/", "/v1/recovery/"};
+constexpr std::string_view kVersion = "/v1/";
 constexpr std::string_view kPlain = "text/plain; charset=utf-8";
 /// For closing handshakes after the relay has finished.
 constexpr std::chrono::seconds kCloseWithin{2};
@@ -68,7 +73,7 @@ void PublicEdge::serve(net::HttpRequest request, net::HttpResponder responder) {
   const auto path = request.path();
   if (path == "/v1/device") {
     responder.upgrade(std::make_unique<DeviceLink>(*this, request.peer));
-  } else if (path.starts_with(kRegistration)) {
+  } else if (std::ranges::any_of(kIdentitySteps, [&](auto steps) { return path.starts_with(steps); })) {
     registration(std::move(request), std::move(responder));
   } else if (path == "/healthz") {
     responder.respond(net::text_response(200, kPlain, "ok\n"));
@@ -88,8 +93,8 @@ void PublicEdge::registration(net::HttpRequest request, net::HttpResponder respo
     return;
   }
   const auto id = next_request_++;
-  std::string step(request.path().substr(kRegistration.size()));
-  if (!ports_.control.registration({RequestId{id}, {request.peer.ip}, std::move(step), std::move(request.body)})) {
+  std::string path(request.path().substr(kVersion.size()));
+  if (!ports_.control.registration({RequestId{id}, {request.peer.ip}, std::move(path), std::move(request.body)})) {
     ++jobs_refused_;
     responder.respond(busy("too many requests are waiting\n"));
     return;

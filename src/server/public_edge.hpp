@@ -2,7 +2,8 @@
 // The I/O thread's part of the node: the public listener (TLS 1.3), the device connections and the relay. Everything
 // that waits for a disk or for identity is elsewhere.
 //   GET  /v1/device                WebSocket upgrade: a device connection
-//   POST /v1/registration/<step>   to the identity service, on the control thread
+//   POST /v1/registration/<step>, /v1/link/<step>, /v1/recovery/<step>
+//                                  to the identity service, on the control thread
 //   GET  /healthz, /readyz         200 or 503
 #include <atomic>
 #include <functional>

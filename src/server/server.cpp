@@ -46,6 +46,9 @@ identity::Config identity_config(const Config& config) {
   out.codes_per_handle = {config.registration.codes_per_handle_per_day, std::chrono::days(1)};
   out.codes_per_source = {config.registration.codes_per_source_per_hour, std::chrono::hours(1)};
   out.failed_auth = {config.registration.failed_auth_per_10_minutes, std::chrono::minutes(10)};
+  out.link_opens_per_source = {config.registration.link_opens_per_source_per_hour, std::chrono::hours(1)};
+  out.list_updates = {config.accounts.device_list_updates_per_day, std::chrono::days(1)};
+  out.link_joins = {config.accounts.link_joins_per_hour, std::chrono::hours(1)};
   out.calls_per_account = {config.accounts.calls_per_hour, std::chrono::hours(1)};
   out.one_time_per_pair = {config.accounts.one_time_prekeys_per_pair_per_day, std::chrono::days(1)};
   out.one_time_per_target = {config.accounts.one_time_prekeys_per_account_per_day, std::chrono::days(1)};

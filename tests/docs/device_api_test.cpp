@@ -1,6 +1,7 @@
 // The limits that docs/device-api.md states are those of the code.
 #include <fmt/format.h>
 
+#include "identity/dispatcher.hpp"
 #include "identity/limits.hpp"
 #include "support/source_file.hpp"
 #include "wire/limits.hpp"
@@ -33,6 +34,11 @@ TEST(DeviceApi, LimitsAreThoseOfTheCode) {
   states("handles in one lookup", grouped(identity::kMaxLookupItems));
   states("devices in one BUNDLES", grouped(identity::kMaxBundleDevices));
   states("handles of an account", grouped(identity::kMaxHandles));
+  states("body of a step of registration, linking or recovery",
+         fmt::format("{} KiB", identity::kMaxRegistrationBodyBytes >> 10));
+  states("messages of each side of a link exchange; one of them",
+         fmt::format("{}; {} bytes", identity::kMaxLinkMessages, grouped(identity::kMaxLinkMessageBytes)));
+  states("earlier device lists kept", grouped(identity::kMaxListHistory));
 }
 
 }  // namespace
