@@ -8,5 +8,7 @@ namespace opaline::session::vectors {
 
 /// The whole file. The same bytes each time.
 [[nodiscard]] std::string generate();
+/// Linking both ways, a recovery file, an attachment (tests/vectors/devices.json), likewise.
+[[nodiscard]] std::string generate_devices();
 
 }  // namespace opaline::session::vectors
