@@ -100,16 +100,19 @@ class RecordingRelay final : public RelayControl {
   void destroy(const MailboxId& mailbox, Time) override { events.push_back("destroy " + mailbox.hex()); }
   void revoke_mailbox(const MailboxId& mailbox, Time) override { events.push_back("revoke mailbox " + mailbox.hex()); }
   void revoke_sender(const AccountId& sender, Time) override { events.push_back("revoke sender " + sender.hex()); }
-  void disconnect(const AccountId& account, DeviceNumber, wire::GoodbyeCode reason) override {
+  void disconnect(const AccountId& account, DeviceNumber device, wire::GoodbyeCode reason) override {
+    disconnected.push_back({account, device});
     events.push_back("disconnect " + account.hex() + (reason == wire::GoodbyeCode::removed ? " removed" : " other"));
   }
-  void notify(const AccountId& account, DeviceNumber, calls::NoticeKind kind, std::string body) override {
+  void notify(const AccountId& account, DeviceNumber device, calls::NoticeKind kind, std::string body) override {
+    notified.push_back({account, device});
     events.push_back("notify " + account.hex() + " " + std::to_string(kind));
     notices.push_back(std::move(body));
   }
   [[nodiscard]] bool has(const std::string& event) const { return std::ranges::find(events, event) != events.end(); }
   std::vector<std::string> events;
   std::vector<std::string> notices;
+  std::vector<credentials::DeviceAddress> disconnected, notified;
 };
 
 class RecordingLookups final : public LookupLog {
@@ -142,7 +145,7 @@ class Person {
 
   [[nodiscard]] calls::PrekeyUpload make_prekeys(Time now, std::size_t one_time_count = 4) {
     const auto id = session::PrekeySetId(next_set++);
-    auto made = session::generate_prekeys(identity, {account, DeviceNumber{1}}, id, one_time_count, now, random);
+    auto made = session::generate_prekeys(identity, {account, device}, id, one_time_count, now, random);
     calls::PrekeyUpload out;
     out.set_signed_prekeys(text(made.signed_set));
     out.set_one_time_batch(text(made.one_time_batch));
@@ -163,7 +166,7 @@ class Person {
     *out.mutable_prekeys() = make_prekeys(now, one_time_count);
     return out;
   }
-  [[nodiscard]] Caller caller() const { return {.account = account, .device = DeviceNumber{1}, .source = ipv4(1)}; }
+  [[nodiscard]] Caller caller() const { return {.account = account, .device = device, .source = ipv4(1)}; }
   [[nodiscard]] Bytes sign_auth(ByteView message) {
     return to_bytes(identity.signer().sign(wire::kAuthLabel, message, random).view());
   }
@@ -173,8 +176,32 @@ class Person {
   session::DeviceIdentity identity;
   AccountId account;
   MailboxId mailbox;
+  DeviceNumber device{1};
   std::uint32_t next_set = 1;
 };
+
+/// The list after `now`, with the new device's entry: its account, mailbox and number are set by this.
+[[nodiscard]] inline session::DeviceList list_with(const session::VerifiedDeviceList& before, Person& fresh,
+                                                   ByteView mailbox, Time now) {
+  session::DeviceList list = session::next_device_list(before, now);
+  fresh.account = list.account;
+  fresh.device = list.next_device;
+  fresh.mailbox = *MailboxId::from(mailbox);
+  list.devices.push_back({.number = fresh.device,
+                          .mailbox = fresh.mailbox,
+                          .created = now,
+                          .capabilities = session::kCapabilityMessages,
+                          .keys = fresh.identity.public_keys()});
+  list.next_device = DeviceNumber{static_cast<std::uint32_t>(fresh.device) + 1};
+  return list;
+}
+/// The list after `before`, without that device.
+[[nodiscard]] inline session::DeviceList list_without(const session::VerifiedDeviceList& before, DeviceNumber device,
+                                                      Time now) {
+  session::DeviceList list = session::next_device_list(before, now);
+  std::erase_if(list.devices, [&](const auto& entry) { return entry.number == device; });
+  return list;
+}
 
 /// A deployment on one memory disk. `restart` is what a crash and a new start do: RAM is lost, what was written stays.
 class World {
@@ -233,6 +260,37 @@ class World {
     request.set_renewal_token(token);
     return service->bundles(asker.caller(), request);
   }
+  /// The stored list of the person's own account.
+  [[nodiscard]] session::VerifiedDeviceList list_of(const Person& person) {
+    return *session::verify_device_list(as_view(send_tokens(person, person.account)->device_list()));
+  }
+  /// An exchange that a new device has opened and `by` has joined.
+  [[nodiscard]] calls::LinkJoinReply exchange(const Person& by, const SourceAddress& source = ipv4(99)) {
+    const auto opened = service->link_open(source, {});
+    calls::LinkJoinRequest join;
+    join.set_exchange(opened->exchange());
+    return *service->link_join(by.caller(), join);
+  }
+  /// What `by` asks for to add the new device of this exchange, signed by `primary`'s account key.
+  [[nodiscard]] calls::UpdateDevicesRequest add_request(Person& primary, Person& fresh,
+                                                        const calls::LinkJoinReply& joined) {
+    calls::UpdateDevicesRequest out;
+    const auto list = list_with(list_of(primary), fresh, as_view(joined.mailbox()), clock.now());
+    out.set_device_list(text(session::sign_device_list(list, primary.account_key, primary.random)));
+    out.set_exchange(joined.exchange());
+    *out.mutable_prekeys() = fresh.make_prekeys(clock.now());
+    return out;
+  }
+  [[nodiscard]] calls::UpdateDevicesRequest remove_request(Person& primary, DeviceNumber device) {
+    calls::UpdateDevicesRequest out;
+    const auto list = list_without(list_of(primary), device, clock.now());
+    out.set_device_list(text(session::sign_device_list(list, primary.account_key, primary.random)));
+    return out;
+  }
+  /// The whole of it; false: refused.
+  bool link(Person& primary, Person& fresh) {
+    return service->update_devices(primary.caller(), add_request(primary, fresh, exchange(primary))).has_value();
+  }
   [[nodiscard]] Answer<calls::SendTokensReply> send_tokens(const Person& asker, const AccountId& target,
                                                            const std::string& token = {}) {
     calls::SendTokensRequest request;
@@ -245,7 +303,7 @@ class World {
     const Bytes message = to_bytes("nonce and name");
     const Bytes signature = person.sign_auth(message);
     return service->authenticate({.account = person.account,
-                                  .device = DeviceNumber{1},
+                                  .device = person.device,
                                   .binding = wire::Binding::tls_exporter,
                                   .message = message,
                                   .signature = signature,
