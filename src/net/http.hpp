@@ -1,5 +1,6 @@
 #pragma once
 // HTTP/1.1 messages as values (RFC 9110, RFC 9112).
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -41,6 +42,9 @@ struct HttpResponse {
   /// control character is left out (no response splitting).
   HttpHeaders headers{};
   Bytes body{};
+  /// Server only: kept until the kernel has taken the whole of this answer, or the connection is gone. Its destructor
+  /// tells whoever counts what waits for slow peers.
+  std::shared_ptr<void> held{};
 
   [[nodiscard]] std::optional<std::string_view> header(std::string_view name) const {
     return find_header(headers, name);

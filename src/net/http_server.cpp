@@ -55,7 +55,7 @@ class Server final : public HttpServer, public Watcher, public HttpConnectionHos
   void handle(HttpRequest request, HttpResponder responder) override {
     handler_(std::move(request), std::move(responder));
   }
-  [[nodiscard]] bool on_body_buffers(std::size_t before, std::size_t now) override { return account(before, now); }
+  [[nodiscard]] bool on_body_buffers(std::size_t before, std::size_t now) override;
   void on_connection_gone(HttpConnection& connection) override { remove(connection.slot); }
   void on_upgrade(HttpConnection& connection, std::unique_ptr<Stream> stream, std::unique_ptr<WebSocketHandler> handler,
                   std::optional<WebSocketLimits> limits) override;
@@ -96,6 +96,7 @@ class Server final : public HttpServer, public Watcher, public HttpConnectionHos
   std::vector<Slot> slots_;
   std::map<SourceKey, std::size_t> sources_;
   std::size_t sweep_at_ = 0;
+  std::size_t body_bytes_ = 0;
   mutable HttpServerCounters counters_;
   StreamCounters stream_counters_;
   Timer accept_timer_;
@@ -235,6 +236,12 @@ void Server::remove(std::size_t index) {
   slots_.pop_back();
   counters_.open_connections -= 1;
   if (shutting_down_ && slots_.empty()) finish_shutdown();
+}
+
+bool Server::on_body_buffers(std::size_t before, std::size_t now) {
+  body_bytes_ = body_bytes_ - before + now;
+  const bool fits = now <= before || body_bytes_ <= options_.max_buffered_body_bytes;
+  return account(before, now) && fits;
 }
 
 bool Server::account(std::size_t before, std::size_t now) {

@@ -53,6 +53,8 @@ struct HttpServerOptions {
   std::size_t max_body_bytes = 256 * 1024;
   /// All connections' unfinished bodies and WebSocket messages together: over it, new ones are refused (503, 1013).
   std::size_t max_buffered_bytes = 256 * 1024 * 1024;
+  /// Of these, unfinished bodies alone: so that uploads leave room for WebSocket messages.
+  std::size_t max_buffered_body_bytes = 256 * 1024 * 1024;
   /// Another limit for one request's body, decided from its head (`body` is empty then); empty: `max_body_bytes` for
   /// all.
   std::function<std::size_t(const HttpRequest& head)> body_limit{};

@@ -132,6 +132,53 @@ TEST_F(HttpServerTest, hundreds_at_once) {
 
 // ---- where it listens
 
+TEST_F(HttpServerTest, what_an_answer_holds_is_held_until_the_peer_has_it_or_has_gone) {
+  SystemClock clock;
+  EventLoop loop(clock);
+  auto token = std::make_shared<int>(1);
+  auto server =
+      HttpServer::start(loop, {.address = {.ip = "127.0.0.1"}}, [&](const HttpRequest& request, HttpResponder r) {
+        auto response = text_response(200, "text/plain", std::string(request.path() == "/large" ? 64 << 20 : 10, 'x'));
+        response.held = token;
+        r.respond(std::move(response));
+      });
+  ASSERT_TRUE(server.has_value());
+  RawPeer quick((*server)->port());
+  quick.send(kGet);
+  ASSERT_TRUE(loop.run_until([&] { return (*server)->counters().requests == 1; }));
+  EXPECT_EQ(token.use_count(), 1);
+  {
+    RawPeer slow((*server)->port());
+    slow.send("GET /large HTTP/1.1\r\nHost: a\r\n\r\n");
+    ASSERT_TRUE(loop.run_until([&] { return (*server)->counters().requests == 2; }));
+    for (int i = 0; i < 20; ++i) loop.run_once(milliseconds(1));
+    EXPECT_EQ(token.use_count(), 2) << "it does not read";
+  }
+  ASSERT_TRUE(loop.run_until([&] { return (*server)->counters().open_connections == 1; }));
+  loop.run_once(milliseconds(0));
+  EXPECT_EQ(token.use_count(), 1);
+}
+
+TEST_F(HttpServerTest, unfinished_bodies_have_a_limit_of_their_own) {
+  SystemClock clock;
+  EventLoop loop(clock);
+  auto server =
+      HttpServer::start(loop, {.address = {.ip = "127.0.0.1"}, .max_buffered_body_bytes = 1000},
+                        [](HttpRequest, HttpResponder r) { r.respond(text_response(200, "text/plain", "")); });
+  ASSERT_TRUE(server.has_value());
+  const std::string head = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 800\r\n\r\n";
+  RawPeer first((*server)->port());
+  RawPeer second((*server)->port());
+  first.send(head + std::string(700, 'x'));
+  ASSERT_TRUE(loop.run_until([&] { return (*server)->counters().buffered_bytes == 700; }));
+  second.send(head + std::string(700, 'x'));
+  ASSERT_TRUE(loop.run_until([&] { return (*server)->counters().bad_requests == 1; }));
+  EXPECT_EQ((*server)->counters().buffered_bytes, 700U) << "what was refused is not counted";
+  first.send(std::string(100, 'x'));
+  ASSERT_TRUE(loop.run_until([&] { return (*server)->counters().requests == 1; }));
+  EXPECT_EQ((*server)->counters().buffered_bytes, 0U);
+}
+
 TEST_F(HttpServerTest, plaintext_beyond_loopback_is_not_served) {
   const auto start = [&](const std::string& ip) {
     return thread_.call([&] {

@@ -127,6 +127,7 @@ void HttpConnection::respond(HttpResponse response) {
   keep_alive_ = keep_alive_ && !host_.shutting_down();
   append_response(stream_->output(), response, {.keep_alive = keep_alive_, .to_head_request = to_head_request_},
                   core_.clock().now());
+  if (response.held) held_.push_back(std::move(response.held));
   stream_->wrote();
   if (!keep_alive_) {
     enter(State::lingering);
@@ -143,6 +144,7 @@ void HttpConnection::resume_reading() {
 }
 
 void HttpConnection::on_stream_output() {
+  if (stream_->queued_bytes() == 0) held_.clear();
   resume_reading();
 }
 

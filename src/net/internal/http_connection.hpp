@@ -71,8 +71,9 @@ class HttpConnection final : public StreamOwner, public Disposable {
   LoopCore& core_;
   HttpConnectionHost& host_;
   std::unique_ptr<Stream> stream_;
-  std::unique_ptr<RequestParser> parser_;  // only while a request comes in
-  std::shared_ptr<HttpConnection*> link_;  // to the responder, while a request is being handled
+  std::unique_ptr<RequestParser> parser_;    // only while a request comes in
+  std::shared_ptr<HttpConnection*> link_;    // to the responder, while a request is being handled
+  std::vector<std::shared_ptr<void>> held_;  // of answers that are not all with the kernel yet
   Instant since_;
   std::size_t buffered_ = 0;
   std::string websocket_key_;
