@@ -71,6 +71,11 @@ struct RelaySection {
   std::uint64_t ram_mib = 256;
   friend bool operator==(const RelaySection&, const RelaySection&) = default;
 };
+struct BlobsSection {
+  std::uint64_t mib_per_account_per_day = 2048;
+  std::uint64_t max_total_gib = 50;
+  friend bool operator==(const BlobsSection&, const BlobsSection&) = default;
+};
 struct RegistrationSection {
   CodeDelivery delivery = CodeDelivery::smtp;
   std::filesystem::path outbox_file = "/var/lib/opaline/outbox.jsonl";
@@ -118,6 +123,7 @@ struct Config {
   BusinessSection business;
   MetricsSection metrics;
   RelaySection relay;
+  BlobsSection blobs;
   RegistrationSection registration;
   SmtpSection smtp;
   LookupsSection lookups;

@@ -1,5 +1,6 @@
 #include "server/identity_desk.hpp"
 
+#include "server/blob_desk.hpp"
 #include "server/public_edge.hpp"
 
 namespace opaline::server {
@@ -56,6 +57,7 @@ bool IdentityDesk::authenticate(AuthJob job) {
 
 bool IdentityDesk::call(CallJob job) {
   return control_.try_post([this, job = std::move(job)] {
+    if (job.method == identity::calls::METHOD_BLOB_CREATE) return blobs_->create(*service_, job);
     caller_ = Caller{job.account, job.device, std::nullopt};
     auto reply = dispatcher_->call({job.account, job.device, job.source}, job.method, job.body);
     const auto goodbye = std::exchange(caller_, std::nullopt)->goodbye;
@@ -70,7 +72,7 @@ bool IdentityDesk::registration(RegistrationJob job) {
   return control_.try_post([this, job = std::move(job)] {
     auto response = to_response(dispatcher_->post(job.source, job.path, job.body));
     tell_edge([request = job.request, response = std::move(response)](PublicEdge& edge) mutable {
-      edge.on_registration(request, std::move(response));
+      edge.on_response(request, std::move(response));
     });
   });
 }

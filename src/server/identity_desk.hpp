@@ -12,6 +12,7 @@
 
 namespace opaline::server {
 
+class BlobDesk;
 class PublicEdge;
 
 class IdentityDesk final : public ControlPort, identity::RelayControl {
@@ -39,6 +40,8 @@ class IdentityDesk final : public ControlPort, identity::RelayControl {
   [[nodiscard]] Result<void, std::string> open(const identity::Config& config, const Ports& ports);
   /// Whom to answer. Before the I/O thread starts.
   void attach(PublicEdge& edge) { edge_ = &edge; }
+  /// Who makes attachments, for devices that identity lets. Before the I/O thread starts.
+  void attach(BlobDesk& blobs) { blobs_ = &blobs; }
 
   // ---- from the I/O thread
   [[nodiscard]] bool authenticate(AuthJob job) override;
@@ -62,6 +65,7 @@ class IdentityDesk final : public ControlPort, identity::RelayControl {
   Hop control_;
   Hop io_;
   PublicEdge* edge_ = nullptr;
+  BlobDesk* blobs_ = nullptr;
   std::unique_ptr<identity::Service> service_;
   std::unique_ptr<identity::CallDispatcher> dispatcher_;
 

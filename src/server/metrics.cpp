@@ -143,6 +143,23 @@ void store_metrics(Page& page, const store::RocksdbMailboxStore::Stats& c) {
   page.counter("store_damaged_total", "Envelopes that could not be opened.", c.damaged);
 }
 
+void blob_metrics(Page& page, const MetricsSnapshot::Blobs& b) {
+  const auto& c = b.service;
+  page.gauge("blobs", "Attachments, unfinished ones included.", static_cast<double>(b.usage.blobs));
+  page.gauge("blobs_unfinished", "Attachments of which not all has come.", static_cast<double>(b.usage.unfinished));
+  page.gauge("blobs_bytes", "What they count as in blobs.max_total_gib.", static_cast<double>(b.usage.bytes));
+  page.counters("blobs_total", "Attachments, by what became of them.", "what",
+                {{"created", c.created}, {"completed", c.completed}, {"deleted", c.deleted}, {"dropped", c.dropped}});
+  page.counter("blob_releases_total", "Release tokens that were right.", c.released);
+  page.counters("blob_bytes_total", "Bytes of attachments.", "direction", {{"in", c.bytes_in}, {"out", c.bytes_out}});
+  page.counters("blobs_refused_total", "Requests refused, by why.", "why",
+                {{"quota", c.over_quota}, {"unavailable", c.unavailable}, {"waiting", b.refused_waiting}});
+  page.counters("blob_store_trouble_total", "Trouble with the files.", "kind",
+                {{"failed", b.store.failures}, {"full", b.store.full}, {"damaged", b.store.damaged}});
+  page.gauge("blob_jobs_waiting", "Requests waiting for the disk.", static_cast<double>(b.waiting));
+  page.gauge("blob_memory_bytes", "Pieces and answers on their way.", static_cast<double>(b.memory_bytes));
+}
+
 void identity_metrics(Page& page, const identity::Counters& c) {
   page.counters("registration_codes_total", "Registration codes.", "outcome",
                 {{"sent", c.codes_sent}, {"refused", c.codes_refused}, {"wrong", c.wrong_codes}});
@@ -204,6 +221,7 @@ std::string render_metrics(const MetricsSnapshot& s) {
   edge_metrics(page, s.io.edge);
   http_metrics(page, s);
   store_metrics(page, s.store);
+  blob_metrics(page, s.blobs);
   identity_metrics(page, s.identity);
   mail_metrics(page, s.mail);
   return page.text();

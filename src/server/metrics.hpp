@@ -3,9 +3,11 @@
 // whole node; never an identifier, and no label whose values peers choose.
 #include <string>
 
+#include "blobs/service.hpp"
 #include "identity/drivers/smtp_code_sender.hpp"
 #include "identity/service.hpp"
 #include "server/public_edge.hpp"
+#include "store/drivers/file_blob_store.hpp"
 #include "store/drivers/rocksdb_mailbox_store.hpp"
 
 namespace opaline::server {
@@ -14,6 +16,14 @@ struct MetricsSnapshot {
   EdgeSnapshot io;
   bool io_answered = true;  ///< false: the I/O thread did not answer in time, `io` is from before
   store::RocksdbMailboxStore::Stats store;
+  struct Blobs {
+    blobs::Counters service;
+    store::BlobUsage usage;
+    store::FileBlobStore::Stats store;
+    std::uint64_t refused_waiting = 0;
+    std::size_t waiting = 0, memory_bytes = 0;
+  };
+  Blobs blobs;
   identity::Counters identity;
   identity::SmtpCodeSender::Counters mail;
   std::size_t control_jobs_waiting = 0;

@@ -6,6 +6,7 @@
 #include <array>
 
 #include "identity/dispatcher.hpp"
+#include "server/blob_desk.hpp"
 #include "server/device_link.hpp"
 
 namespace opaline::server {
@@ -38,6 +39,10 @@ Result<std::unique_ptr<PublicEdge>, std::string> PublicEdge::start(Options optio
   http.max_connections = options.max_connections;
   http.max_connections_per_source = options.max_connections_per_source;
   http.max_body_bytes = identity::kMaxRegistrationBodyBytes;
+  http.max_buffered_body_bytes = http.max_buffered_bytes / 2;
+  http.body_limit = [usual = http.max_body_bytes](const net::HttpRequest& head) {
+    return head.path().starts_with(kBlobsPath) ? blob_body_limit(head) : usual;
+  };
   std::unique_ptr<PublicEdge> edge(new PublicEdge(std::move(options), ports, std::move(*tls), std::move(token_keys)));
   http.tls = &edge->tls_;
   auto server = net::HttpServer::start(ports.loop, std::move(http),
@@ -75,6 +80,8 @@ void PublicEdge::serve(net::HttpRequest request, net::HttpResponder responder) {
     responder.upgrade(std::make_unique<DeviceLink>(*this, request.peer));
   } else if (std::ranges::any_of(kIdentitySteps, [&](auto steps) { return path.starts_with(steps); })) {
     registration(std::move(request), std::move(responder));
+  } else if (path.starts_with(kBlobsPath)) {
+    blob(std::move(request), std::move(responder));
   } else if (path == "/healthz") {
     responder.respond(net::text_response(200, kPlain, "ok\n"));
   } else if (path == "/readyz") {
@@ -102,7 +109,18 @@ void PublicEdge::registration(net::HttpRequest request, net::HttpResponder respo
   waiting_.emplace(id, std::move(responder));
 }
 
-void PublicEdge::on_registration(RequestId request, net::HttpResponse response) {
+void PublicEdge::blob(net::HttpRequest request, net::HttpResponder responder) {
+  const net::Peer peer = request.peer;
+  auto parsed = parse_blob_request(std::move(request));
+  if (auto* const answer = std::get_if<net::HttpResponse>(&parsed)) return responder.respond(std::move(*answer));
+  const auto id = next_request_++;
+  if (auto refused = ports_.blobs.serve(RequestId{id}, peer, std::move(std::get<BlobRequest>(parsed)))) {
+    return responder.respond(std::move(*refused));
+  }
+  waiting_.emplace(id, std::move(responder));
+}
+
+void PublicEdge::on_response(RequestId request, net::HttpResponse response) {
   auto waiting = waiting_.extract(static_cast<std::uint64_t>(request));
   if (!waiting.empty()) waiting.mapped().respond(std::move(response));
 }

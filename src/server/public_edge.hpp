@@ -4,6 +4,7 @@
 //   GET  /v1/device                WebSocket upgrade: a device connection
 //   POST /v1/registration/<step>, /v1/link/<step>, /v1/recovery/<step>
 //                                  to the identity service, on the control thread
+//   /v1/blobs/...                  attachments, on threads of their own (server/blob_desk.hpp)
 //   GET  /healthz, /readyz         200 or 503
 #include <atomic>
 #include <functional>
@@ -17,6 +18,7 @@
 
 namespace opaline::server {
 
+class BlobDesk;
 class DeviceLink;
 
 /// Copies of the counters; gauges as they were.
@@ -42,6 +44,7 @@ class PublicEdge final : relay::Authenticator, relay::CallHandler {
   struct Ports {
     net::EventLoop& loop;
     ControlPort& control;
+    BlobDesk& blobs;
     store::MailboxStore& store;
     store::OwnerEpoch epoch;  ///< from store.acquire_all()
     const Clock& clock;
@@ -64,7 +67,8 @@ class PublicEdge final : relay::Authenticator, relay::CallHandler {
   /// Nothing is known about the device because the store failed: it finds the connection closed and comes back.
   void cut(relay::ConnectionId connection);
   void on_reply(relay::ConnectionId connection, std::uint32_t call, std::uint16_t status, ByteView body);
-  void on_registration(RequestId request, net::HttpResponse response);
+  /// To a waiting HTTP request, whoever answers it; nothing happens if its connection has gone.
+  void on_response(RequestId request, net::HttpResponse response);
 
   [[nodiscard]] Result<void, net::NetError> reload_certificates() { return tls_.reload(); }
   [[nodiscard]] EdgeSnapshot snapshot() const;
@@ -80,6 +84,7 @@ class PublicEdge final : relay::Authenticator, relay::CallHandler {
 
   void serve(net::HttpRequest request, net::HttpResponder responder);
   void registration(net::HttpRequest request, net::HttpResponder responder);
+  void blob(net::HttpRequest request, net::HttpResponder responder);
   void authenticate(relay::ConnectionId connection, relay::AuthRequest request) override;
   void call(relay::ConnectionId connection, const AccountId& account, DeviceNumber device, std::uint32_t call,
             std::uint16_t method, ByteView body) override;

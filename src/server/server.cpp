@@ -57,6 +57,14 @@ identity::Config identity_config(const Config& config) {
   return out;
 }
 
+blobs::Config blobs_config(const Config& config) {
+  blobs::Config out;
+  out.bytes_per_account_per_day = config.blobs.mib_per_account_per_day << 20;
+  out.max_total_bytes = config.blobs.max_total_gib << 30;
+  out.retention = config.relay.retention;
+  return out;
+}
+
 }  // namespace
 
 std::vector<std::string> row_tables() {
@@ -174,6 +182,11 @@ Result<void, std::string> Server::Impl::open_stores() {
       ports_.log);
   if (!mailboxes) return fail(mailboxes.error().message);
   mailboxes_ = std::move(*mailboxes);
+
+  auto blob_store =
+      store::FileBlobStore::open({.directory = data / kBlobsDirectory}, *vault_, ports_.random, ports_.log);
+  if (!blob_store) return fail(blob_store.error().message);
+  blob_store_ = std::move(*blob_store);
   return {};
 }
 
@@ -188,6 +201,10 @@ Result<void, std::string> Server::Impl::open_services() {
                                                       .clock = ports_.clock,
                                                       .random = ports_.random,
                                                       .log = ports_.log}));
+  blobs_ = std::make_unique<blobs::Service>(blobs_config(config_),
+                                            blobs::Service::Ports{*blob_store_, ports_.clock, ports_.random});
+  blob_desk_.emplace(*blobs_, io_);
+  desk_.attach(*blob_desk_);
   operators_.emplace(*sealed_, ports_.clock, ports_.random);
   admin_.emplace(*operators_, static_cast<NodeControl&>(*this), geteuid());
   return {};
@@ -209,6 +226,7 @@ Result<void, std::string> Server::Impl::open_edge() {
   auto edge = PublicEdge::start(std::move(options),
                                 {.loop = io_,
                                  .control = desk_,
+                                 .blobs = *blob_desk_,
                                  .store = *mailboxes_,
                                  .epoch = *epoch,
                                  .clock = ports_.clock,
@@ -218,6 +236,7 @@ Result<void, std::string> Server::Impl::open_edge() {
   if (!edge) return fail("public listener " + config_.public_listener.listen + ": " + edge.error());
   edge_ = std::move(*edge);
   desk_.attach(*edge_);
+  blob_desk_->attach(*edge_);
   return {};
 }
 

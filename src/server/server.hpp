@@ -16,6 +16,7 @@ namespace opaline::server {
 /// Directories and files below paths.data.
 inline constexpr std::string_view kRowsDirectory = "rows";
 inline constexpr std::string_view kMailboxesDirectory = "mailboxes";
+inline constexpr std::string_view kBlobsDirectory = "blobs";
 inline constexpr std::string_view kCheckpointDirectory = "checkpoint";
 /// While a restore is under way; a server that finds it refuses to start.
 inline constexpr std::string_view kRestoreMarker = "restore-incomplete";

@@ -40,6 +40,8 @@ MetricsSnapshot Server::Impl::metrics_snapshot(const EdgeSnapshot& io, bool answ
   out.io = io;
   out.io_answered = answered;
   out.store = mailboxes_->stats();
+  out.blobs = {blobs_->counters(),    blobs_->usage(),       blob_store_->stats(),
+               blob_desk_->refused(), blob_desk_->waiting(), blob_desk_->memory_used()};
   out.identity = desk_.service().counters();
   if (codes_.smtp != nullptr) out.mail = codes_.smtp->counters();
   out.control_jobs_waiting = desk_.waiting();

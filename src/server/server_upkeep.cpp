@@ -76,6 +76,7 @@ void Server::Impl::upkeep_expiry() {
 
 void Server::Impl::trust_clock(bool trusted) {
   waiting_for_clock_ = !trusted;
+  blobs_->trust_clock(trusted);
   io_.post([this, trusted] {
     edge_->node().trust_clock(trusted);
     edge_->touched();
@@ -88,6 +89,11 @@ void Server::Impl::expire(Time now) {
     if (!destroyed) {
       ports_.log.event(LogLevel::error, "expiry_failed",
                        {{"day", number(day)}, {"why", "the vault or the disk failed"}});
+    }
+  });
+  upkeep_.post([this] {  // as long as it takes to remove a day's files; what is over is not served before that
+    if (!blobs_->expire()) {
+      ports_.log.event(LogLevel::error, "expiry_failed", {{"why", "attachments: the vault or the disk failed"}});
     }
   });
 }

@@ -1,6 +1,8 @@
 // docs/what-we-hold.md and the code say the same (promise 8).
+#include "blobs/held_fields.hpp"
 #include "identity/tables.hpp"
 #include "server/server.hpp"
+#include "store/internal/blob_file.hpp"
 #include "support/source_file.hpp"
 
 namespace opaline {
@@ -35,6 +37,26 @@ TEST(WhatWeHold, EveryTableThatTheServerOpensIsOnThePage) {
   const auto tables = server::row_tables();
   EXPECT_GE(tables.size(), identity::kTables.size() + 4);
   for (const std::string& table : tables) EXPECT_NE(text.find("| " + table + " |"), std::string::npos) << table;
+}
+
+TEST(WhatWeHold, EveryFieldOfAnAttachmentIsOnThePageAndNoOther) {
+  const std::string text = page();
+  for (const auto& held : blobs::kHeldFields) {
+    const auto at = text.find("\n| blobs | " + std::string(held.field) + " | ");
+    ASSERT_NE(at, std::string::npos) << held.field;
+    const auto end = text.find('\n', at + 1);
+    EXPECT_TRUE(text.substr(0, end).ends_with(" | " + std::string(held.how_long) + " |")) << held.field;
+  }
+  std::size_t rows = 0;
+  for (std::size_t at = text.find("\n| blobs |"); at != std::string::npos; at = text.find("\n| blobs |", at + 1))
+    ++rows;
+  EXPECT_EQ(rows, blobs::kHeldFields.size());
+  // Beside these six the file has its name, its directory and the content. Does not compile once there is a seventh.
+  const auto& [sequence, size, durable, touched, upload, releases] = store::internal::BlobMeta{};
+  const auto& [hash, released] = store::internal::BlobRelease{};
+  EXPECT_EQ(blobs::kHeldFields.size(), 6U + 3U);
+  EXPECT_TRUE(sequence == 0 && size == 0 && durable == 0 && touched == Time{} && upload.is_zero() && releases.empty());
+  EXPECT_TRUE(hash.is_zero() && !released);
 }
 
 }  // namespace

@@ -181,7 +181,8 @@ std::optional<std::string> DeviceClient::raw_call(std::uint16_t method, const st
   send_frames(batch);
   if (!run_until([&] { return replies_.contains(id); })) return std::nullopt;
   auto [status, reply] = replies_.extract(id).mapped();
-  if (status != identity::calls::CALL_STATUS_OK) return std::nullopt;
+  last_status_ = static_cast<identity::calls::CallStatus>(status);
+  if (last_status_ != identity::calls::CALL_STATUS_OK) return std::nullopt;
   return reply;
 }
 

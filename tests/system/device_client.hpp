@@ -47,11 +47,15 @@ class DeviceClient {
   /// A CALL and its REPLY's body; nullopt where the status is not OK or the connection ended.
   template <class Reply, class Request>
   std::optional<Reply> call(identity::calls::Method method, const Request& request) {
+    last_status_ = identity::calls::CALL_STATUS_OK;
     const auto body = raw_call(static_cast<std::uint16_t>(method), request.SerializeAsString());
     Reply reply;
     if (!body || !reply.ParseFromString(*body)) return std::nullopt;
     return reply;
   }
+
+  /// What the last call answered; OK if it did not.
+  [[nodiscard]] identity::calls::CallStatus last_status() const { return last_status_; }
 
   /// Looks the other up, opens a route and submits; the answer's status, nullopt if the connection ended first.
   std::optional<wire::SubmitStatus> send(const DeviceClient& to, const EnvelopeId& id, const std::string& ciphertext);
@@ -95,6 +99,7 @@ class DeviceClient {
   std::uint32_t submitted_ = 0;
   std::map<AccountId, std::uint16_t> routes_;
   std::uint32_t calls_ = 0;
+  identity::calls::CallStatus last_status_ = identity::calls::CALL_STATUS_OK;
   std::map<std::uint32_t, std::pair<std::uint16_t, std::string>> replies_;
 };
 

@@ -7,12 +7,14 @@
 
 #include "crypto/random.hpp"
 #include "server/admin_api.hpp"
+#include "server/blob_desk.hpp"
 #include "server/identity_desk.hpp"
 #include "server/internal/code_delivery.hpp"
 #include "server/metrics.hpp"
 #include "server/process.hpp"
 #include "server/public_edge.hpp"
 #include "server/server.hpp"
+#include "store/drivers/file_blob_store.hpp"
 #include "store/drivers/file_key_vault.hpp"
 #include "store/drivers/rocksdb_mailbox_store.hpp"
 #include "store/drivers/rocksdb_row_store.hpp"
@@ -87,11 +89,14 @@ class Server::Impl final : NodeControl {
   std::optional<store::ExpiryGuard> guard_;
   bool waiting_for_clock_ = false;
   std::unique_ptr<store::RocksdbMailboxStore> mailboxes_;
+  std::unique_ptr<store::FileBlobStore> blob_store_;
+  std::unique_ptr<blobs::Service> blobs_;
 
   CodeSenderChoice codes_;
   identity::NullLookupLog lookups_;
   std::unique_ptr<identity::CostlyCrypto> costly_;
   IdentityDesk desk_;
+  std::optional<BlobDesk> blob_desk_;
   std::optional<operators::Operators> operators_;
   std::optional<AdminApi> admin_;
   std::unique_ptr<PublicEdge> edge_;
