@@ -123,6 +123,17 @@ TEST_F(MiddleTest, NothingIsSealedOrOpenedBeforeThePersonsWord) {
   EXPECT_TRUE(word && std::holds_alternative<LinkWelcome>(word->event));
 }
 
+TEST_F(MiddleTest, OneWelcomeIsHeldAndNoMore) {
+  const auto p1 = honest.primary.on_message(honest.fresh.hello(), honest.random_p);
+  const auto n1 = honest.fresh.on_message(p1->send[0], honest.random_n);
+  const auto p2 = honest.primary.on_message(n1->send[0], honest.random_p);
+  (void)digits_of(honest.fresh.on_message(p2->send[0], honest.random_n));
+  const auto p3 = honest.primary.confirm();
+  ASSERT_TRUE(honest.fresh.on_message(p3->send[0], honest.random_n).has_value());
+  EXPECT_EQ(honest.fresh.on_message(p3->send[0], honest.random_n).error(), Error::out_of_turn);
+  EXPECT_EQ(honest.fresh.confirm().error(), Error::out_of_turn);
+}
+
 TEST_F(MiddleTest, AForgedWelcomeHeldFailsWithThePersonsWord) {
   const auto p1 = honest.primary.on_message(honest.fresh.hello(), honest.random_p);
   const auto n1 = honest.fresh.on_message(p1->send[0], honest.random_n);
