@@ -1,7 +1,10 @@
 // What the files of FileBlobStore hold against: damage, old copies, other vaults, full disks, and what they show.
 #include <gmock/gmock.h>
 
+#include <sys/resource.h>
 #include <sys/stat.h>
+
+#include <csignal>
 
 #include <fstream>
 
@@ -286,6 +289,51 @@ TEST_F(FileBlobStoreTest, TheReserveIsLeftFree) {
   EXPECT_TRUE(files().empty()) << "nothing half-applied";
   h_.files->set_reserve_bytes(0);
   EXPECT_TRUE(h_.store().create(new_blob(1, 10), kNow));
+}
+
+/// Files of this process may not grow beyond `bytes`: the kernel then answers as for a full disk.
+class FileLimit {
+ public:
+  explicit FileLimit(rlim_t bytes) {
+    ::getrlimit(RLIMIT_FSIZE, &before_);
+    handler_ = std::signal(SIGXFSZ, SIG_IGN);
+    const rlimit now{bytes, before_.rlim_max};
+    ::setrlimit(RLIMIT_FSIZE, &now);
+  }
+  FileLimit(const FileLimit&) = delete;
+  FileLimit& operator=(const FileLimit&) = delete;
+  ~FileLimit() {
+    ::setrlimit(RLIMIT_FSIZE, &before_);
+    std::signal(SIGXFSZ, handler_);
+  }
+
+ private:
+  rlimit before_{};
+  void (*handler_)(int) = nullptr;
+};
+
+TEST_F(FileBlobStoreTest, AFullDiskRefusesAtTheBeginningAndLeavesNothing) {
+  const FileLimit limit(50'000);
+  EXPECT_EQ(h_.store().create(new_blob(1, 100'000), kNow).error(), BlobError::full);
+  EXPECT_TRUE(files().empty());
+  EXPECT_EQ(h_.store().usage(), BlobUsage{});
+  EXPECT_TRUE(h_.store().create(new_blob(1, 10'000), kNow));
+  EXPECT_EQ(h_.files->stats().full, 1);
+}
+
+TEST_F(FileBlobStoreTest, AFullDiskInTheMiddleChangesNothingAndTheUploadGoesOn) {
+  make(1, 100'000, 40'000);
+  {
+    const FileLimit limit(8192 + 60'000);
+    Bytes piece = content(1, 40'000, 60'000);
+    EXPECT_EQ(h_.store().append(blob_id(1), upload(1), 40'000, piece, kNow).error(), BlobError::full);
+    EXPECT_EQ(h_.store().progress(blob_id(1), upload(1))->received, 40'000);
+    h_.reopen();
+  }
+  EXPECT_EQ(h_.store().progress(blob_id(1), upload(1))->received, 40'000);
+  Bytes piece = content(1, 40'000, 60'000);
+  ASSERT_TRUE(h_.store().append(blob_id(1), upload(1), 40'000, piece, kNow)->progress.complete);
+  EXPECT_EQ(read(1)->bytes, content(1, 0, 100'000));
 }
 
 TEST_F(FileBlobStoreTest, RoomIsLaidHoldOfWhenAnUploadBegins) {

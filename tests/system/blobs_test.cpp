@@ -1,10 +1,13 @@
 // Attachments as a device sees them: a real opalined, real files, TLS on loopback.
 #include <gmock/gmock.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <chrono>
 #include <csignal>
 #include <fstream>
+#include <map>
+#include <thread>
 
 #include "crypto/hash.hpp"
 #include "server/test_support/temporary_directory.hpp"
@@ -80,9 +83,10 @@ const Bytes kToken(32, std::byte{5});
 
 class BlobsTest : public testing::Test {
  protected:
-  std::unique_ptr<ServerProcess> start(std::vector<std::string> arguments = {}) {
+  std::unique_ptr<ServerProcess> start(std::vector<std::string> arguments = {},
+                                       std::map<std::string, std::string> environment = {}) {
     if (device_) device_->disconnect();  // from the one before
-    auto server = std::make_unique<ServerProcess>(dir_.path() / "server", std::move(arguments));
+    auto server = std::make_unique<ServerProcess>(dir_.path() / "server", std::move(arguments), std::move(environment));
     EXPECT_TRUE(server->wait_ready()) << server->log();
     return server;
   }
@@ -352,8 +356,74 @@ TEST_F(BlobsTest, ABackupLeavesAttachmentsOut) {
   EXPECT_LT(fs::file_size(file), 5 * kMiB);
 }
 
+/// libfaketime, if it is here.
+std::optional<fs::path> faketime() {
+  for (const auto& each : fs::directory_iterator("/usr/lib")) {
+    const fs::path library = each.path() / "faketime" / "libfaketime.so.1";
+    if (fs::exists(library)) return library;
+  }
+  return std::nullopt;
+}
+
+TEST_F(BlobsTest, AfterTheRetentionItIsGoneAlsoFromAnOldCopy) {
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+  GTEST_SKIP() << "libfaketime does not go together with a sanitizer";
+#endif
+#endif
+  const auto library = faketime();
+  if (!library) GTEST_SKIP() << "libfaketime is missing: tools/setup installs it";
+  const auto on_day = [&](int day) {
+    return start({}, {{"LD_PRELOAD", library->string()},
+                      {"FAKETIME", "+" + std::to_string(day) + "d"},
+                      {"FAKETIME_DONT_FAKE_MONOTONIC", "1"}});
+  };
+  auto server = start();
+  const Bytes all = content(1, kMiB);
+  const auto blob = create(all.size());
+  ASSERT_TRUE(blob);
+  {
+    Link link(*server);
+    upload(link, *blob, all);
+  }
+  EXPECT_EQ(server->stop(), 0);
+  const fs::path data = server->directory() / "data" / "blobs", copy = dir_.path() / "copy";
+  fs::copy(data, copy, fs::copy_options::recursive);
+  const auto days = [&] {
+    return std::ranges::count_if(fs::directory_iterator(data), [](const auto& each) { return each.is_directory(); });
+  };
+  const auto asked = [&] { return Link(*server).ask("GET", blob->id + "?offset=0&length=10").status; };
+
+  server = on_day(31);
+  EXPECT_EQ(asked(), 200) << "the clock jumped: serving goes on";
+  EXPECT_EQ(days(), 1) << "and nothing is destroyed";
+  EXPECT_EQ(server->command({"admin", "confirm-clock"}).exit_code, 0);
+  EXPECT_EQ(asked(), 404);
+  while (days() > 0) std::this_thread::yield();
+  EXPECT_EQ(server->stop(), 0);
+
+  fs::remove_all(data);
+  fs::copy(copy, data, fs::copy_options::recursive);
+  server = on_day(31);
+  EXPECT_EQ(asked(), 404) << "an old copy brought back opens nothing";
+  while (days() > 0) std::this_thread::yield();
+}
+
 double mib_per_second(std::size_t bytes, std::chrono::steady_clock::duration time) {
   return static_cast<double>(bytes) / static_cast<double>(kMiB) / std::chrono::duration<double>(time).count();
+}
+
+/// What the server's process has used so far, in milliseconds.
+long server_cpu(const ServerProcess& server) {
+  std::ifstream ports(server.directory() / "ports.json");
+  const std::string text(std::istreambuf_iterator<char>(ports), {});
+  const std::string pid = text.substr(text.find("\"pid\":") + 6);
+  std::ifstream stat("/proc/" + std::to_string(std::stoi(pid)) + "/stat");
+  std::string word;
+  long user = 0, kernel = 0;
+  for (int i = 0; i < 13; ++i) stat >> word;
+  stat >> user >> kernel;
+  return (user + kernel) * 1000 / ::sysconf(_SC_CLK_TCK);
 }
 
 /// Prints the rates; no time decides.
@@ -374,15 +444,20 @@ TEST_F(BlobsTest, AHundredMegabytesGoUpAndDownInFlatMemory) {
   for (int round = 0; round < 3; ++round) {
     const auto blob = create(all.size());
     ASSERT_TRUE(blob);
+    const long cpu_before = server_cpu(*server);
     const auto begin = Steady::now();
     upload(link, *blob, all);
     const auto up = Steady::now();
+    const long cpu_up = server_cpu(*server);
+    const auto down_begins = Steady::now();
     const Bytes got = download(link, *blob, all.size());
     const auto down = Steady::now();
+    const long cpu_down = server_cpu(*server);
     EXPECT_TRUE(got == all);
     most = std::max(most, metric(*server, "opaline_process_resident_bytes"));
-    std::printf("100 MB: %.0f MiB/s up (durable), %.0f MiB/s down\n", mib_per_second(all.size(), up - begin),
-                mib_per_second(all.size(), down - up));
+    std::printf("100 MB: %.0f MiB/s up (durable), %.0f MiB/s down; CPU of the server %ld ms up, %ld ms down\n",
+                mib_per_second(all.size(), up - begin), mib_per_second(all.size(), down - down_begins),
+                cpu_up - cpu_before, cpu_down - cpu_up);
     const fs::path copy = dir_.path() / "copy";
     const auto plain = Steady::now();
     const Finished dd =
