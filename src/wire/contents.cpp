@@ -108,9 +108,10 @@ Result<Receipt, ContentError> read_receipt(const opaline_content_v1_Receipt& in)
   Receipt out;
   out.count = in.message_ids_count;
   if (out.count == 0 || out.count > kMaxReceiptIds) return fail(ContentError::malformed);
-  if (in.kind != opaline_content_v1_Receipt_Kind_DELIVERED && in.kind != opaline_content_v1_Receipt_Kind_READ)
+  const std::uint32_t kind = number_of(in.kind);
+  if (kind != opaline_content_v1_Receipt_Kind_DELIVERED && kind != opaline_content_v1_Receipt_Kind_READ)
     return fail(ContentError::malformed);
-  out.kind = ReceiptKind(in.kind);
+  out.kind = ReceiptKind(kind);
   for (std::size_t i = 0; i < out.count; ++i) out.ids[i] = read_id<MessageId>(in.message_ids[i]);
   return out;
 }

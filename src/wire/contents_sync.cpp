@@ -101,10 +101,11 @@ Result<StateMarks, ContentError> read_states(ByteView bytes) {
   opaline_content_v1_States m{};
   m.message_ids = decoder(ids);
   if (!decode(bytes, m)) return fail(ContentError::malformed);
-  if (m.state != opaline_content_v1_States_State_SENT && m.state != opaline_content_v1_States_State_FAILED)
+  const std::uint32_t state = number_of(m.state);
+  if (state != opaline_content_v1_States_State_SENT && state != opaline_content_v1_States_State_FAILED)
     return fail(ContentError::malformed);
   out.peer = read_id<AccountId>(m.peer);
-  out.state = SentState(m.state);
+  out.state = SentState(state);
   return out;
 }
 

@@ -54,6 +54,14 @@ template <class Id>
 [[nodiscard]] Id read_id(const pb_byte_t (&bytes)[Id::kSize]) {
   return *Id::from(std::as_bytes(std::span(bytes)));
 }
+/// nanopb puts any number into an enum's field; to read one that is no enumerator as the enum is undefined.
+template <class Enum>
+[[nodiscard]] std::uint32_t number_of(const Enum& field) {
+  static_assert(sizeof(Enum) == sizeof(std::uint32_t));
+  std::uint32_t out = 0;
+  std::memcpy(&out, &field, sizeof(out));
+  return out;
+}
 /// Malformed above 2^63 - 1.
 [[nodiscard]] Result<Time, ContentError> read_time(std::uint64_t millis);
 
