@@ -122,8 +122,75 @@ TEST_F(Dispatcher, EveryMethodAnswers) {
   EXPECT_EQ(call(calls::METHOD_ACCOUNT, calls::Empty()).status, calls::CALL_STATUS_NOT_FOUND);
 }
 
+TEST_F(Dispatcher, LinksADeviceOverHttpAndCalls) {
+  const auto ok = [&](const char* path, const google::protobuf::MessageLite& request) {
+    auto answer = CallDispatcher(*world.service).post(ipv4(1), path, bytes_of(request));
+    EXPECT_EQ(answer.http_status, 200) << path;
+    return std::move(answer.body);
+  };
+  calls::LinkOpenRequest open;
+  open.add_send("hello");
+  const auto opened = parsed<calls::LinkOpenReply>(ok("link/open", open));
+  calls::LinkJoinRequest join;
+  join.set_number(opened.number());
+  const auto join_reply = call(calls::METHOD_LINK_JOIN, join);
+  ASSERT_EQ(join_reply.status, calls::CALL_STATUS_OK);
+  const auto joined = parsed<calls::LinkJoinReply>(join_reply.body);
+  ASSERT_EQ(joined.messages_size(), 1);
+  calls::LinkTurnRequest turn;
+  turn.set_exchange(opened.exchange());
+  turn.add_send("welcome");
+  EXPECT_EQ(call(calls::METHOD_LINK_TURN, turn).status, calls::CALL_STATUS_OK);
+  turn.clear_send();
+  turn.set_secret(opened.secret());
+  turn.set_sent(1);
+  EXPECT_EQ(parsed<calls::LinkTurnReply>(ok("link/turn", turn)).messages(0), "welcome");
+  turn.set_secret("wrong");
+  EXPECT_EQ(CallDispatcher(*world.service).post(ipv4(1), "link/turn", bytes_of(turn)).http_status, 404);
+  Person laptop(9);
+  const auto updated = call(calls::METHOD_UPDATE_DEVICES, world.add_request(ada, laptop, joined));
+  ASSERT_EQ(updated.status, calls::CALL_STATUS_OK);
+  EXPECT_EQ(parsed<calls::AccountReply>(updated.body).list_number(), 2u);
+  EXPECT_TRUE(world.authenticate(laptop));
+}
+
+TEST_F(Dispatcher, RecoversAnAccountOverHttp) {
+  const auto recovery = [&](const char* path, const google::protobuf::MessageLite& request) {
+    return CallDispatcher(*world.service).post(ipv4(1), path, bytes_of(request));
+  };
+  calls::RecoveryStartRequest start;
+  start.set_account(text(ada.account.view()));
+  const auto started = recovery("recovery/start", start);
+  ASSERT_EQ(started.http_status, 200);
+  calls::RecoveryOpenRequest open;
+  open.set_account(start.account());
+  open.set_challenge(parsed<calls::RecoveryStartReply>(started.body).challenge());
+  open.set_signature(std::string(crypto::HybridSignature::kSize, 'x'));
+  EXPECT_EQ(recovery("recovery/open", open).http_status, 403);
+  Bytes message = to_bytes(open.challenge());
+  append(message, ada.account.view());
+  open.set_signature(text(ada.account_key.signer().sign("opaline account recovery v1", message, ada.random).view()));
+  const auto answer = recovery("recovery/open", open);
+  ASSERT_EQ(answer.http_status, 200);
+  const auto opened = parsed<calls::RecoveryOpenReply>(answer.body);
+  Person phone(9);
+  calls::RecoveryCompleteRequest complete;
+  complete.set_ticket(opened.ticket());
+  complete.set_device_list(text(session::sign_device_list(
+      testing::list_with(world.list_of(ada), phone, as_view(opened.mailbox()), world.clock.now()), ada.account_key,
+      ada.random)));
+  *complete.mutable_prekeys() = phone.make_prekeys(world.clock.now());
+  EXPECT_EQ(recovery("recovery/complete", complete).http_status, 200);
+  EXPECT_TRUE(world.authenticate(phone));
+  complete.set_ticket("no ticket");
+  EXPECT_EQ(recovery("recovery/complete", complete).http_status, 410);
+  for (const char* path : {"recovery/", "recovery/other", "link/", "link/join", "other/start", "registration", ""}) {
+    EXPECT_EQ(recovery(path, start).http_status, 404) << path;
+  }
+}
+
 TEST_F(Dispatcher, UnknownMethodsAreBadRequests) {
-  for (const int method : {0, 12, 255, 65535}) {
+  for (const int method : {0, 200, 255, 65535}) {
     const auto reply = call(method, calls::Empty());
     EXPECT_EQ(reply.status, calls::CALL_STATUS_BAD_REQUEST) << method;
     EXPECT_FALSE(parsed<calls::Failure>(reply.body).message().empty());
@@ -161,6 +228,13 @@ TEST_F(Dispatcher, NothingThatIsSentCrashesOrChangesWhatIsNotTheCallers) {
   const auto checked = world.verify("zoe@example.org");
   Person zoe(10);
   seeds.push_back(bytes_of(zoe.complete_request(*checked, world.clock.now())));
+  Person laptop(11);
+  const auto joined = world.exchange(ada);
+  seeds.push_back(bytes_of(world.add_request(ada, laptop, joined)));
+  calls::LinkTurnRequest turn;
+  turn.set_exchange(joined.exchange());
+  turn.add_send("hello");
+  seeds.push_back(bytes_of(turn));
   CallDispatcher dispatcher(*world.service);
   SeededRandom random(5);
   for (int round = 0; round < 1500; ++round) {
@@ -175,13 +249,14 @@ TEST_F(Dispatcher, NothingThatIsSentCrashesOrChangesWhatIsNotTheCallers) {
         body[random.below(body.size())] ^= std::byte(1 + random.below(255));
       }
     }
-    for (std::uint16_t method = 0; method <= 13; ++method) {
+    for (std::uint16_t method = 0; method <= calls::METHOD_LINK_TURN; ++method) {
       if (method == calls::METHOD_ACCOUNT_DELETE) continue;
       const CallReply reply = dispatcher.call(ada.caller(), method, body);
       if (reply.status != calls::CALL_STATUS_OK) (void)parsed<calls::Failure>(reply.body);
     }
-    for (const char* step : {"start", "check", "complete"}) {
-      const HttpAnswer answer = dispatcher.registration(ipv4(static_cast<std::uint8_t>(round % 200)), step, body);
+    for (const char* path : {"registration/start", "registration/check", "registration/complete", "link/open",
+                             "link/turn", "recovery/start", "recovery/open", "recovery/complete"}) {
+      const HttpAnswer answer = dispatcher.post(ipv4(static_cast<std::uint8_t>(round % 200)), path, body);
       EXPECT_TRUE(answer.http_status >= 200 && answer.http_status <= 503);
     }
     if (round % 50 == 0) world.clock.advance(std::chrono::hours(1));

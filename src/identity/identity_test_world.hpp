@@ -26,6 +26,7 @@ class CountingRows final : public store::RowStore {
   explicit CountingRows(store::RowStore& rows) : rows_(rows) {}
   Result<std::optional<Bytes>, store::RowError> get(std::string_view table, ByteView key) override {
     ++gets;
+    if (before_get) before_get(table);
     if (fail_reads) return fail(store::RowError::failed);
     auto row = rows_.get(table, key);
     if (row && *row) ++hits;
@@ -54,6 +55,7 @@ class CountingRows final : public store::RowStore {
   };
   std::optional<Outcome> next_write;
   std::function<void()> before_write;
+  std::function<void(std::string_view table)> before_get;
   bool fail_reads = false;
   std::size_t gets = 0, hits = 0, writes = 0, scans = 0;
   std::vector<store::RowChange> last_write;

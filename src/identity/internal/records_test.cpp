@@ -72,6 +72,7 @@ TEST(Records, TheOthersAreCanonical) {
   check_codec(PrekeyRecord{.signed_set = to_bytes("set"), .one_time_batch = to_bytes("batch")});
   check_codec(PrekeyRecord{});
   check_codec(OneTimeCursor{.set = credentials::PrekeySetId{7}, .next = 9});
+  check_codec(ListRecord{.device_list = to_bytes("list")});
   check_codec(LookupLevel{.level = 1'999, .day = Day{20'000}});
   check_codec(MomentRecord{.at = from_unix_millis(1'800'000'000'000)});
 }
