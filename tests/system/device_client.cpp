@@ -68,20 +68,20 @@ DeviceClient::DeviceClient(std::filesystem::path server, std::uint64_t seed)
     : server_(std::move(server)), person_(seed) {}
 DeviceClient::~DeviceClient() = default;
 
+HttpAnswer DeviceClient::post(const std::string& path, const google::protobuf::MessageLite& request) {
+  const auto answer = http({.method = "POST",
+                            .url = "https://localhost:" + std::to_string(public_port(server_)) + "/v1/" + path,
+                            .authority = server_ / "ca.pem",
+                            .headers = {{"Content-Type", "application/x-protobuf"}},
+                            .body = request.SerializeAsString()});
+  return answer ? *answer : HttpAnswer{};
+}
+
 unsigned DeviceClient::register_as(const std::string& handle) {
   namespace calls = identity::calls;
-  const auto step = [&](const std::string& name, const std::string& body) {
-    const auto answer =
-        http({.method = "POST",
-              .url = "https://localhost:" + std::to_string(public_port(server_)) + "/v1/registration/" + name,
-              .authority = server_ / "ca.pem",
-              .headers = {{"Content-Type", "application/x-protobuf"}},
-              .body = body});
-    return answer ? *answer : HttpAnswer{};
-  };
   calls::StartRequest start;
   start.set_handle(handle);
-  const auto started = step("start", start.SerializeAsString());
+  const auto started = post("registration/start", start);
   if (started.status != 200) return started.status;
   calls::StartReply start_reply;
   start_reply.ParseFromString(started.body);
@@ -90,13 +90,13 @@ unsigned DeviceClient::register_as(const std::string& handle) {
   check.set_verification(start_reply.verification());
   const auto code = boost::json::parse(last_line_of(server_ / "outbox.jsonl"));
   check.set_code(std::string(code.at("code").as_string()));
-  const auto checked = step("check", check.SerializeAsString());
+  const auto checked = post("registration/check", check);
   if (checked.status != 200) return checked.status;
   calls::CheckReply check_reply;
   check_reply.ParseFromString(checked.body);
 
   const auto complete = person_.complete_request(check_reply, clock_.now());
-  return step("complete", complete.SerializeAsString()).status;
+  return post("registration/complete", complete).status;
 }
 
 bool DeviceClient::run_until(const std::function<bool()>& done) {
@@ -147,7 +147,7 @@ void DeviceClient::on_frames(ByteView batch) {
     if (const auto* hello = std::get_if<wire::Hello>(&*frame)) {
       wire::Auth auth;
       auth.account = person_.account;
-      auth.device = DeviceNumber{1};
+      auth.device = person_.device;
       const auto binding = link_->channel_binding();
       const auto message = wire::auth_message(auth, *hello, binding ? ByteView(*binding) : ByteView{});
       const auto signature = person_.sign_auth(message);
@@ -168,6 +168,11 @@ void DeviceClient::on_frames(ByteView batch) {
       drained_ = true;
     } else if (const auto* reply = std::get_if<wire::Reply>(&*frame)) {
       replies_[reply->id] = {reply->status, to_string(reply->body)};
+    } else if (const auto* notice = std::get_if<wire::Notice>(&*frame)) {
+      identity::calls::AccountReply account;
+      if (notice->kind == identity::calls::NOTICE_ACCOUNT_CHANGED &&
+          account.ParseFromArray(notice->body.data(), static_cast<int>(notice->body.size())))
+        list_notices_.push_back(account.list_number());
     } else if (const auto* goodbye = std::get_if<wire::Goodbye>(&*frame)) {
       goodbye_ = goodbye->code;
     }
@@ -187,12 +192,15 @@ std::optional<std::string> DeviceClient::raw_call(std::uint16_t method, const st
 }
 
 bool DeviceClient::open_route(const DeviceClient& to) {
-  if (routes_.contains(to.account())) return true;
+  if (routes_.contains(to.person_.mailbox)) return true;
   identity::calls::SendTokensRequest request;
   request.set_account(identity::testing::text(to.account().view()));
   const auto reply = call<identity::calls::SendTokensReply>(identity::calls::METHOD_SEND_TOKENS, request);
-  if (!reply || reply->devices_size() != 1) return false;
-  const auto& device = reply->devices(0);
+  if (!reply) return false;
+  const auto wanted = identity::testing::text(to.person_.mailbox.view());
+  const auto found = std::ranges::find(reply->devices(), wanted, &identity::calls::BundlesReply::Device::mailbox);
+  if (found == reply->devices().end()) return false;
+  const auto& device = *found;
   wire::Route route;
   route.route = static_cast<std::uint16_t>(routes_.size());
   route.mailbox = *MailboxId::from(as_view(device.mailbox()));
@@ -200,14 +208,15 @@ bool DeviceClient::open_route(const DeviceClient& to) {
   Bytes batch;
   wire::encode(batch, route);
   send_frames(batch);
-  routes_[to.account()] = route.route;
+  routes_[to.person_.mailbox] = route.route;
   return true;
 }
 
 std::uint32_t DeviceClient::submit(const DeviceClient& to, const EnvelopeId& id, const std::string& ciphertext) {
   if (!open_route(to)) return 0;
   Bytes batch;
-  wire::encode(batch, wire::Submit{routes_.at(to.account()), wire::EnvelopeClass::normal, id, as_view(ciphertext)});
+  wire::encode(batch,
+               wire::Submit{routes_.at(to.person_.mailbox), wire::EnvelopeClass::normal, id, as_view(ciphertext)});
   send_frames(batch);
   loop_.run_once(std::chrono::nanoseconds(0));  // out with it: the caller may go on with another device's loop
   return ++submitted_;
@@ -235,6 +244,13 @@ std::optional<DeviceClient::Pushed> DeviceClient::receive(bool acknowledge) {
     send_frames(batch);
     loop_.run_once(std::chrono::nanoseconds(0));
   }
+  return out;
+}
+
+std::uint32_t DeviceClient::wait_list_notice() {
+  if (!run_until([&] { return !list_notices_.empty(); })) return 0;
+  const auto out = list_notices_.front();
+  list_notices_.pop_front();
   return out;
 }
 

@@ -35,6 +35,11 @@ class DeviceClient {
   DeviceClient(std::filesystem::path server, std::uint64_t seed);
   ~DeviceClient();
 
+  /// One step of registration, linking or recovery: what follows /v1/.
+  [[nodiscard]] HttpAnswer post(const std::string& path, const google::protobuf::MessageLite& request);
+  /// Its keys; once registered or linked its account, number and mailbox.
+  [[nodiscard]] identity::testing::Person& person() { return person_; }
+
   /// All three steps of registration; the HTTP status of the first that is not 200, else 200.
   unsigned register_as(const std::string& handle);
 
@@ -70,6 +75,12 @@ class DeviceClient {
   std::optional<Pushed> receive(bool acknowledge = true);
   /// Waits for DRAINED: nothing of before this connection is left.
   bool wait_drained();
+  /// Waits for the end of the connection.
+  void wait_end() {
+    run_until([] { return false; });
+  }
+  /// The next ACCOUNT_CHANGED notice's list number; 0: the connection ended.
+  std::uint32_t wait_list_notice();
 
   [[nodiscard]] const AccountId& account() const { return person_.account; }
   [[nodiscard]] EnvelopeId new_id() { return person_.random.id<EnvelopeId>(); }
@@ -97,10 +108,11 @@ class DeviceClient {
   std::uint32_t pushes_taken_ = 0;
   std::map<std::uint32_t, wire::SubmitStatus> results_;
   std::uint32_t submitted_ = 0;
-  std::map<AccountId, std::uint16_t> routes_;
+  std::map<MailboxId, std::uint16_t> routes_;
   std::uint32_t calls_ = 0;
   identity::calls::CallStatus last_status_ = identity::calls::CALL_STATUS_OK;
   std::map<std::uint32_t, std::pair<std::uint16_t, std::string>> replies_;
+  std::deque<std::uint32_t> list_notices_;
 };
 
 }  // namespace opaline::system_test
