@@ -347,6 +347,7 @@ TEST_F(BlobsTest, AForeignDirectoryIsRefusedAndAMissingOneBeginsEmpty) {
   EXPECT_THAT(foreign.log(), HasSubstr("data/blobs"));
   fs::remove_all(blobs);
   server = start();
+  EXPECT_THAT(server->log(), HasSubstr("blobs.begins_empty"));
   Link link(*server);
   EXPECT_EQ(link.ask("GET", blob->id + "?offset=0&length=1").status, 404);
   EXPECT_TRUE(create(10));

@@ -534,6 +534,7 @@ Result<std::unique_ptr<FileBlobStore>, OpenError> FileBlobStore::open(const File
   if (!key) return fail(OpenError{"the vault gives no key for attachments: its disk is full or failed"});
   const auto mark = crypto::hmac_sha256(key->reveal(), {as_view("opaline blobs directory 1")});
   OPALINE_TRY(BlobDirectory directory, BlobDirectory::open(options.directory, mark, random));
+  if (directory.is_new()) log.event(LogLevel::info, "blobs.begins_empty", {{"directory", options.directory.native()}});
   auto impl = std::make_unique<Impl>(options, std::move(directory), *key, vault, random, log);
   OPALINE_CHECK(impl->load(options.directory));
   return std::unique_ptr<FileBlobStore>(new FileBlobStore(std::move(impl)));

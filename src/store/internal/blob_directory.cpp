@@ -83,7 +83,9 @@ Result<BlobDirectory, OpenError> BlobDirectory::open(const std::filesystem::path
                         "belong to another vault: put back the vault that belongs to this data, or move the "
                         "directory away (what waits in it is lost)"));
   }
-  return BlobDirectory(std::move(root));
+  BlobDirectory out(std::move(root));
+  out.is_new_ = !found;
+  return out;
 }
 
 Result<FileDescriptor, FileError> BlobDirectory::open_day(Day day) const {

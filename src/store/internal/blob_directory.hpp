@@ -15,6 +15,9 @@ class BlobDirectory {
   [[nodiscard]] static Result<BlobDirectory, OpenError> open(const std::filesystem::path& path, ByteView mark,
                                                              RandomSource& random);
 
+  /// It was empty, or was not there.
+  [[nodiscard]] bool is_new() const { return is_new_; }
+
   /// Makes the day's directory, synced, if there is none.
   [[nodiscard]] Result<void, FileError> make_day(Day day) const;
   /// An upload's new file.
@@ -47,6 +50,7 @@ class BlobDirectory {
   explicit BlobDirectory(FileDescriptor root) : root_(std::move(root)) {}
   [[nodiscard]] Result<FileDescriptor, FileError> open_day(Day day) const;
   FileDescriptor root_;
+  bool is_new_ = false;
 };
 
 }  // namespace opaline::store::internal
