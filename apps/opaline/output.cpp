@@ -188,6 +188,10 @@ std::string_view name(NoticeKind kind) {
       return "verify_again";
     case NoticeKind::device_list_changed:
       return "device_list_changed";
+    case NoticeKind::own_device_added:
+      return "own_device_added";
+    case NoticeKind::own_device_removed:
+      return "own_device_removed";
   }
   return "unknown";
 }
@@ -214,6 +218,10 @@ std::string explain(NoticeKind kind, const std::string& peer) {
       return fmt::format("you had verified {0}; verify again (opaline verify {0})", peer);
     case NoticeKind::device_list_changed:
       return fmt::format("the devices of {} changed", peer);
+    case NoticeKind::own_device_added:
+      return "a device was added to your account; if that was not you: opaline devices, opaline devices remove N";
+    case NoticeKind::own_device_removed:
+      return "a device was removed from your account (opaline devices)";
   }
   return "";
 }

@@ -58,6 +58,7 @@ Result<std::unique_ptr<Client>, Failure> Client::open(net::EventLoop& loop, cons
   auto device = endpoint::Endpoint::load(client->rows_, random, clock);
   if (!device) return fail(failure_of(device.error()));
   client->device_ = std::move(*device);
+  client->rows_.set_own_device(client->device_->address().device);
   return client;
 }
 
@@ -104,6 +105,7 @@ void Client::on_frame(const wire::Frame& frame) {
   if (std::holds_alternative<wire::Drained>(frame)) {
     events_.on_drained();
   } else if (const auto* notice = std::get_if<wire::Notice>(&frame)) {
+    if (notice->kind == wire::v1::NOTICE_ACCOUNT_CHANGED) device_->check_own_list();
     wire::v1::PrekeyStatusReply status;
     if (notice->kind == wire::v1::NOTICE_PREKEYS_LOW &&
         status.ParseFromArray(notice->body.data(), static_cast<int>(notice->body.size())))
@@ -157,6 +159,9 @@ Result<void, endpoint::Error> Client::commit() {
     if (connection_) connection_->close();
     return fail(actions.error());
   }
+  // A handle that another device knows as somebody else's: as when a lookup says so.
+  for (const AccountId& account : rows_.take_alarms())
+    if (!sound_alarm(account)) break;  // the handle stays pending: whoever writes to it hears it then
   for (const endpoint::Action& action : *actions) perform(action);
   if (connection_) connection_->flush();
   arm_tick();

@@ -22,10 +22,7 @@ constexpr std::string_view kColumns =
 
 }  // namespace
 
-Result<std::optional<Contact>, ClientError> Contacts::read(Statement& statement) const {
-  const auto found = statement.step();
-  if (!found) return fail(client_error(found.error()));
-  if (!*found) return std::optional<Contact>();
+Result<Contact, ClientError> Contacts::read_row(const Statement& statement) const {
   const auto handle = store_.key().open_value(place(statement.bytes(0)), statement.bytes(1));
   if (!handle) return fail(ClientError::store_damaged);
   Contact out;
@@ -39,7 +36,27 @@ Result<std::optional<Contact>, ClientError> Contacts::read(Statement& statement)
     out.pending.reset();
     out.gone = true;
   }
+  return out;
+}
+
+Result<std::optional<Contact>, ClientError> Contacts::read(Statement& statement) const {
+  const auto found = statement.step();
+  if (!found) return fail(client_error(found.error()));
+  if (!*found) return std::optional<Contact>();
+  OPALINE_TRY(Contact out, read_row(statement));
   return std::optional<Contact>(std::move(out));
+}
+
+Result<std::vector<Contact>, ClientError> Contacts::all() const {
+  auto statement = store_.database().prepare(kColumns);
+  std::vector<Contact> out;
+  for (;;) {
+    const auto found = statement.step();
+    if (!found) return fail(client_error(found.error()));
+    if (!*found) return out;
+    OPALINE_TRY(Contact contact, read_row(statement));
+    out.push_back(std::move(contact));
+  }
 }
 
 Result<std::optional<Contact>, ClientError> Contacts::find(std::string_view handle) const {

@@ -27,6 +27,8 @@ class Contacts {
   [[nodiscard]] Result<std::optional<Contact>, ClientError> find(std::string_view handle) const;
   /// Any handle under which this account was looked up.
   [[nodiscard]] Result<std::optional<Contact>, ClientError> find(const AccountId& account) const;
+  /// Every handle that was ever looked up, or that another device knows.
+  [[nodiscard]] Result<std::vector<Contact>, ClientError> all() const;
   [[nodiscard]] Result<void, ClientError> save(const Contact& contact) const;
   /// What this account said it is reached by, where no lookup has confirmed or refuted it; nullopt: nothing.
   [[nodiscard]] Result<std::optional<std::string>, ClientError> claim(const AccountId& account) const;
@@ -48,6 +50,8 @@ class Contacts {
 
  private:
   [[nodiscard]] Result<std::optional<Contact>, ClientError> read(Statement& statement) const;
+  /// After a step that found a row.
+  [[nodiscard]] Result<Contact, ClientError> read_row(const Statement& statement) const;
   /// The one handle that `query` finds for an account, opened at its place.
   [[nodiscard]] Result<std::optional<std::string>, ClientError> sealed_handle(std::string_view query,
                                                                               const AccountId& account,

@@ -58,6 +58,28 @@ const char* name(ClientError error) {
       return "timed_out";
     case ClientError::protocol:
       return "protocol";
+    case ClientError::bad_attachment:
+      return "bad_attachment";
+    case ClientError::blocked:
+      return "blocked";
+    case ClientError::not_primary:
+      return "not_primary";
+    case ClientError::list_busy:
+      return "list_busy";
+    case ClientError::list_full:
+      return "list_full";
+    case ClientError::unknown_device:
+      return "unknown_device";
+    case ClientError::this_device:
+      return "this_device";
+    case ClientError::bad_device:
+      return "bad_device";
+    case ClientError::removed:
+      return "removed";
+    case ClientError::link_failed:
+      return "link_failed";
+    case ClientError::bad_recovery_file:
+      return "bad_recovery_file";
   }
   return "unknown";
 }

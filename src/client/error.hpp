@@ -35,6 +35,17 @@ enum class ClientError : std::uint8_t {
   no_alarm,
   timed_out,
   protocol,  ///< the server's answer makes no sense
+  bad_attachment,
+  blocked,         ///< the person has blocked the recipient
+  not_primary,     ///< for the primary device alone
+  list_busy,       ///< a change of the device list is under way
+  list_full,       ///< no further device
+  unknown_device,  ///< no such device on the account's list
+  this_device,     ///< a device does not remove itself
+  bad_device,      ///< a device list that is not what it has to be
+  removed,         ///< this device is not on the account's list any more
+  link_failed,     ///< the exchange of a linking broke off, or was tampered with: start again
+  bad_recovery_file,
 };
 
 /// What went wrong, for programs (`error`) and for people (`message`: a sentence that says what to do).

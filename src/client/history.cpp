@@ -3,12 +3,14 @@
 #include <algorithm>
 
 #include "base/codec.hpp"
+#include "client/history_codec.hpp"
 
 namespace opaline::client {
 namespace {
 
 constexpr std::string_view kColumns =
-    "SELECT id, kind, peer, message, sent_at, at, state, reason, detail, late, shown, text FROM entry ";
+    "SELECT id, kind, peer, message, sent_at, at, state, reason, detail, late, shown, text, device, placed, files "
+    "FROM entry ";
 
 Result<Entry, ClientError> read(const Statement& row, const StoreKey& key) {
   Entry out;
@@ -23,6 +25,8 @@ Result<Entry, ClientError> read(const Statement& row, const StoreKey& key) {
   out.reason = endpoint::Reason(row.integer(7));
   out.late = row.integer(9) != 0;
   out.shown = row.integer(10) != 0;
+  out.device = DeviceNumber(static_cast<std::uint32_t>(row.integer(12)));
+  out.placed = from_unix_millis(row.integer(13));
   if (out.kind == EntryKind::notice) {
     out.notice = endpoint::NoticeKind(row.integer(8));
     return out;
@@ -34,6 +38,11 @@ Result<Entry, ClientError> read(const Statement& row, const StoreKey& key) {
   auto text = key.open_value(text_place(out.kind, out.peer, out.message), row.bytes(11));
   if (!text) return fail(ClientError::store_damaged);
   out.text = std::move(*text);
+  if (row.is_null(14)) return out;
+  const auto files = key.open_value(files_place(out.kind, out.peer, out.message), row.bytes(14));
+  auto attachments = files ? decode_attachments(*files) : std::nullopt;
+  if (!attachments) return fail(ClientError::store_damaged);
+  out.attachments = std::move(*attachments);
   return out;
 }
 
@@ -56,6 +65,12 @@ Bytes text_place(EntryKind kind, const AccountId& peer, const MessageId& message
   return out;
 }
 
+Bytes files_place(EntryKind kind, const AccountId& peer, const MessageId& message) {
+  Bytes out;
+  Writer(out).bytes(as_view("files")).u8(static_cast<std::uint8_t>(kind)).bytes(peer.view()).bytes(message.view());
+  return out;
+}
+
 Result<std::vector<Entry>, ClientError> History::entries(const Filter& filter, std::size_t limit) const {
   const bool oldest = filter.unshown_only || filter.after > 0;
   std::string sql(kColumns);
@@ -63,7 +78,7 @@ Result<std::vector<Entry>, ClientError> History::entries(const Filter& filter, s
   for (std::size_t i = 0; i < filter.peers.size(); ++i) sql += i == 0 ? " AND peer IN (?" : ", ?";
   if (!filter.peers.empty()) sql += ")";
   if (filter.unshown_only) sql += " AND shown = 0";
-  sql += oldest ? " ORDER BY id" : " ORDER BY id DESC";
+  sql += oldest ? " ORDER BY placed, id" : " ORDER BY placed DESC, id DESC";
   sql += " LIMIT ?";
   auto statement = store_.database().prepare(sql);
   int next = 1;
@@ -81,6 +96,29 @@ Result<std::optional<Entry>, ClientError> History::outgoing(const MessageId& mes
   OPALINE_TRY(auto found, read_all(statement, store_.key()));
   if (found.empty()) return std::optional<Entry>();
   return std::optional<Entry>(std::move(found.front()));
+}
+
+Result<std::vector<Entry>, ClientError> History::messages(std::int64_t first, std::int64_t last) const {
+  auto statement =
+      store_.database().prepare(std::string(kColumns) + "WHERE id BETWEEN ?1 AND ?2 AND kind IN (1, 2) ORDER BY id");
+  statement.bind(1, first).bind(2, last);
+  return read_all(statement, store_.key());
+}
+
+Result<std::vector<History::Conversation>, ClientError> History::conversations() const {
+  auto statement = store_.database().prepare(
+      "SELECT peer, max(placed), count(*), sum(kind = 1 AND shown = 0) FROM entry WHERE kind IN (1, 2) "
+      "GROUP BY peer ORDER BY 2 DESC");
+  std::vector<Conversation> out;
+  for (;;) {
+    const auto found = statement.step();
+    if (!found) return fail(client_error(found.error()));
+    if (!*found) return out;
+    const auto peer = AccountId::from(statement.bytes(0));
+    if (!peer) return fail(ClientError::store_damaged);
+    out.push_back({*peer, from_unix_millis(statement.integer(1)), static_cast<std::size_t>(statement.integer(2)),
+                   static_cast<std::size_t>(statement.integer(3))});
+  }
 }
 
 Result<void, ClientError> History::mark_shown(std::span<const std::int64_t> ids) const {

@@ -13,9 +13,11 @@ struct Entry {
   std::int64_t id = 0;  ///< rises in the order of arrival on this device
   EntryKind kind{};
   AccountId peer;
-  MessageId message;  ///< zero for notices
-  Time sent_at;       ///< incoming: the sender's clock
-  Time at;            ///< when it came here, or when its state last changed
+  MessageId message;      ///< zero for notices
+  DeviceNumber device{};  ///< incoming: the sender's; outgoing: the person's other device that wrote it, 0 for this one
+  Time sent_at;           ///< incoming: the sender's clock
+  Time at;                ///< when it came here, or when its state last changed
+  Time placed;  ///< where it belongs: its arrival, here or on the device that gave it; never before its forerunner's
   endpoint::MessageState state{};
   endpoint::Reason reason{};
   endpoint::NoticeKind notice{};
@@ -23,25 +25,38 @@ struct Entry {
   bool late = false;
   bool shown = false;
   SecretBytes text;
+  std::vector<endpoint::Attachment> attachments;
 };
 
 /// The place that binds a sealed text: u8 kind, peer, message.
 [[nodiscard]] Bytes text_place(EntryKind kind, const AccountId& peer, const MessageId& message);
+/// The same for the attachments of a message.
+[[nodiscard]] Bytes files_place(EntryKind kind, const AccountId& peer, const MessageId& message);
 
 class History {
  public:
   explicit History(const LocalStore& store) : store_(store) {}
 
   struct Filter {
-    std::vector<AccountId> peers;  ///< empty: all
+    std::vector<AccountId> peers = {};  ///< empty: all
     bool unshown_only = false;
     std::int64_t after = 0;  ///< entries with a higher id alone
   };
-  /// Oldest first; the newest `limit` of what matches, or with `after` or `unshown_only` the oldest. store_damaged if a
-  /// text does not open.
+  /// In the order of `placed`; the newest `limit` of what matches, or with `after` or `unshown_only` the oldest.
+  /// store_damaged if a text does not open.
   [[nodiscard]] Result<std::vector<Entry>, ClientError> entries(const Filter& filter, std::size_t limit) const;
   [[nodiscard]] Result<std::optional<Entry>, ClientError> outgoing(const MessageId& message) const;
+  /// The messages (no lines) with an id from `first` to `last`.
+  [[nodiscard]] Result<std::vector<Entry>, ClientError> messages(std::int64_t first, std::int64_t last) const;
   [[nodiscard]] Result<void, ClientError> mark_shown(std::span<const std::int64_t> ids) const;
+
+  struct Conversation {
+    AccountId peer;
+    Time active_at;  ///< of the newest message
+    std::size_t messages = 0, unread = 0;
+  };
+  /// Newest first.
+  [[nodiscard]] Result<std::vector<Conversation>, ClientError> conversations() const;
 
  private:
   const LocalStore& store_;

@@ -8,7 +8,7 @@
 namespace opaline::client {
 namespace {
 
-constexpr std::int64_t kSchemaVersion = 2;
+constexpr std::int64_t kSchemaVersion = 3;
 constexpr const char* kSchema = R"sql(
 CREATE TABLE setting(name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
 -- rows of the endpoint room: value sealed
@@ -49,6 +49,23 @@ constexpr const char* kSchema2 = R"sql(
 CREATE TABLE former(account BLOB PRIMARY KEY, handle BLOB NOT NULL) WITHOUT ROWID;
 PRAGMA user_version = 2;
 )sql";
+constexpr const char* kSchema3 = R"sql(
+-- attachments: descriptors, sealed; NULL: none. placed: where an entry belongs, never before the one that came before it
+ALTER TABLE entry ADD COLUMN files BLOB;
+ALTER TABLE entry ADD COLUMN placed INTEGER NOT NULL DEFAULT 0;
+UPDATE entry SET placed = ranked.placed FROM
+  (SELECT id, max(CASE kind WHEN 2 THEN sent_at ELSE at END) OVER (ORDER BY id) AS placed FROM entry) AS ranked
+  WHERE ranked.id = entry.id;
+DROP INDEX entry_peer;
+CREATE INDEX entry_peer ON entry(peer, placed, id);
+CREATE INDEX entry_placed ON entry(placed, id);
+-- what the person deleted and other devices are not to bring back: messages; conversations up to a time
+CREATE TABLE deleted_message(peer BLOB NOT NULL, message BLOB NOT NULL, PRIMARY KEY(peer, message)) WITHOUT ROWID;
+CREATE TABLE deleted_conversation(peer BLOB PRIMARY KEY, through INTEGER NOT NULL) WITHOUT ROWID;
+-- a linking or recovery under way (linking.hpp, recovery.hpp): sealed
+CREATE TABLE progress(name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
+PRAGMA user_version = 3;
+)sql";
 
 Result<Bytes, DatabaseError> setting(const Database& database, std::string_view name) {
   auto statement = database.prepare("SELECT value FROM setting WHERE name = ?");
@@ -86,6 +103,7 @@ Result<void, DatabaseError> make_schema(const Database& database, ByteView wrapp
   OPALINE_CHECK(put_setting(database, "server", as_view(settings.server)));
   OPALINE_CHECK(put_setting(database, "authority", as_view(settings.authority)));
   OPALINE_CHECK(database.execute(kSchema2));
+  OPALINE_CHECK(database.execute(kSchema3));
   return transaction.commit();
 }
 
@@ -93,7 +111,8 @@ Result<void, DatabaseError> make_schema(const Database& database, ByteView wrapp
 Result<void, DatabaseError> migrate(const Database& database) {
   OPALINE_TRY(auto transaction, Transaction::begin(database));
   OPALINE_TRY(const std::int64_t version, user_version(database));
-  if (version == 1) OPALINE_CHECK(database.execute(kSchema2));
+  if (version <= 1) OPALINE_CHECK(database.execute(kSchema2));
+  if (version <= 2) OPALINE_CHECK(database.execute(kSchema3));
   return transaction.commit();
 }
 

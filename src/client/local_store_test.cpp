@@ -51,7 +51,8 @@ class LocalStoreTest : public testing::Test {
 
 endpoint::Batch outgoing(const MessageId& id, const AccountId& peer, std::string_view text) {
   endpoint::Batch batch;
-  batch.history.emplace_back(endpoint::AddOutgoing{{id, peer, to_secret_bytes(as_view(text)), from_unix_millis(1000)}});
+  batch.history.emplace_back(
+      endpoint::AddOutgoing{{id, peer, {to_secret_bytes(as_view(text)), {}}, from_unix_millis(1000)}});
   return batch;
 }
 
@@ -62,7 +63,7 @@ endpoint::Batch incoming(const MessageId& id, const AccountId& peer, std::string
   message.sender = {peer, DeviceNumber(1)};
   message.sent_at = from_unix_millis(2000);
   message.received_at = from_unix_millis(2500);
-  message.text = to_secret_bytes(as_view(text));
+  message.body.text = to_secret_bytes(as_view(text));
   batch.history.emplace_back(endpoint::AddIncoming{std::move(message)});
   return batch;
 }
@@ -156,7 +157,7 @@ TEST_F(LocalStoreTest, ABatchIsAllOrNothing) {
   batch.rows.push_back({Table::outbox, to_bytes("key"), SecretBytes(3)});
   EXPECT_FALSE(rows.commit(std::move(batch)));
   EXPECT_FALSE(*rows.get(Table::outbox, as_view("key")));
-  EXPECT_EQ(as_text(**rows.outgoing_text(id)), "first");
+  EXPECT_EQ(as_text((*rows.outgoing(id))->text), "first");
 }
 
 TEST_F(LocalStoreTest, HistoryShowsBothDirectionsStatesAndNotices) {
@@ -254,20 +255,9 @@ TEST_F(LocalStoreTest, ADamagedDatabaseIsAnErrorNeverACrash) {
 TEST_F(LocalStoreTest, ANewerStoreIsLeftAlone) {
   {
     const LocalStore store = created();
-    ASSERT_TRUE(store.database().execute("PRAGMA user_version = 3"));
+    ASSERT_TRUE(store.database().execute("PRAGMA user_version = 4"));
   }
   EXPECT_EQ(LocalStore::open(home(), by_file()).error(), ClientError::store_newer);
-}
-
-TEST_F(LocalStoreTest, AStoreOfTheFirstVersionIsBroughtUp) {
-  {
-    const LocalStore store = created();
-    ASSERT_TRUE(store.database().execute("DROP TABLE former; PRAGMA user_version = 1"));
-  }
-  const auto store = LocalStore::open(home(), by_file());
-  ASSERT_TRUE(store);
-  EXPECT_FALSE(*Contacts(*store, random_).former_handle(random_.id<AccountId>()));
-  ASSERT_TRUE(LocalStore::open(home(), by_file())) << "and once";
 }
 
 TEST_F(LocalStoreTest, WhoLeftStaysPinnedAndWhoIsAcceptedLeavesAFormer) {

@@ -30,6 +30,24 @@ Failure failure_of(endpoint::Error error) {
       return {ClientError::bad_text, "the text is empty or longer than 16,384 bytes"};
     case endpoint::Error::bad_text:
       return {ClientError::bad_text, "the text is not valid UTF-8"};
+    case endpoint::Error::bad_attachment:
+      return {ClientError::bad_attachment,
+              "a file's name or size is not possible in a message (1 byte to 100 MiB, at most 8 files)"};
+    case endpoint::Error::blocked:
+      return {ClientError::blocked, "you have blocked this person; lift it first: opaline unblock"};
+    case endpoint::Error::not_primary:
+      return {ClientError::not_primary, "only the primary device can do that (opaline devices shows which one it is)"};
+    case endpoint::Error::list_busy:
+      return {ClientError::list_busy,
+              "another change of your devices is still on its way to the server; try again when it is through"};
+    case endpoint::Error::list_full:
+      return {ClientError::list_full, "an account has at most 10 devices; remove one first (opaline devices remove N)"};
+    case endpoint::Error::unknown_device:
+      return {ClientError::unknown_device, "there is no device of yours with this number (opaline devices)"};
+    case endpoint::Error::this_device:
+      return {ClientError::this_device, "a device does not remove itself: do it from the primary device"};
+    case endpoint::Error::bad_device:
+      return {ClientError::bad_device, "the device list that would come of it is not a valid one; nothing was changed"};
     case endpoint::Error::to_self:
       return {ClientError::to_self, "that is your own account"};
     case endpoint::Error::outbox_full:

@@ -14,6 +14,7 @@ EncodedRequest encode(const endpoint::FetchBundles& request) {
   out.set_account(to_string(request.account.view()));
   out.set_renewal_token(to_string(request.renewal_token));
   for (const DeviceNumber device : request.devices) out.add_devices(static_cast<std::uint32_t>(device));
+  out.set_known_list(static_cast<std::uint32_t>(request.known));
   return encoded(wire::v1::METHOD_BUNDLES, out);
 }
 
@@ -21,6 +22,7 @@ EncodedRequest encode(const endpoint::FetchSendTokens& request) {
   wire::v1::SendTokensRequest out;
   out.set_account(to_string(request.account.view()));
   out.set_renewal_token(to_string(request.renewal_token));
+  out.set_known_list(static_cast<std::uint32_t>(request.known));
   return encoded(wire::v1::METHOD_SEND_TOKENS, out);
 }
 
@@ -33,6 +35,17 @@ EncodedRequest encode(const endpoint::UploadPrekeys& request) {
 
 EncodedRequest encode(const endpoint::FetchPrekeyStatus&) {
   return encoded(wire::v1::METHOD_PREKEY_STATUS, wire::v1::Empty());
+}
+
+EncodedRequest encode(const endpoint::UpdateDevices& request) {
+  wire::v1::UpdateDevicesRequest out;
+  out.set_device_list(to_string(request.signed_list));
+  if (!request.exchange.empty()) {
+    out.set_exchange(to_string(request.exchange));
+    out.mutable_prekeys()->set_signed_prekeys(to_string(request.prekeys.signed_set));
+    out.mutable_prekeys()->set_one_time_batch(to_string(request.prekeys.one_time_batch));
+  }
+  return encoded(wire::v1::METHOD_UPDATE_DEVICES, out);
 }
 
 template <class Reply>
@@ -50,9 +63,7 @@ std::optional<endpoint::DevicesReply> devices_of(ByteView body) {
   endpoint::DevicesReply out;
   out.signed_list = to_bytes(reply->device_list());
   out.renewal_token = to_bytes(reply->renewal_token());
-  if constexpr (requires { reply->list_history(); }) {
-    for (const auto& list : reply->list_history()) out.history.push_back(to_bytes(list));
-  }
+  for (const auto& list : reply->list_history()) out.history.push_back(to_bytes(list));
   for (const auto& device : reply->devices()) {
     const auto mailbox = MailboxId::from(as_view(device.mailbox()));
     if (!mailbox || device.send_token().size() != wire::kSendTokenBytes) return std::nullopt;
@@ -62,7 +73,19 @@ std::optional<endpoint::DevicesReply> devices_of(ByteView body) {
   return out;
 }
 
-endpoint::RequestFailure failure_of_status(std::uint16_t status) {
+endpoint::RequestFailure failure_of_status(std::uint16_t method, std::uint16_t status) {
+  if (method == wire::v1::METHOD_UPDATE_DEVICES) {
+    switch (status) {
+      case wire::v1::CALL_STATUS_CONFLICT:
+      case wire::v1::CALL_STATUS_FORBIDDEN:
+      case wire::v1::CALL_STATUS_BAD_REQUEST:
+      case wire::v1::CALL_STATUS_EXPIRED:
+      case wire::v1::CALL_STATUS_NOT_FOUND:
+        return endpoint::RequestFailure::refused;
+      default:
+        break;
+    }
+  }
   if (status == wire::v1::CALL_STATUS_NOT_FOUND) return endpoint::RequestFailure::not_found;
   if (status == wire::v1::CALL_STATUS_QUOTA) return endpoint::RequestFailure::quota;
   return endpoint::RequestFailure::unavailable;
@@ -90,6 +113,9 @@ bool give_ok(endpoint::Endpoint& device, endpoint::RequestId id, std::uint16_t m
                              from_unix_millis(static_cast<std::int64_t>(reply->signed_until_ms())));
       return true;
     }
+    case wire::v1::METHOD_UPDATE_DEVICES:
+      device.on_devices_updated(id);
+      return true;
     default:
       return false;
   }
@@ -109,7 +135,7 @@ void give_reply(endpoint::Endpoint& device, endpoint::RequestId id, std::uint16_
   }
   wire::v1::Failure failure;
   (void)failure.ParseFromArray(result.body.data(), static_cast<int>(result.body.size()));
-  device.on_request_failed(id, failure_of_status(result.status), seconds(failure.retry_after_seconds()));
+  device.on_request_failed(id, failure_of_status(method, result.status), seconds(failure.retry_after_seconds()));
 }
 
 }  // namespace opaline::client

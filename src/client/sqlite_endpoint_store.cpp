@@ -2,7 +2,7 @@
 
 #include "base/codec.hpp"
 #include "client/contacts.hpp"
-#include "client/history.hpp"
+#include "client/history_codec.hpp"
 
 namespace opaline::client {
 namespace {
@@ -28,8 +28,11 @@ Bytes past(ByteView prefix) {
 }
 
 constexpr std::string_view kAdd =
-    "INSERT INTO entry(kind, peer, message, device, sent_at, at, state, reason, detail, late, shown, text) "
-    "VALUES(?,?,?,?,?,?,?,?,?,?,?,?)";
+    "INSERT INTO entry(kind, peer, message, device, sent_at, at, state, reason, detail, late, shown, text, files, "
+    "placed) "
+    "VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,"
+    "CASE WHEN ?14 THEN ?15 ELSE max(?15, coalesce((SELECT max(placed) FROM entry), 0)) END)"
+    "ON CONFLICT DO NOTHING";
 
 }  // namespace
 
@@ -41,7 +44,7 @@ SqliteEndpointStore::SqliteEndpointStore(const LocalStore& store, RandomSource& 
                                      "AND (?4 = x'' OR key < ?4) ORDER BY key LIMIT ?5")),
       put_(store.database().prepare("INSERT INTO row VALUES(?,?,?) ON CONFLICT DO UPDATE SET value = excluded.value")),
       erase_(store.database().prepare("DELETE FROM row WHERE place = ? AND key = ?")),
-      text_(store.database().prepare("SELECT peer, text FROM entry WHERE kind = 2 AND message = ?")),
+      body_(store.database().prepare("SELECT peer, text, files FROM entry WHERE kind = 2 AND message = ?")),
       add_(store.database().prepare(kAdd)),
       state_(store.database().prepare(
           "UPDATE entry SET state = ?1, reason = ?2, at = ?3 WHERE kind = 2 AND message = ?4")) {}
@@ -80,18 +83,26 @@ Result<std::vector<endpoint::EndpointStore::Row>, StoreError> SqliteEndpointStor
   return out;
 }
 
-Result<std::optional<SecretBytes>, StoreError> SqliteEndpointStore::outgoing_text(const MessageId& id) {
-  text_.reset();
-  text_.bind(1, id.view());
-  const auto found = text_.step();
+Result<std::optional<endpoint::MessageBody>, StoreError> SqliteEndpointStore::outgoing(const MessageId& id) {
+  body_.reset();
+  body_.bind(1, id.view());
+  const auto found = body_.step();
   if (!found) return fail(store_error(found.error()));
-  if (!*found || text_.is_null(1)) return std::optional<SecretBytes>();
-  const auto peer = AccountId::from(text_.bytes(0));
+  if (!*found || body_.is_null(1)) return std::optional<endpoint::MessageBody>();
+  const auto peer = AccountId::from(body_.bytes(0));
   if (!peer) return fail(StoreError::failed);
-  auto text = store_.key().open_value(text_place(EntryKind::outgoing, *peer, id), text_.bytes(1));
-  text_.reset();
+  endpoint::MessageBody out;
+  auto text = store_.key().open_value(text_place(EntryKind::outgoing, *peer, id), body_.bytes(1));
   if (!text) return fail(StoreError::failed);
-  return text;
+  out.text = std::move(*text);
+  if (!body_.is_null(2)) {
+    const auto files = store_.key().open_value(files_place(EntryKind::outgoing, *peer, id), body_.bytes(2));
+    auto attachments = files ? decode_attachments(*files) : std::nullopt;
+    if (!attachments) return fail(StoreError::failed);
+    out.attachments = std::move(*attachments);
+  }
+  body_.reset();
+  return out;
 }
 
 Result<void, StoreError> SqliteEndpointStore::commit(endpoint::Batch batch) {
@@ -118,14 +129,36 @@ Result<void, DatabaseError> SqliteEndpointStore::apply(const endpoint::RowChange
   return put_.bind(1, static_cast<std::int64_t>(change.table)).bind(2, change.key).bind(3, sealed).run();
 }
 
+Result<void, DatabaseError> SqliteEndpointStore::add(const Entry& e, const endpoint::MessageBody& body, bool strict,
+                                                     bool keep_place) {
+  const Bytes text = store_.key().seal(text_place(e.kind, e.peer, e.message), body.text, random_);
+  Bytes files;
+  if (!body.attachments.empty())
+    files = store_.key().seal(files_place(e.kind, e.peer, e.message), encode_attachments(body.attachments), random_);
+  const std::int64_t detail = e.kind == EntryKind::incoming ? static_cast<std::int64_t>(e.incoming) : 0;
+  add_.reset();
+  add_.bind(1, static_cast<std::int64_t>(e.kind)).bind(2, e.peer.view()).bind(3, e.message.view());
+  add_.bind(4, static_cast<std::int64_t>(e.device)).bind(5, unix_millis(e.sent_at)).bind(6, unix_millis(e.at));
+  add_.bind(7, static_cast<std::int64_t>(e.state)).bind(8, static_cast<std::int64_t>(e.reason)).bind(9, detail);
+  add_.bind(10, e.late ? 1 : 0).bind(11, e.shown ? 1 : 0).bind(12, text);
+  if (!files.empty()) add_.bind(13, files);  // unbound: NULL
+  OPALINE_CHECK(add_.bind(14, keep_place ? 1 : 0).bind(15, unix_millis(e.placed)).run());
+  if (strict && store_.database().changes() == 0) return fail(DatabaseError::failed);
+  return {};
+}
+
 Result<void, DatabaseError> SqliteEndpointStore::apply(const endpoint::AddOutgoing& change) {
   const auto& m = change.message;
-  const Bytes sealed = store_.key().seal(text_place(EntryKind::outgoing, m.peer, m.id), m.text, random_);
-  add_.reset();
-  add_.bind(1, static_cast<std::int64_t>(EntryKind::outgoing)).bind(2, m.peer.view()).bind(3, m.id.view()).bind(4, 0);
-  add_.bind(5, unix_millis(m.sent_at)).bind(6, unix_millis(m.sent_at));
-  add_.bind(7, static_cast<std::int64_t>(endpoint::MessageState::queued)).bind(8, 0).bind(9, 0).bind(10, 0);
-  return add_.bind(11, 1).bind(12, sealed).run();
+  Entry e;
+  e.kind = EntryKind::outgoing;
+  e.peer = m.peer;
+  e.message = m.id;
+  e.device = m.device;
+  e.sent_at = e.at = e.placed = m.sent_at;
+  e.state = endpoint::MessageState::queued;
+  e.shown = true;
+  // One of another device may be here already, in a page of the history.
+  return add(e, m.body, m.device == DeviceNumber{}, false);
 }
 
 Result<void, DatabaseError> SqliteEndpointStore::apply(const endpoint::SetOutgoingState& change) {
@@ -144,18 +177,23 @@ Result<void, DatabaseError> SqliteEndpointStore::apply(const endpoint::AddIncomi
         "ON CONFLICT DO UPDATE SET handle = excluded.handle");
     OPALINE_CHECK(statement.bind(1, peer.view()).bind(2, claim).run());
   }
-  const Bytes sealed = store_.key().seal(text_place(EntryKind::incoming, peer, m.id), m.text, random_);
-  add_.reset();
-  add_.bind(1, static_cast<std::int64_t>(EntryKind::incoming)).bind(2, peer.view()).bind(3, m.id.view());
-  add_.bind(4, static_cast<std::int64_t>(m.sender.device));
-  add_.bind(5, unix_millis(m.sent_at)).bind(6, unix_millis(m.received_at)).bind(7, 0).bind(8, 0);
-  add_.bind(9, static_cast<std::int64_t>(m.kind)).bind(10, m.late ? 1 : 0);
-  return add_.bind(11, 0).bind(12, sealed).run();
+  Entry e;
+  e.kind = EntryKind::incoming;
+  e.peer = peer;
+  e.message = m.id;
+  e.device = m.sender.device;
+  e.sent_at = m.sent_at;
+  e.at = e.placed = m.received_at;
+  e.incoming = m.kind;
+  e.late = m.late;
+  e.shown = m.read;
+  return add(e, m.body, false, false);  // it may be here already, in a page of the history
 }
 
 Result<void, DatabaseError> SqliteEndpointStore::apply(const endpoint::AddNotice& change) {
-  auto statement =
-      store_.database().prepare("INSERT INTO entry(kind, peer, sent_at, at, detail) VALUES(3, ?1, ?2, ?2, ?3)");
+  auto statement = store_.database().prepare(
+      "INSERT INTO entry(kind, peer, sent_at, at, detail, placed) "
+      "VALUES(3, ?1, ?2, ?2, ?3, max(?2, coalesce((SELECT max(placed) FROM entry), 0)))");
   statement.bind(1, change.peer.view()).bind(2, unix_millis(change.at));
   return statement.bind(3, static_cast<std::int64_t>(change.kind)).run();
 }

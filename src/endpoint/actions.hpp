@@ -36,8 +36,9 @@ struct AcknowledgePushes {
   std::uint32_t bytes = 0;
 };
 
-// ---- requests to the service (proto/device.proto). Each is answered once, by on_devices, on_prekeys_left or
-// on_request_failed with its id; requests of an ended connection are forgotten, their late answers ignored.
+// ---- requests to the service (proto/device.proto). Each is answered once, by on_devices, on_prekeys_left,
+// on_devices_updated or on_request_failed with its id; requests of an ended connection are forgotten, their late
+// answers ignored.
 
 enum class RequestId : std::uint32_t {};
 /// BUNDLES
@@ -45,11 +46,13 @@ struct FetchBundles {
   AccountId account;
   Bytes renewal_token;                ///< may be empty
   std::vector<DeviceNumber> devices;  ///< only these; empty: all
+  ListNumber known{};                 ///< the pinned list: later ones are wanted too; 0: none
 };
 /// SEND_TOKENS
 struct FetchSendTokens {
   AccountId account;
   Bytes renewal_token;  ///< may be empty
+  ListNumber known{};   ///< as in FetchBundles
 };
 /// UPLOAD_PREKEYS
 struct UploadPrekeys {
@@ -58,9 +61,15 @@ struct UploadPrekeys {
 };
 /// PREKEY_STATUS
 struct FetchPrekeyStatus {};
+/// UPDATE_DEVICES
+struct UpdateDevices {
+  Bytes signed_list;
+  Bytes exchange;         ///< by which a device is added; empty: none is
+  UploadPrekeys prekeys;  ///< of that device
+};
 struct Request {
   RequestId id{};
-  std::variant<FetchBundles, FetchSendTokens, UploadPrekeys, FetchPrekeyStatus> body;
+  std::variant<FetchBundles, FetchSendTokens, UploadPrekeys, FetchPrekeyStatus, UpdateDevices> body;
 };
 
 /// The answer to FetchBundles and FetchSendTokens.
@@ -80,7 +89,8 @@ struct DevicesReply {
 enum class RequestFailure : std::uint8_t {
   not_found,    ///< no such account, or none that we may write to
   quota,        ///< retry after what the service said
-  unavailable,  ///< any other trouble: tried again with back-off
+  unavailable,  ///< trouble that passes: tried again with back-off
+  refused,      ///< for good: the same request would be refused again
 };
 
 // ---- events: what is in the history already when the application hears of it, and what never gets there
@@ -113,11 +123,31 @@ struct StrangersDropped {
 };
 /// Somebody shows others another device list of ours than the one we made.
 struct OwnListForged {};
+/// A message that another device of this account wrote is in the history.
+struct MessageCopied {
+  MessageId id;
+  AccountId peer;
+};
+/// On another device the person read, deleted, blocked, or learned somebody's handle.
+struct ConversationChanged {
+  AccountId peer;
+};
+/// The account's device list is another now, or a device has another name.
+struct OwnDevicesChanged {};
+/// The service did not take our next device list: nothing has changed.
+struct DeviceChangeRefused {};
+/// This device is not on the account's list any more: it can only be linked anew.
+struct ThisDeviceRemoved {};
+/// Another device's history comes in: `part` of `parts` are here. 0 of 0: there is none.
+struct HistoryArrived {
+  std::uint32_t part = 0, parts = 0;
+};
 /// Nothing is left to be done for now on the outbox: every message has gone out or waits for a time or a person.
 struct OutboxIdle {};
 
 using Event = std::variant<MessageReceived, MessageStateChanged, NoticeAdded, TypingChanged, MessagesMissed,
-                           StrangersDropped, OwnListForged, OutboxIdle>;
+                           StrangersDropped, OwnListForged, MessageCopied, ConversationChanged, OwnDevicesChanged,
+                           DeviceChangeRefused, ThisDeviceRemoved, HistoryArrived, OutboxIdle>;
 using Action = std::variant<OpenRoute, SubmitEnvelope, ClearRoute, AcknowledgePushes, Request, Event>;
 
 }  // namespace opaline::endpoint

@@ -108,15 +108,22 @@ TEST_F(ClaimsTest, AForgedViewOfOurOwnListIsSaid) {
 
   // One with a number that we have not come to.
   const auto before = anna.store.backup();
+  const Bytes mine = anna.endpoint->own_list()->bytes();
   world.falsify = nullptr;
   world.link(anna, "third");
   Device& dora = world.add("dora");
   world.connect(dora);
   pin(dora, anna);
-  world.restore(anna, before);
-  world.connect(anna);
+  world.cut(anna);
   world.send(dora, anna, "three");
   ASSERT_TRUE(world.pass(std::chrono::minutes(1)));
+  world.falsify = [&](DevicesReply& reply, const AccountId& about) {
+    if (about == anna.address.account) reply.signed_list = mine;
+  };
+  world.restore(anna, before);
+  world.connect(anna);
+  ASSERT_TRUE(world.pass(std::chrono::minutes(1)));
+  EXPECT_EQ(anna.texts().back(), "three");
   EXPECT_EQ(anna.count_events<OwnListForged>(), 2u);
 }
 

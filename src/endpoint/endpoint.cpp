@@ -1,5 +1,7 @@
 #include "endpoint/endpoint.hpp"
 
+#include <algorithm>
+
 #include "endpoint/internal/engine.hpp"
 
 namespace opaline::endpoint {
@@ -40,7 +42,7 @@ struct Endpoint::State {
     OPALINE_TRY(Engine* const found, ready());
     Peer& peer = found->peers.get(account);
     if (const auto failure = found->failure()) return fail(*failure);
-    if (!peer.pinned) return fail(Error::unknown_peer);
+    if (!peer.pinned && !peer.candidate) return fail(Error::unknown_peer);
     return &peer;
   }
 };
@@ -71,10 +73,23 @@ Bytes Endpoint::sign_auth(ByteView auth_message) {
   return to_bytes(signature.view());
 }
 
-Result<MessageId, Error> Endpoint::send_text(const AccountId& peer, std::string_view utf8) {
+Result<MessageId, Error> Endpoint::send_text(const AccountId& peer, std::string_view utf8,
+                                             std::vector<Attachment> attachments) {
   OPALINE_TRY(Engine* const engine, state_->ready());
   engine->touched = true;
-  return engine->outbox.add_text(peer, utf8);
+  return engine->outbox.add_text(peer, utf8, std::move(attachments));
+}
+
+std::vector<session::DeviceAddress> Endpoint::recipients(const AccountId& account) {
+  const auto engine = state_->ready();
+  if (!engine) return {};
+  std::vector<session::DeviceAddress> out;
+  const Peer& peer = (*engine)->peers.get(account);
+  if (!peer.pinned) return {};
+  for (const auto& device : peer.pinned->list().devices) out.push_back({account, device.number});
+  for (const auto& device : (*engine)->core.own_list.list().devices)
+    if (device.number != address().device) out.push_back({address().account, device.number});
+  return out;
 }
 
 void Endpoint::send_typing(const AccountId& peer, bool active) {
@@ -83,8 +98,49 @@ void Endpoint::send_typing(const AccountId& peer, bool active) {
 
 void Endpoint::mark_read(const AccountId& peer, std::span<const MessageId> ids) {
   Engine* const engine = state_->touch();
-  if (engine == nullptr || !engine->core.ledger.receipts || engine->peers.get(peer).alarmed()) return;
-  for (const MessageId& id : ids) engine->outbox.add_receipt(peer, wire::ReceiptKind::read, id);
+  if (engine == nullptr) return;
+  const Peer& known = engine->peers.get(peer);
+  const bool receipts = engine->core.ledger.receipts && !known.alarmed() && !known.record.blocked;
+  for (const MessageId& id : ids) {
+    if (receipts) engine->outbox.add_receipt(peer, wire::ReceiptKind::read, id);
+    engine->outbox.tell_read(peer, id);
+  }
+}
+
+void Endpoint::delete_messages(const AccountId& peer, std::span<const MessageId> ids) {
+  Engine* const engine = state_->touch();
+  if (engine == nullptr) return;
+  engine->core.staging.history(DeleteMessages{peer, {ids.begin(), ids.end()}});
+  for (std::size_t i = 0; i < ids.size(); i += wire::kMaxSyncIds) {
+    wire::Deletion deletion{.peer = peer, .messages = {}};
+    const auto some = ids.subspan(i, std::min(wire::kMaxSyncIds, ids.size() - i));
+    std::ranges::copy(some, deletion.messages.ids.begin());
+    deletion.messages.count = some.size();
+    engine->outbox.tell({deletion});
+  }
+}
+
+void Endpoint::delete_conversation(const AccountId& peer, Time through) {
+  Engine* const engine = state_->touch();
+  if (engine == nullptr) return;
+  engine->core.staging.history(DeleteConversation{peer, through});
+  engine->outbox.tell({wire::Deletion{.peer = peer, .messages = {}, .through = through}});
+}
+
+void Endpoint::set_blocked(const AccountId& account, bool blocked) {
+  Engine* const engine = state_->touch();
+  if (engine == nullptr || engine->core.is_own(account)) return;
+  Peer& peer = engine->peers.get(account);
+  if (peer.record.blocked == blocked) return;
+  peer.record.blocked = blocked;
+  engine->peers.decided(peer);
+  engine->outbox.tell_contact(peer, {});
+}
+
+void Endpoint::share_contact(const AccountId& account, std::string_view handle) {
+  Engine* const engine = state_->touch();
+  if (engine == nullptr || handle.size() > wire::kMaxHandleBytes || !wire::is_utf8(as_view(handle))) return;
+  if (!engine->core.is_own(account)) engine->outbox.tell_contact(engine->peers.get(account), handle);
 }
 
 void Endpoint::set_receipts(bool on) {
@@ -125,12 +181,13 @@ void Endpoint::refresh_peer(const AccountId& account) {
 
 Result<PeerStatus, Error> Endpoint::peer_status(const AccountId& account) {
   OPALINE_TRY(const Peer* const peer, state_->known_peer(account));
-  const session::DeviceList& list = peer->pinned->list();
+  const session::DeviceList& list = (peer->pinned ? *peer->pinned : *peer->candidate).list();
   return PeerStatus{.list_number = list.number,
                     .devices = list.devices.size(),
                     .verified = peer->record.verified,
                     .alarmed = peer->alarmed(),
-                    .verify_again = peer->record.verify_again};
+                    .verify_again = peer->record.verify_again,
+                    .blocked = peer->record.blocked};
 }
 
 Result<std::string, Error> Endpoint::safety_number(const AccountId& account) {
@@ -146,7 +203,8 @@ Result<void, Error> Endpoint::set_verified(const AccountId& account, bool verifi
   state_->engine->touched = true;
   peer->record.verified = verified;
   if (verified) peer->record.verify_again = false;
-  state_->engine->peers.changed(*peer);
+  state_->engine->peers.decided(*peer);
+  state_->engine->outbox.tell_contact(*peer, {});
   return {};
 }
 
@@ -156,6 +214,67 @@ Result<void, Error> Endpoint::accept_changed_identity(const AccountId& account) 
   state_->engine->touched = true;
   state_->engine->accept_changed_identity(*peer);
   return {};
+}
+
+std::vector<OwnDevice> Endpoint::own_devices() {
+  const auto engine = state_->ready();
+  return engine ? (*engine)->own_devices.all() : std::vector<OwnDevice>();
+}
+
+Result<session::VerifiedDeviceList, Error> Endpoint::own_list() {
+  OPALINE_TRY(Engine* const engine, state_->ready());
+  return engine->core.own_list;
+}
+
+Result<bool, Error> Endpoint::is_primary() {
+  OPALINE_TRY(Engine* const engine, state_->ready());
+  const bool has = engine->own_devices.has_account_key();
+  if (const auto failure = engine->failure()) return fail(*failure);
+  return has;
+}
+
+Result<session::AccountKey, Error> Endpoint::account_key() {
+  OPALINE_TRY(Engine* const engine, state_->ready());
+  return engine->own_devices.account_key();
+}
+
+void Endpoint::set_device_name(std::string_view name) {
+  if (Engine* const engine = state_->touch()) engine->own_devices.set_name(name);
+}
+
+std::string Endpoint::device_name() const {
+  return state_->engine ? to_string(state_->engine->core.ledger.name) : std::string();
+}
+
+Result<void, Error> Endpoint::add_device(const session::DeviceList& next, ByteView exchange,
+                                         const UploadPrekeys& prekeys) {
+  OPALINE_TRY(Engine* const engine, state_->ready());
+  engine->touched = true;
+  return engine->own_devices.add(next, exchange, prekeys);
+}
+
+Result<void, Error> Endpoint::remove_device(DeviceNumber number) {
+  OPALINE_TRY(Engine* const engine, state_->ready());
+  engine->touched = true;
+  return engine->own_devices.remove(number);
+}
+
+Result<void, Error> Endpoint::become_primary(const session::AccountKey& key, DeviceNumber replaced) {
+  OPALINE_TRY(Engine* const engine, state_->ready());
+  engine->touched = true;
+  return engine->own_devices.become_primary(key, replaced);
+}
+
+bool Endpoint::list_change_pending() const {
+  return state_->engine && state_->engine->own_devices.change_pending();
+}
+
+void Endpoint::check_own_list() {
+  refresh_peer(address().account);
+}
+
+void Endpoint::ask_history(Time since) {
+  if (Engine* const engine = state_->touch()) engine->own_devices.ask_history(since, {});
 }
 
 void Endpoint::connected(const wire::Ready& ready) {
@@ -172,7 +291,10 @@ void Endpoint::on_push(std::uint8_t subscription, bool gap, const EnvelopeId& id
   if (engine == nullptr || !engine->link.is_connected()) return;
   engine->link.pushed(ciphertext.size());
   if (subscription != 0) return;  // none but our own mailbox is read yet
-  if (gap) engine->core.events.emplace_back(MessagesMissed{});
+  if (gap) {
+    engine->core.events.emplace_back(MessagesMissed{});
+    engine->own_devices.missed_something();
+  }
   engine->inbox.receive(id, ciphertext);
 }
 
@@ -194,6 +316,10 @@ void Endpoint::on_devices(RequestId id, const DevicesReply& reply) {
 
 void Endpoint::on_prekeys_left(RequestId id, std::uint32_t one_time_left, std::optional<Time> signed_until) {
   if (Engine* const engine = state_->touch()) engine->on_prekeys_left(id, one_time_left, signed_until);
+}
+
+void Endpoint::on_devices_updated(RequestId id) {
+  if (Engine* const engine = state_->touch()) engine->on_devices_updated(id);
 }
 
 void Endpoint::on_request_failed(RequestId id, RequestFailure failure, seconds retry_after) {

@@ -17,6 +17,7 @@
 #include "base/random.hpp"
 #include "endpoint/actions.hpp"
 #include "endpoint/limits.hpp"
+#include "session/device_list.hpp"
 #include "session/safety_number.hpp"
 
 namespace opaline::endpoint {
@@ -24,13 +25,21 @@ namespace opaline::endpoint {
 enum class Error : std::uint8_t {
   too_large,       ///< longer than wire::kMaxTextBytes, or empty
   bad_text,        ///< not UTF-8
+  bad_attachment,  ///< a name, type, size or number beyond the limits of wire/contents.hpp
   to_self,         ///< the peer is this account
+  blocked,         ///< the person has blocked the peer
   outbox_full,     ///< kMaxOutboxMessages wait
   unknown_peer,    ///< no device list of this account was ever seen
   no_alarm,        ///< there is no changed identity to accept
   bad_enrolment,   ///< the service assigned another number than 1 to the first device
   not_registered,  ///< the store has no identity, or its registration was never confirmed
   registered,      ///< the store has a confirmed identity: it is not overwritten
+  not_primary,     ///< this device does not have the account key
+  list_busy,       ///< the service has not answered the last change of the list yet
+  list_full,       ///< credentials::kMaxDevices
+  unknown_device,  ///< no such device on the account's list
+  this_device,     ///< a device does not remove itself: another one does
+  bad_device,      ///< the list that would come of it breaks its rules, or does not hold this device as it should
   store_full,      ///< no space: nothing of this round happened
   store_failed,    ///< I/O error: nothing of this round was let out; the Endpoint went back to what the store has
   corrupt_state,   ///< the store holds what this code did not write
@@ -49,6 +58,22 @@ struct Registration {
   UploadPrekeys prekeys;
 };
 
+/// What a device that is being linked or recovered shows of itself.
+struct NewDevice {
+  session::DevicePublicKeys keys;
+  UploadPrekeys prekeys;
+};
+
+/// One device of this account.
+struct OwnDevice {
+  DeviceNumber number{};
+  std::string name;  ///< as its person called it; empty: not said (yet)
+  Time linked{};
+  Time last_seen{};  ///< when this device last heard of it, end to end; zero: never. Of this device: now
+  bool primary = false;
+  bool this_device = false;
+};
+
 /// What is known of a peer.
 struct PeerStatus {
   ListNumber list_number{};
@@ -56,6 +81,7 @@ struct PeerStatus {
   bool verified = false;      ///< the person compared safety numbers, and nothing has changed since
   bool alarmed = false;       ///< the identity changed: nothing is sent until accept_changed_identity
   bool verify_again = false;  ///< was verified before its identity changed
+  bool blocked = false;       ///< nothing of it is shown, nothing is told to it
 };
 
 /// What an attacker or an operator may want to count; no identifiers.
@@ -75,6 +101,32 @@ class Endpoint {
   [[nodiscard]] static Result<Registration, Error> pending_registration(EndpointStore& store);
   /// The service answered OK. not_registered, store_full, store_failed.
   [[nodiscard]] static Result<void, Error> confirm_registration(EndpointStore& store);
+
+  // ---- a further device of an account (docs/protocol.md, "Linking")
+
+  /// Makes identity and prekeys for a device that is being linked, and commits them; replaces those of an attempt that
+  /// was never confirmed. `list` is the account's verified list as it is before, number and account are its own.
+  /// bad_device: the number is not the list's next one. registered, store_full, store_failed.
+  [[nodiscard]] static Result<NewDevice, Error> create_linked(EndpointStore& store, RandomSource& random,
+                                                              const Clock& clock, const Enrolment& enrolment,
+                                                              const session::VerifiedDeviceList& list,
+                                                              std::string_view name);
+  /// Its keys, to prove that it has them. not_registered, store_failed, corrupt_state.
+  [[nodiscard]] static Result<session::DeviceIdentity, Error> identity(EndpointStore& store);
+  /// The primary device has put it on the list. An empty `signed_list`: whether it did is not known (this device or the
+  /// connection died in between); then connecting tells: the service knows the device, and has the list. `ask_history`:
+  /// the other devices are asked for it. bad_device: the list does not follow the one of create_linked, or does not
+  /// hold this device; not_registered, store_full, store_failed.
+  [[nodiscard]] static Result<void, Error> confirm_linked(EndpointStore& store, ByteView signed_list, bool ask_history);
+  /// Makes a device that takes the primary one's place, from a recovery file: `list` is the account's list as the
+  /// service has it; the next one, signed by `key`, holds the new device and no longer `replaced` (where that is on
+  /// it). Then the same way as for a new account: confirm_registration. bad_device: `key` is not the list's; list_full,
+  /// registered, store_full, store_failed.
+  [[nodiscard]] static Result<Registration, Error> create_recovered(EndpointStore& store, RandomSource& random,
+                                                                    const Clock& clock, const Enrolment& enrolment,
+                                                                    const session::VerifiedDeviceList& list,
+                                                                    const session::AccountKey& key,
+                                                                    DeviceNumber replaced);
   /// All three arguments must outlive the Endpoint. not_registered, store_failed, corrupt_state.
   [[nodiscard]] static Result<std::unique_ptr<Endpoint>, Error> load(EndpointStore& store, RandomSource& random,
                                                                      const Clock& clock);
@@ -89,12 +141,18 @@ class Endpoint {
 
   // ---- the person
 
-  /// Queues a text; works offline. The message is in the history and on its way once commit_round() succeeds.
-  /// too_large, bad_text, to_self, outbox_full.
-  [[nodiscard]] Result<MessageId, Error> send_text(const AccountId& peer, std::string_view utf8);
+  /// Queues a text; works offline. The message is in the history and on its way once commit_round() succeeds, and so is
+  /// its copy for this account's other devices. `attachments` are at the service already; their `release` is random.
+  /// The text may be empty beside one. too_large, bad_text, bad_attachment, to_self, blocked, outbox_full.
+  [[nodiscard]] Result<MessageId, Error> send_text(const AccountId& peer, std::string_view utf8,
+                                                   std::vector<Attachment> attachments = {});
+  /// The devices that a message to this peer goes to, as far as is known now: its own and this account's others.
+  /// Empty: its list was never seen (refresh_peer).
+  [[nodiscard]] std::vector<session::DeviceAddress> recipients(const AccountId& peer);
   /// Not stored; dropped unless the peer can be reached now.
   void send_typing(const AccountId& peer, bool active);
-  /// Tells the peer, unless receipts are off, that these messages of its were read. In batches; works offline.
+  /// Tells the peer, unless receipts are off, that these messages of its were read, and the person's other devices. In
+  /// batches; works offline.
   void mark_read(const AccountId& peer, std::span<const MessageId> ids);
   /// Whether `delivered` and `read` are told to others. On at first; takes effect for what comes after.
   void set_receipts(bool on);
@@ -102,6 +160,15 @@ class Endpoint {
   /// The handle that texts say their sender is reached by; at most wire::kMaxHandleBytes, else ignored. Empty at first:
   /// says nothing.
   void set_handle(std::string_view handle);
+  /// Deletes them here and on the person's other devices.
+  void delete_messages(const AccountId& peer, std::span<const MessageId> ids);
+  /// The same for all of the conversation with a sent_at up to `through`.
+  void delete_conversation(const AccountId& peer, Time through);
+  /// Blocked: nothing that the peer sends is kept or shown, and nothing tells it so. On all of the person's devices.
+  /// Works for accounts of which nothing is known yet.
+  void set_blocked(const AccountId& peer, bool blocked);
+  /// Tells the other devices by which handle the person knows this account.
+  void share_contact(const AccountId& peer, std::string_view handle);
   /// From a lookup of the peer's handle: makes asking for its devices free of charge.
   void remember_renewal_token(const AccountId& peer, ByteView token);
   /// Asks the directory for the peer's devices now (connected), so that status and safety number are there before the
@@ -117,6 +184,36 @@ class Endpoint {
   /// The person agrees to the peer's new identity: it is pinned, sessions with the old one are dropped, waiting
   /// messages go to the new one. unknown_peer, no_alarm, store_failed.
   [[nodiscard]] Result<void, Error> accept_changed_identity(const AccountId& peer);
+
+  // ---- the account's devices
+
+  [[nodiscard]] std::vector<OwnDevice> own_devices();
+  /// The account's list as this device has it. store_failed, corrupt_state.
+  [[nodiscard]] Result<session::VerifiedDeviceList, Error> own_list();
+  /// True if this device has the account key. store_failed.
+  [[nodiscard]] Result<bool, Error> is_primary();
+  /// For the recovery file. not_primary, store_failed, corrupt_state.
+  [[nodiscard]] Result<session::AccountKey, Error> account_key();
+  /// What this device is called, at most wire::kMaxDeviceNameBytes of UTF-8 (else ignored); told to the others.
+  void set_device_name(std::string_view name);
+  [[nodiscard]] std::string device_name() const;
+  /// Signs `next` (session::LinkPrimary::next_list) and has the service take it, with the added device's prekeys and
+  /// the exchange by which it came: OwnDevicesChanged or DeviceChangeRefused follows, perhaps in a later run of the
+  /// program. not_primary, list_busy, bad_device (it does not follow the present list), store_failed.
+  [[nodiscard]] Result<void, Error> add_device(const session::DeviceList& next, ByteView exchange,
+                                               const UploadPrekeys& prekeys);
+  /// The same without a device: at once its mailbox is destroyed and its connection ended. not_primary, list_busy,
+  /// unknown_device, this_device, store_failed.
+  [[nodiscard]] Result<void, Error> remove_device(DeviceNumber number);
+  /// A device that is on the list becomes the primary one, from a recovery file; `replaced` is taken off the list.
+  /// bad_device: not this account's key; list_busy, this_device, store_failed.
+  [[nodiscard]] Result<void, Error> become_primary(const session::AccountKey& key, DeviceNumber replaced);
+  /// True while a change of the list is not answered.
+  [[nodiscard]] bool list_change_pending() const;
+  /// NOTICE ACCOUNT_CHANGED: the list may be another.
+  void check_own_list();
+  /// Asks the person's other devices for what this one may have missed since then (state set back, mailbox overrun).
+  void ask_history(Time since);
 
   // ---- the connection
 
@@ -135,6 +232,8 @@ class Endpoint {
   /// Answers UploadPrekeys and FetchPrekeyStatus. `signed_until` is of the set that the directory offers, where it
   /// said.
   void on_prekeys_left(RequestId id, std::uint32_t one_time_left, std::optional<Time> signed_until);
+  /// Answers UpdateDevices.
+  void on_devices_updated(RequestId id);
   void on_request_failed(RequestId id, RequestFailure failure, seconds retry_after);
   /// NOTICE PREKEYS_LOW
   void on_prekeys_low(std::uint32_t one_time_left);

@@ -30,9 +30,10 @@ enum class Table : std::uint8_t {
   seen = 13,            ///< handshakes, envelopes and messages that must not count twice
   seen_expiry = 14,     ///< the same by the day on which they may be forgotten
   parked = 15,          ///< first messages whose sender is being looked up
+  own_device = 16,      ///< what the account's other devices say of themselves
 };
 inline constexpr std::uint8_t kFirstTable = 1;
-inline constexpr std::uint8_t kLastTable = 15;
+inline constexpr std::uint8_t kLastTable = 16;
 /// Longest key of a row.
 inline constexpr std::size_t kMaxRowKeyBytes = 64;
 
@@ -67,11 +68,32 @@ enum class Reason : std::uint8_t {
   text_missing = 8,  ///< the history no longer holds the text
 };
 
+/// Where a file is at the service; who knows it can read the ciphertext (docs/device-api.md, "Blobs").
+using BlobId = ByteId<struct BlobIdTag, 32>;
+
+/// A file of a message (docs/protocol.md, "Attachments").
+struct Attachment {
+  BlobId blob;
+  SecretBytes key;  ///< 32 bytes
+  ByteArray<32> sha256{};
+  std::uint64_t size_bytes = 0;
+  std::string name;     ///< wire::is_file_name
+  std::string type;     ///< wire::is_media_type
+  SecretBytes release;  ///< 32 bytes. In a message that this device sends: what every device's token is derived from.
+                        ///< In one that came: this device's token
+};
+
+struct MessageBody {
+  SecretBytes text;  ///< UTF-8; empty only beside an attachment
+  std::vector<Attachment> attachments;
+};
+
 struct OutgoingMessage {
   MessageId id;
   AccountId peer;
-  SecretBytes text;  ///< UTF-8
-  Time sent_at;      ///< strictly rising on this device
+  MessageBody body;
+  Time sent_at;              ///< strictly rising on the device that wrote it
+  DeviceNumber device = {};  ///< another device of this account that wrote it; 0: this one
 };
 
 enum class IncomingKind : std::uint8_t {
@@ -85,8 +107,9 @@ struct IncomingMessage {
   Time sent_at;      ///< the sender's clock: for placing, not for trust
   Time received_at;  ///< ours
   IncomingKind kind = IncomingKind::text;
-  SecretBytes text;                ///< UTF-8
+  MessageBody body;
   std::string sender_handle = {};  ///< a claim (may be empty): to be looked up before it is believed or shown as a name
+  bool read = false;               ///< the person has read it on another device already
   /// Came again through healing, after messages that were sent later: `sent_at` says where it belongs. All others come
   /// in the order of sending (promise 10).
   bool late = false;
@@ -102,8 +125,12 @@ enum class NoticeKind : std::uint8_t {
   list_forked = 6,       ///< alarm: two device lists with one number, or one that breaks the rules
   verify_again = 7,      ///< the peer was verified and its identity has changed
   device_list_changed = 8,
+  // in the conversation with oneself
+  own_device_added = 9,
+  own_device_removed = 10,
 };
 
+/// As AddIncoming where another device wrote it.
 struct AddOutgoing {
   OutgoingMessage message;
 };
@@ -113,7 +140,7 @@ struct SetOutgoingState {
   Reason reason = Reason::none;
   Time at;
 };
-/// Comes once for each (sender, id).
+/// Comes once for each (sender account, id); if AddHistory brought it before, it is there already and nothing happens.
 struct AddIncoming {
   IncomingMessage message;
 };
@@ -122,7 +149,34 @@ struct AddNotice {
   NoticeKind kind{};
   Time at;
 };
-using HistoryChange = std::variant<AddOutgoing, SetOutgoingState, AddIncoming, AddNotice>;
+// What the person did on another device of theirs, or on this one (deletions).
+struct MarkRead {
+  AccountId peer;
+  std::vector<MessageId> ids;  ///< those that are not here are ignored
+};
+struct DeleteMessages {
+  AccountId peer;
+  std::vector<MessageId> ids;  ///< in either direction; those that are not here are ignored
+};
+/// Everything of the conversation with a `sent_at` up to `through`, lines too.
+struct DeleteConversation {
+  AccountId peer;
+  Time through;
+};
+/// An account that another device knows, and its handle there (may be empty): believed like a lookup's answer, but an
+/// account that this device knows by that handle is not replaced without the person.
+struct AddContact {
+  AccountId account;
+  std::string handle;
+  Time active_at;  ///< of the conversation's newest message there; zero: none
+};
+/// One HistoryPage of another device. Entries that are here already stay as they are; those of a conversation that was
+/// deleted since do not come back.
+struct AddHistory {
+  SecretBytes entries;
+};
+using HistoryChange = std::variant<AddOutgoing, SetOutgoingState, AddIncoming, AddNotice, MarkRead, DeleteMessages,
+                                   DeleteConversation, AddContact, AddHistory>;
 
 struct Batch {
   std::vector<RowChange> rows;         ///< at most one change of a row
@@ -148,9 +202,23 @@ class EndpointStore {
   /// Rows whose key begins with `prefix` and is greater than `after`, in byte order of their keys, at most `limit`.
   [[nodiscard]] virtual Result<std::vector<Row>, StoreError> scan(Table table, ByteView prefix, ByteView after,
                                                                   std::size_t limit) = 0;
-  /// The text of a message that AddOutgoing brought; nullopt if the person deleted it. Asked for until the message went
-  /// out, and when a peer could not open it, up to kResendFor after it was sent.
-  [[nodiscard]] virtual Result<std::optional<SecretBytes>, StoreError> outgoing_text(const MessageId& id) = 0;
+  /// What AddOutgoing brought; nullopt if the person deleted it. Asked for until the message went out, and when a peer
+  /// could not open it, up to kResendFor after it was sent.
+  [[nodiscard]] virtual Result<std::optional<MessageBody>, StoreError> outgoing(const MessageId& id) = 0;
+
+  // ---- for the account's other devices
+
+  /// A run of the history: its entries lie in [first, last] of an order that only the store knows.
+  struct HistoryPage {
+    std::uint64_t first = 0, last = 0;
+  };
+  /// The messages (no lines) that came or went since then, in pages of at most wire::kMaxHistoryPartBytes when encoded.
+  [[nodiscard]] virtual Result<std::vector<HistoryPage>, StoreError> history_pages(Time since) = 0;
+  /// What is still there of a page, encoded as the application likes: another device's store reads it (AddHistory).
+  [[nodiscard]] virtual Result<SecretBytes, StoreError> history_page(const HistoryPage& page) = 0;
+  /// Accounts with a handle or a conversation.
+  [[nodiscard]] virtual Result<std::vector<AddContact>, StoreError> contacts() = 0;
+
   /// All or nothing, on stable storage when it returns. The driver takes the batch.
   [[nodiscard]] virtual Result<void, StoreError> commit(Batch batch) = 0;
 };

@@ -29,14 +29,41 @@ Result<void, Error> commit(Staging& staging) {
   return {};
 }
 
+/// Stages what every device begins with. registered: there is a confirmed one.
+Result<PrekeyRecord, Error> stage_device(Staging& staging, const session::DeviceIdentity& identity,
+                                         const OwnRecord& own, const internal::LedgerRecord& ledger, Time now,
+                                         RandomSource& random) {
+  OPALINE_TRY(const std::optional<OwnRecord> before, read_own(staging));
+  if (before && before->registered) return fail(Error::registered);
+  const session::DeviceAddress address{own.enrolment.account, own.enrolment.device};
+  PrekeyRecord prekeys = internal::make_prekeys(staging, identity, address, session::PrekeySetId{0}, now, random);
+  staging.put(Table::device, as_view(internal::kIdentityKey), identity.serialise());
+  staging.erase(Table::device, as_view(internal::kAccountKeyKey));
+  staging.put(Table::device, as_view(internal::kOwnKey), encode(own));
+  staging.put(Table::device, as_view(internal::kLedgerKey), encode(ledger));
+  staging.put(Table::device, as_view(internal::kPrekeysKey), encode(prekeys));
+  return prekeys;
+}
+
+/// The prekeys went to the service with the registration, or with the list.
+Result<void, Error> stage_uploaded(Staging& staging) {
+  const auto row = staging.get(Table::device, as_view(internal::kPrekeysKey));
+  if (staging.failure()) return fail(Error::store_failed);
+  PrekeyRecord prekeys;
+  if (!row || !decode(*row, prekeys)) return fail(Error::corrupt_state);
+  prekeys.uploaded = true;
+  prekeys.signed_set.clear();
+  prekeys.one_time_batch.clear();
+  staging.put(Table::device, as_view(internal::kPrekeysKey), encode(prekeys));
+  return {};
+}
+
 }  // namespace
 
 Result<Registration, Error> Endpoint::create(EndpointStore& store, RandomSource& random, const Clock& clock,
                                              const Enrolment& enrolment) {
   if (enrolment.device != DeviceNumber{1}) return fail(Error::bad_enrolment);
   Staging staging(store);
-  OPALINE_TRY(const std::optional<OwnRecord> before, read_own(staging));
-  if (before && before->registered) return fail(Error::registered);
   const Time now = clock.now();
   const session::DeviceIdentity identity = session::DeviceIdentity::generate(random);
   const session::AccountKey account_key = session::AccountKey::generate(random);
@@ -45,13 +72,8 @@ Result<Registration, Error> Endpoint::create(EndpointStore& store, RandomSource&
       identity.public_keys(), now);
   OwnRecord own{
       .enrolment = enrolment, .registered = false, .signed_list = session::sign_device_list(list, account_key, random)};
-  const PrekeyRecord prekeys = internal::make_prekeys(staging, identity, {enrolment.account, enrolment.device},
-                                                      session::PrekeySetId{0}, now, random);
-  staging.put(Table::device, as_view(internal::kIdentityKey), identity.serialise());
+  OPALINE_TRY(const PrekeyRecord prekeys, stage_device(staging, identity, own, {}, now, random));
   staging.put(Table::device, as_view(internal::kAccountKeyKey), account_key.serialise());
-  staging.put(Table::device, as_view(internal::kOwnKey), encode(own));
-  staging.put(Table::device, as_view(internal::kLedgerKey), encode(internal::LedgerRecord{}));
-  staging.put(Table::device, as_view(internal::kPrekeysKey), encode(prekeys));
   OPALINE_CHECK(commit(staging));
   return Registration{enrolment, std::move(own.signed_list), {prekeys.signed_set, prekeys.one_time_batch}};
 }
@@ -73,17 +95,90 @@ Result<void, Error> Endpoint::confirm_registration(EndpointStore& store) {
   OPALINE_TRY(std::optional<OwnRecord> own, read_own(staging));
   if (!own) return fail(Error::not_registered);
   if (own->registered) return {};
-  const auto row = staging.get(Table::device, as_view(internal::kPrekeysKey));
-  if (staging.failure()) return fail(Error::store_failed);
-  PrekeyRecord prekeys;
-  if (!row || !decode(*row, prekeys)) return fail(Error::corrupt_state);
+  OPALINE_CHECK(stage_uploaded(staging));
   own->registered = true;
-  prekeys.uploaded = true;  // with the registration
-  prekeys.signed_set.clear();
-  prekeys.one_time_batch.clear();
   staging.put(Table::device, as_view(internal::kOwnKey), encode(*own));
-  staging.put(Table::device, as_view(internal::kPrekeysKey), encode(prekeys));
   return commit(staging);
+}
+
+Result<NewDevice, Error> Endpoint::create_linked(EndpointStore& store, RandomSource& random, const Clock& clock,
+                                                 const Enrolment& enrolment, const session::VerifiedDeviceList& list,
+                                                 std::string_view name) {
+  if (enrolment.account != list.list().account || enrolment.device != list.list().next_device)
+    return fail(Error::bad_device);
+  Staging staging(store);
+  const session::DeviceIdentity identity = session::DeviceIdentity::generate(random);
+  const OwnRecord own{.enrolment = enrolment, .registered = false, .signed_list = list.bytes()};
+  internal::LedgerRecord ledger;
+  ledger.name = to_bytes(name);
+  OPALINE_TRY(const PrekeyRecord prekeys, stage_device(staging, identity, own, ledger, clock.now(), random));
+  OPALINE_CHECK(commit(staging));
+  return NewDevice{identity.public_keys(), {prekeys.signed_set, prekeys.one_time_batch}};
+}
+
+Result<session::DeviceIdentity, Error> Endpoint::identity(EndpointStore& store) {
+  Staging staging(store);
+  const auto row = staging.get(Table::device, as_view(internal::kIdentityKey));
+  if (staging.failure()) return fail(Error::store_failed);
+  if (!row) return fail(Error::not_registered);
+  auto identity = session::DeviceIdentity::deserialise(*row);
+  if (!identity) return fail(Error::corrupt_state);
+  return std::move(*identity);
+}
+
+Result<void, Error> Endpoint::confirm_linked(EndpointStore& store, ByteView signed_list, bool ask_history) {
+  Staging staging(store);
+  OPALINE_TRY(std::optional<OwnRecord> own, read_own(staging));
+  if (!own) return fail(Error::not_registered);
+  if (own->registered) return {};
+  OPALINE_TRY(const session::DeviceIdentity identity, Endpoint::identity(store));
+  if (!signed_list.empty()) {
+    const auto before = session::load_device_list(own->signed_list);
+    if (!before) return fail(Error::corrupt_state);
+    const auto list = session::verify_device_list(signed_list);
+    const session::DeviceEntry* const entry = list ? list->find(own->enrolment.device) : nullptr;
+    const bool good = entry != nullptr && entry->keys == identity.public_keys() &&
+                      entry->mailbox == own->enrolment.mailbox &&
+                      session::compare_lists(*before, *list) == session::ListChange::successor;
+    if (!good) return fail(Error::bad_device);
+    own->signed_list = to_bytes(signed_list);
+  }
+  OPALINE_CHECK(stage_uploaded(staging));
+  own->registered = true;
+  staging.put(Table::device, as_view(internal::kOwnKey), encode(*own));
+  internal::LedgerRecord ledger;
+  const auto row = staging.get(Table::device, as_view(internal::kLedgerKey));
+  if (!row || !decode(*row, ledger)) return fail(Error::corrupt_state);
+  ledger.history_wanted = ask_history ? internal::HistoryWanted::all : internal::HistoryWanted::contacts;
+  staging.put(Table::device, as_view(internal::kLedgerKey), encode(ledger));
+  return commit(staging);
+}
+
+Result<Registration, Error> Endpoint::create_recovered(EndpointStore& store, RandomSource& random, const Clock& clock,
+                                                       const Enrolment& enrolment,
+                                                       const session::VerifiedDeviceList& list,
+                                                       const session::AccountKey& key, DeviceNumber replaced) {
+  const bool fits = enrolment.account == list.list().account && enrolment.device == list.list().next_device &&
+                    key.public_key() == list.list().account_key;
+  if (!fits) return fail(Error::bad_device);
+  const Time now = clock.now();
+  const session::DeviceIdentity identity = session::DeviceIdentity::generate(random);
+  session::DeviceList next = session::next_device_list(list, now);
+  std::erase_if(next.devices, [&](const session::DeviceEntry& e) { return e.number == replaced; });
+  if (next.devices.size() >= credentials::kMaxDevices) return fail(Error::list_full);
+  next.devices.push_back({.number = enrolment.device,
+                          .mailbox = enrolment.mailbox,
+                          .created = now,
+                          .capabilities = session::kCapabilityMessages | session::kCapabilityEphemeral,
+                          .keys = identity.public_keys()});
+  next.next_device = DeviceNumber{static_cast<std::uint32_t>(enrolment.device) + 1};
+  Staging staging(store);
+  OwnRecord own{
+      .enrolment = enrolment, .registered = false, .signed_list = session::sign_device_list(next, key, random)};
+  OPALINE_TRY(const PrekeyRecord prekeys, stage_device(staging, identity, own, {}, now, random));
+  staging.put(Table::device, as_view(internal::kAccountKeyKey), key.serialise());
+  OPALINE_CHECK(commit(staging));
+  return Registration{enrolment, std::move(own.signed_list), {prekeys.signed_set, prekeys.one_time_batch}};
 }
 
 }  // namespace opaline::endpoint

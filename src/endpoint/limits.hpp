@@ -22,6 +22,24 @@ inline constexpr std::chrono::days kSeenFor{62};
 
 /// Messages that wait on this device. Beyond it, send_text answers outbox_full.
 inline constexpr std::size_t kMaxOutboxMessages = 10'000;
+/// What waits for this account's other devices; beyond it they are not told, and catch up by asking for the history.
+inline constexpr std::size_t kMaxSyncWaiting = 10'000;
+/// A device says once in this time that it is there, and how it is called.
+inline constexpr std::chrono::hours kTellEvery{24};
+/// When a device was last heard of is kept this coarse.
+inline constexpr std::chrono::minutes kLastSeenGrain{1};
+/// The history is asked for again (after a loss) not more often than this, and given to one device not more often ...
+inline constexpr std::chrono::hours kCatchUpEvery{12};
+/// ... than this.
+inline constexpr std::chrono::minutes kHistoryEvery{10};
+/// After a loss, what came since this long before the last text that this device knows of is asked for ...
+inline constexpr std::chrono::hours kCatchUpOverlap{1};
+/// ... but never what is older than this: it was delivered, or has expired.
+inline constexpr std::chrono::days kCatchUpFor{60};
+/// Times that tell when a device last heard something are this coarse.
+inline constexpr std::chrono::minutes kHeardGrain{1};
+/// Bundles asked for in one request: with a list of ten devices more do not fit into the answer.
+inline constexpr std::size_t kMaxBundlesAtOnce = 5;
 /// Envelopes on their way to one device that the server has not answered.
 inline constexpr std::size_t kMaxInFlightPerDevice = 32;
 
@@ -71,7 +89,7 @@ inline constexpr std::chrono::days kTokenRefresh{6};
 /// "You go by an old list" is said to a device once in this time.
 inline constexpr std::chrono::hours kNewerListEvery{1};
 /// A list that a message says is newer is fetched once in this time for one account.
-inline constexpr std::chrono::minutes kListFetchEvery{10};
+inline constexpr std::chrono::minutes kListFetchEvery{1};
 
 /// Longest renewal token that is kept.
 inline constexpr std::size_t kMaxRenewalTokenBytes = 256;

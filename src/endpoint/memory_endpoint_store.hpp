@@ -6,6 +6,7 @@
 #include <map>
 #include <set>
 
+#include "base/codec.hpp"
 #include "endpoint/endpoint_store.hpp"
 
 namespace opaline::endpoint {
@@ -21,6 +22,7 @@ class MemoryEndpointStore final : public EndpointStore {
     std::vector<Outgoing> outgoing;         ///< in the order of sending
     std::vector<IncomingMessage> incoming;  ///< in the order of delivery
     std::vector<AddNotice> notices;
+    std::vector<AddContact> contacts;  ///< that other devices told of, or a test put here
     [[nodiscard]] const Outgoing* find(const MessageId& id) const {
       const auto it =
           std::find_if(outgoing.begin(), outgoing.end(), [&](const Outgoing& o) { return o.message.id == id; });
@@ -55,11 +57,50 @@ class MemoryEndpointStore final : public EndpointStore {
     return out;
   }
 
-  [[nodiscard]] Result<std::optional<SecretBytes>, StoreError> outgoing_text(const MessageId& id) override {
+  [[nodiscard]] Result<std::optional<MessageBody>, StoreError> outgoing(const MessageId& id) override {
     if (fail_reads) return fail(StoreError::failed);
     const Outgoing* const found = contents_.history.find(id);
     if (found == nullptr || deleted.contains(id)) return std::nullopt;
-    return found->message.text;
+    return found->message.body;
+  }
+
+  // A page is one message: outgoing ones first, then incoming ones.
+  [[nodiscard]] Result<std::vector<HistoryPage>, StoreError> history_pages(Time since) override {
+    if (fail_reads) return fail(StoreError::failed);
+    std::vector<HistoryPage> out;
+    const auto& h = contents_.history;
+    for (std::uint64_t i = 0; i < h.outgoing.size() + h.incoming.size(); ++i) {
+      const Time at =
+          i < h.outgoing.size() ? h.outgoing[i].message.sent_at : h.incoming[i - h.outgoing.size()].received_at;
+      if (at >= since) out.push_back({i, i});
+    }
+    return out;
+  }
+  [[nodiscard]] Result<SecretBytes, StoreError> history_page(const HistoryPage& page) override {
+    if (fail_reads) return fail(StoreError::failed);
+    const auto& h = contents_.history;
+    Bytes out;
+    Writer to(out);
+    if (page.first < h.outgoing.size()) {
+      const Outgoing& o = h.outgoing[page.first];
+      to.u8(2).u8(static_cast<std::uint8_t>(o.state)).bytes(o.message.peer.view()).bytes(o.message.id.view()).u32(0);
+      to.u64(static_cast<std::uint64_t>(unix_millis(o.message.sent_at))).bytes32(o.message.body.text);
+    } else if (page.first < h.outgoing.size() + h.incoming.size()) {
+      const IncomingMessage& m = h.incoming[page.first - h.outgoing.size()];
+      to.u8(1).u8(0).bytes(m.sender.account.view()).bytes(m.id.view()).u32(static_cast<std::uint32_t>(m.sender.device));
+      to.u64(static_cast<std::uint64_t>(unix_millis(m.sent_at))).bytes32(m.body.text);
+    }
+    return to_secret_bytes(out);
+  }
+  [[nodiscard]] Result<std::vector<AddContact>, StoreError> contacts() override {
+    if (fail_reads) return fail(StoreError::failed);
+    std::map<AccountId, AddContact> out;
+    for (const AddContact& c : contents_.history.contacts) out[c.account] = c;
+    for (const Outgoing& o : contents_.history.outgoing) out[o.message.peer].account = o.message.peer;
+    for (const IncomingMessage& m : contents_.history.incoming) out[m.sender.account].account = m.sender.account;
+    std::vector<AddContact> list;
+    for (const auto& [account, contact] : out) list.push_back(contact);
+    return list;
   }
 
   [[nodiscard]] Result<void, StoreError> commit(Batch batch) override {
@@ -83,6 +124,8 @@ class MemoryEndpointStore final : public EndpointStore {
 
   [[nodiscard]] const Contents& contents() const { return contents_; }
   [[nodiscard]] const History& history() const { return contents_.history; }
+  /// As a lookup of the application would.
+  void know(AddContact contact) { contents_.history.contacts.push_back(std::move(contact)); }
   /// What a backup program would write, and what restoring it brings.
   [[nodiscard]] Contents backup() const { return contents_; }
   void restore(Contents contents) { contents_ = std::move(contents); }
@@ -107,8 +150,52 @@ class MemoryEndpointStore final : public EndpointStore {
       outgoing.reason = change.reason;
     }
   }
-  void apply(AddIncoming& change) { contents_.history.incoming.push_back(std::move(change.message)); }
+  void apply(AddIncoming& change) {
+    if (!has(change.message.sender.account, change.message.id))
+      contents_.history.incoming.push_back(std::move(change.message));
+  }
   void apply(const AddNotice& change) { contents_.history.notices.push_back(change); }
+  void apply(const MarkRead& change) {
+    for (IncomingMessage& m : contents_.history.incoming)
+      if (m.sender.account == change.peer && among(change.ids, m.id)) m.read = true;
+  }
+  void apply(const DeleteMessages& change) {
+    auto& h = contents_.history;
+    std::erase_if(h.incoming,
+                  [&](const auto& m) { return m.sender.account == change.peer && among(change.ids, m.id); });
+    std::erase_if(h.outgoing,
+                  [&](const auto& o) { return o.message.peer == change.peer && among(change.ids, o.message.id); });
+  }
+  void apply(const DeleteConversation& change) {
+    auto& h = contents_.history;
+    std::erase_if(h.incoming,
+                  [&](const auto& m) { return m.sender.account == change.peer && m.sent_at <= change.through; });
+    std::erase_if(h.outgoing,
+                  [&](const auto& o) { return o.message.peer == change.peer && o.message.sent_at <= change.through; });
+  }
+  void apply(const AddContact& change) { contents_.history.contacts.push_back(change); }
+  void apply(const AddHistory& change) {
+    if (change.entries.empty()) return;
+    Reader in(change.entries);
+    const bool is_outgoing = in.u8() == 2;
+    const MessageState state{in.u8()};
+    const AccountId peer(in.array<AccountId::kSize>());
+    const MessageId id(in.array<MessageId::kSize>());
+    const DeviceNumber device{in.u32()};
+    const Time at = from_unix_millis(static_cast<std::int64_t>(in.u64()));
+    const SecretBytes text = to_secret_bytes(in.bytes32());
+    auto& h = contents_.history;
+    if (is_outgoing && h.find(id) == nullptr) h.outgoing.push_back({{id, peer, {text, {}}, at}, state});
+    if (!is_outgoing && !has(peer, id))
+      h.incoming.push_back({.id = id, .sender = {peer, device}, .sent_at = at, .received_at = at, .body = {text, {}}});
+  }
+  [[nodiscard]] bool has(const AccountId& peer, const MessageId& id) const {
+    const auto& all = contents_.history.incoming;
+    return std::any_of(all.begin(), all.end(), [&](const auto& m) { return m.sender.account == peer && m.id == id; });
+  }
+  static bool among(const std::vector<MessageId>& ids, const MessageId& id) {
+    return std::find(ids.begin(), ids.end(), id) != ids.end();
+  }
 
   Contents contents_;
 };

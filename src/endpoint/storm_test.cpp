@@ -181,12 +181,13 @@ class Storm {
     const auto& incoming = addressee->second->store.history().incoming;
     const auto copies = std::count_if(incoming.begin(), incoming.end(),
                                       [&](const IncomingMessage& m) { return m.id == out.message.id; });
-    EXPECT_LE(copies, 1) << to_string(out.message.text);
+    EXPECT_LE(copies, 1) << to_string(out.message.body.text);
     // What was delivered to a state that is no more is not sent again unless somebody misses it.
     if (weather_.set_back && (!set_back_at_ || out.message.sent_at < *set_back_at_)) return;
-    EXPECT_EQ(copies, 1) << from.name << ": " << to_string(out.message.text);
+    EXPECT_EQ(copies, 1) << from.name << ": " << to_string(out.message.body.text);
     EXPECT_TRUE(out.state == MessageState::delivered || out.state == MessageState::read)
-        << to_string(out.message.text) << " " << static_cast<int>(out.state) << " " << static_cast<int>(out.reason);
+        << to_string(out.message.body.text) << " " << static_cast<int>(out.state) << " "
+        << static_cast<int>(out.reason);
   }
 
   void check_order(const Device& from, const Device& to) {

@@ -176,9 +176,8 @@ TEST_F(TrustTest, AnOldListIsAnAlarmOnceAndIsNotUsed) {
   ASSERT_TRUE(world.settle());
   EXPECT_EQ(anna.endpoint->peer_status(ben.address.account)->devices, 2u);
   EXPECT_EQ(anna.notices(NoticeKind::device_list_changed), 1u);
-  world.falsify = [](DevicesReply& reply, const AccountId&) {
-    if (!reply.history.empty()) reply.signed_list = reply.history.front();
-  };
+  const Bytes first = world.accounts[ben.address.account].lists.front();
+  world.falsify = [&](DevicesReply& reply, const AccountId&) { reply.signed_list = first; };
   for (int i = 0; i < 3; ++i) {
     anna.endpoint->refresh_peer(ben.address.account);
     world.round(anna);

@@ -33,7 +33,7 @@ void for_seeds(std::uint64_t share, const std::function<void(std::uint64_t)>& sc
 }
 
 std::string text_of(const endpoint::IncomingMessage& message) {
-  return to_string(message.text);
+  return to_string(message.body.text);
 }
 
 /// Promise 10 (and the end of promise 1): what each wrote to each other arrived once, and in order.

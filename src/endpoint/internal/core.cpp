@@ -15,7 +15,8 @@ Core::Core(EndpointStore& store, RandomSource& random_source, const Clock& clock
       own_list(std::move(list)),
       own(std::move(own_record)),
       address{own.enrolment.account, own.enrolment.device},
-      ledger(std::move(ledger_record)) {}
+      ledger(std::move(ledger_record)),
+      heard_before(ledger.heard_at) {}
 
 Time Core::sent_time() {
   ledger.last_sent_at = std::max(now(), ledger.last_sent_at + milliseconds(1));

@@ -8,7 +8,13 @@
 namespace opaline::endpoint::internal {
 
 /// What must not count twice. Numbers are stored.
-enum class SeenKind : std::uint8_t { envelope = 1, message = 2, handshake = 3 };
+enum class SeenKind : std::uint8_t {
+  envelope = 1,
+  message = 2,
+  handshake = 3,
+  read = 4,     ///< by account and message: read on another device before it came here
+  deleted = 5,  ///< the same for deleted
+};
 
 /// One peer device, as this device deals with it.
 struct PeerDevice {
@@ -44,7 +50,9 @@ struct Peer {
   std::set<std::uint64_t> unfanned;  ///< messages that wait for a device list
   bool wants_list = false;
   std::optional<Instant> list_asked_at;
-  RequestId open_request{};  ///< zero: none
+  Instant list_not_before{};  ///< a list that only somebody's word calls newer is not fetched earlier
+  DeviceNumber told_by{};     ///< who said last that there is a newer list
+  RequestId open_request{};   ///< zero: none
   Instant not_before{};
   std::uint32_t failures = 0;
   Reason waits_for = Reason::none;
@@ -64,11 +72,13 @@ class Core {
   RandomSource& random;
   const Clock& clock;
   const session::DeviceIdentity identity;
-  const session::VerifiedDeviceList own_list;
-  const OwnRecord own;
+  session::VerifiedDeviceList own_list;
+  OwnRecord own;
+  bool own_dirty = false;
   const session::DeviceAddress address;
   LedgerRecord ledger;
   bool ledger_dirty = false;
+  const Time heard_before;  ///< LedgerRecord::heard_at when this run began
   Counters counters;
 
   // Outputs of the round, in the order in which they leave.
@@ -84,6 +94,11 @@ class Core {
   [[nodiscard]] std::uint64_t next(std::uint64_t LedgerRecord::* counter);
   [[nodiscard]] session::LocalDevice local() const { return {identity, address, own_list.reference()}; }
   void notice(const AccountId& peer, NoticeKind kind);
+  [[nodiscard]] bool is_own(const AccountId& account) const { return account == address.account; }
+  /// The account has devices beside this one.
+  [[nodiscard]] bool has_others() const {
+    return own_list.list().devices.size() > (own_list.find(address.device) == nullptr ? 0U : 1U);
+  }
 
   [[nodiscard]] bool seen(SeenKind kind, ByteView what);
   void remember(SeenKind kind, ByteView what, Time until);

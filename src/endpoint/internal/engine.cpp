@@ -37,6 +37,7 @@ Result<std::unique_ptr<Engine>, Error> Engine::load(EndpointStore& store, Random
       new Engine(store, random, clock, std::move(*identity), std::move(*list), std::move(own), ledger));
   engine->prekeys.load();
   engine->outbox.load();
+  engine->own_devices.load();
   engine->inbox.load();
   engine->healing.load();
   if (const auto failure = engine->failure()) return fail(*failure);
@@ -54,6 +55,7 @@ void Engine::connected(const wire::Ready& ready) {
   disconnected();
   link.connected(ready);
   prekeys.connected();
+  own_devices.connected();
   inbox.connected();
 }
 
@@ -90,10 +92,16 @@ void Engine::on_devices(RequestId id, const DevicesReply& reply) {
 
 void Engine::take_devices(Peer& peer, const Requests::Open& asked, const DevicesReply& reply) {
   const auto before = peer.pinned ? peer.pinned->hash() : session::ListHash{};
-  const ListOutcome outcome = peers.take_list(peer, reply.signed_list, reply.history);
+  const ListOutcome outcome = peers.take_list(peer, reply.signed_list, reply.history, asked.known);
   if (outcome == ListOutcome::refused) {
     // What does not follow the list that we know is not used: with that one we go on as far as it goes.
     return peer_failed(peer, asked, Reason::directory_unavailable, milliseconds(0));
+  }
+  if (outcome == ListOutcome::waiting && Peers::accepted_elsewhere(peer)) return inbox.accept_candidate(peer);
+  if (outcome == ListOutcome::partly) {  // the answer could not hold all lists: the next one goes on from here
+    outbox.list_changed(peer);
+    peer.wants_list = true;
+    return;
   }
   peer.wants_list = false;
   peer.failures = 0;
@@ -101,7 +109,11 @@ void Engine::take_devices(Peer& peer, const Requests::Open& asked, const Devices
   if (asked.list_alone) peer.not_before = core.instant() + kListFetchSpacing;
   if (outcome == ListOutcome::pinned) {
     if (peer.pinned->hash() != before) outbox.list_changed(peer);
-    for (const session::DeviceEntry& listed : peer.pinned->list().devices) take_device(peer, asked, listed, reply);
+    for (const session::DeviceEntry& listed : peer.pinned->list().devices) {
+      if (core.is_own(peer.account) && listed.number == core.address.device) continue;
+      take_device(peer, asked, listed, reply);
+    }
+    inbox.list_hidden(peer);
   }
   inbox.list_known(peer);
 }
@@ -121,8 +133,11 @@ void Engine::take_device(Peer& peer, const Requests::Open& asked, const session:
     device.not_before = core.instant() + back_off(++device.failures, kFirstBackOff, core.random);
     return outbox.wait_for(device, Reason::directory_unavailable);
   }
-  if (asked.all || std::ranges::find(asked.bundles, listed.number) != asked.bundles.end())
-    open_session(peer, device, given == reply.devices.end() ? ByteView() : ByteView(given->bundle));
+  if (!asked.all && std::ranges::find(asked.bundles, listed.number) == asked.bundles.end()) return;
+  const ByteView bundle = given == reply.devices.end() ? ByteView() : ByteView(given->bundle);
+  // Of many devices the answer to "all" does not hold every bundle: those that are missing are asked for by number.
+  const bool left_out = asked.all && bundle.empty() && peer.pinned->list().devices.size() > kMaxBundlesAtOnce;
+  if (!left_out) open_session(peer, device, bundle);
 }
 
 void Engine::open_session(Peer& peer, PeerDevice& device, ByteView bundle) {
@@ -171,9 +186,16 @@ void Engine::on_prekeys_left(RequestId id, std::uint32_t one_time_left, std::opt
   if (asked->kind == Requests::Open::Kind::status) prekeys.left(one_time_left, signed_until);
 }
 
+void Engine::on_devices_updated(RequestId id) {
+  const auto asked = requests.answered(id);
+  if (!asked || asked->kind != Requests::Open::Kind::update) return;
+  if (own_devices.updated()) outbox.list_changed(peers.get(core.address.account));
+}
+
 void Engine::on_request_failed(RequestId id, RequestFailure failure, seconds retry_after) {
   const auto asked = requests.answered(id);
   if (!asked) return;
+  if (asked->kind == Requests::Open::Kind::update) return own_devices.request_failed(failure, retry_after);
   if (asked->kind != Requests::Open::Kind::devices) return prekeys.request_failed(retry_after);
   Peer& peer = peers.get(asked->account);
   peer.open_request = RequestId{0};
@@ -189,9 +211,9 @@ void Engine::on_request_failed(RequestId id, RequestFailure failure, seconds ret
 }
 
 void Engine::accept_changed_identity(Peer& peer) {
-  outbox.start_over(peer);
-  peers.accept_candidate(peer);
-  inbox.list_known(peer);
+  inbox.accept_candidate(peer);
+  peers.decided(peer);
+  outbox.tell_contact(peer, {});
 }
 
 void Engine::tick() {
@@ -211,6 +233,7 @@ void Engine::tick() {
 Result<std::vector<Action>, Error> Engine::commit_round() {
   touched = false;
   prekeys.upkeep();
+  own_devices.upkeep();
   outbox.pump();
   link.acknowledge();
   outbox.write();
@@ -218,6 +241,8 @@ Result<std::vector<Action>, Error> Engine::commit_round() {
   peers.write();
   if (core.ledger_dirty) core.staging.put(Table::device, as_view(kLedgerKey), encode(core.ledger));
   core.ledger_dirty = false;
+  if (core.own_dirty) core.staging.put(Table::device, as_view(kOwnKey), encode(core.own));
+  core.own_dirty = false;
   if (const auto failed = failure()) return fail(*failed);
   if (const auto done = core.staging.commit(); !done) return fail(*failure());
 
@@ -243,6 +268,7 @@ std::optional<Time> Engine::next_deadline() const {
   consider(outbox.next_deadline());
   consider(prekeys.next_deadline());
   consider(healing.next_deadline());
+  consider(own_devices.next_deadline());
   return next;
 }
 

@@ -15,6 +15,7 @@ class Engine {
   void on_result(const wire::ResultRange& range);
   void on_devices(RequestId id, const DevicesReply& reply);
   void on_prekeys_left(RequestId id, std::uint32_t one_time_left, std::optional<Time> signed_until);
+  void on_devices_updated(RequestId id);
   void on_request_failed(RequestId id, RequestFailure failure, seconds retry_after);
   void accept_changed_identity(Peer& peer);
   void tick();
@@ -30,8 +31,9 @@ class Engine {
   Requests requests{core};
   Prekeys prekeys{core, link, requests};
   Outbox outbox{core, peers, sessions, link, requests};
+  OwnDevices own_devices{core, peers, outbox, link, requests};
   Healing healing{core, peers, sessions, outbox, prekeys};
-  Inbox inbox{core, peers, sessions, outbox, prekeys, healing};
+  Inbox inbox{core, peers, sessions, outbox, prekeys, healing, own_devices};
   bool touched = false;  ///< inputs came since the last commit_round()
 
  private:

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/codec.hpp"
+#include "endpoint/internal/text_for_device.hpp"
 
 namespace opaline::endpoint::internal {
 
@@ -43,8 +44,14 @@ Inbox::Outcome Inbox::open(const EnvelopeId& id, ByteView ciphertext, Time recei
     }
   }
   if (session::is_handshake(ciphertext)) return open_handshake(id, ciphertext, received_at, knowledge);
-  healing_.orphan(id, ciphertext, received_at, false);
+  orphan(id, ciphertext, received_at, false);
   return Outcome::done;
+}
+
+void Inbox::orphan(const EnvelopeId& id, ByteView ciphertext, Time received_at, bool unknown_prekey) {
+  healing_.orphan(id, ciphertext, received_at, unknown_prekey);
+  // Perhaps our state was set back: then what came since is at our other devices.
+  if (!session::peek_ephemeral(ciphertext)) own_devices_.missed_something();
 }
 
 void Inbox::open_in_session(const session::HandshakeHash& hash, const EnvelopeId& id, ByteView ciphertext,
@@ -63,6 +70,7 @@ void Inbox::open_in_session(const session::HandshakeHash& hash, const EnvelopeId
     ++core_.counters.unconfirmed;  // it left the list
     return;
   }
+  if (opened->passed > 0) own_devices_.missed_something();
   sessions_.heard(*device, hash);
   if (!was_established) healing_.met(peer, *device);
   dispatch(peer, *device, *opened, received_at);
@@ -78,29 +86,27 @@ Inbox::Outcome Inbox::open_handshake(const EnvelopeId& id, ByteView ciphertext, 
     if (sessions_.find(*hash) != nullptr) {
       healing_.broken(*hash, id, ciphertext, received_at, session::Error::replayed);
     } else {
-      healing_.orphan(id, ciphertext, received_at, false);
+      orphan(id, ciphertext, received_at, false);
     }
     return Outcome::done;
   }
   if (const auto waiting = parked_handshakes_.find(*hash); waiting != parked_handshakes_.end()) {
-    park(waiting->second, *hash, id, ciphertext, received_at);
+    park(waiting->second, *hash, id, ciphertext, received_at, knowledge);
     return Outcome::waits;
   }
   auto accepted = session::accept_session(core_.local(), prekeys_, ciphertext, id.view(), core_.now());
   if (!accepted) {
-    healing_.orphan(id, ciphertext, received_at, accepted.error() == session::Error::unknown_prekey);
+    orphan(id, ciphertext, received_at, accepted.error() == session::Error::unknown_prekey);
     return Outcome::done;
   }
   const session::PeerClaim& claim = accepted->claim;
-  if (claim.address.account == core_.address.account) {
-    ++core_.counters.unconfirmed;  // other devices of this account: with linking
-    return Outcome::done;
-  }
   Peer& peer = peers_.get(claim.address.account);
   const ClaimCheck check = peer.pinned ? session::check_claim(*peer.pinned, claim) : ClaimCheck::newer_list;
   if (check != ClaimCheck::confirmed) {
     const bool by_candidate = peer.candidate && session::check_claim(*peer.candidate, claim) == ClaimCheck::confirmed;
-    if (knowledge == Knowledge::fetched && !by_candidate) {
+    // A list that its devices go by, but the directory does not show: it will be shown by them (list_hidden).
+    const bool hidden = check == ClaimCheck::newer_list && claim.list.number <= peer.record.told_list;
+    if (knowledge == Knowledge::fetched && !by_candidate && !hidden) {
       ++core_.counters.unconfirmed;
       // Said by the device that we know, it means that its account's list is shown in two versions.
       const session::DeviceEntry* const listed = peer.entry(claim.address.device);
@@ -108,13 +114,13 @@ Inbox::Outcome Inbox::open_handshake(const EnvelopeId& id, ByteView ciphertext, 
         peers_.forked(peer, claim.list.hash);
       return Outcome::done;
     }
-    park(peer.account, *hash, id, ciphertext, received_at);
+    park(peer.account, *hash, id, ciphertext, received_at, knowledge);
     return Outcome::waits;
   }
   // The initiator says which list of ours it saw: no list of ours has another hash, or a higher number.
   const session::ListReference ours = core_.own_list.reference();
   if (claim.our_list.number > ours.number || (claim.our_list.number == ours.number && claim.our_list != ours))
-    core_.events.emplace_back(OwnListForged{});
+    peers_.own_list_forged(claim.our_list.hash);
 
   // For as long as its prekeys could answer it again, which is longer than 40 days if our clock is behind.
   const session::PrekeySecrets* const set = prekeys_.find_set(accepted->prekey_set);
@@ -149,7 +155,7 @@ void Inbox::remove_parked(std::uint64_t number) {
 }
 
 void Inbox::park(const AccountId& account, const session::HandshakeHash& handshake, const EnvelopeId& id,
-                 ByteView ciphertext, Time received_at) {
+                 ByteView ciphertext, Time received_at, Knowledge knowledge) {
   const Share& share = parked_of_[account];
   if (parked_total_.envelopes >= kMaxParked || parked_total_.bytes + ciphertext.size() > kMaxParkedBytes ||
       share.envelopes >= kMaxParkedPerAccount || share.bytes + ciphertext.size() > kMaxParkedBytesPerAccount) {
@@ -163,7 +169,7 @@ void Inbox::park(const AccountId& account, const session::HandshakeHash& handsha
                     encode(ParkedRecord{account, id, received_at, to_bytes(ciphertext)}));
   add_parked(number, {account, received_at, ciphertext.size(), handshake});
   Peer& peer = peers_.get(account);
-  if (!peer.alarmed()) peer.wants_list = true;
+  if (!peer.alarmed() && knowledge == Knowledge::pinned) peer.wants_list = true;
   peers_.busy(peer);
 }
 
@@ -230,17 +236,22 @@ void Inbox::dispatch(Peer& peer, PeerDevice& device, const session::Decrypted& o
     void operator()(const wire::Retry& retry) const { inbox.healing_.asked(peer, device, retry); }
     void operator()(const wire::NewerList& list) const { inbox.newer_list(peer, list); }
     void operator()(const wire::Typing& typing) const {
-      inbox.core_.events.emplace_back(TypingChanged{device.address, typing.active});
+      if (!peer.record.blocked) inbox.core_.events.emplace_back(TypingChanged{device.address, typing.active});
     }
     void operator()(const wire::SessionHello&) const {}
-    void operator()(const wire::Sync&) const {}
+    void operator()(const wire::Sync& sync) const {
+      if (inbox.core_.is_own(device.address.account)) inbox.sync(device, content, sync);
+    }
   };
+  if (core_.is_own(peer.account)) own_devices_.heard(device.address.device);
   std::visit(Visitor{*this, peer, device, *content, received_at}, content->body);
 }
 
 void Inbox::text(Peer& peer, PeerDevice& device, const wire::Content& content, Time received_at) {
-  const bool receipts = core_.ledger.receipts && !peer.alarmed();
-  if (receipts) outbox_.add_receipt(peer.account, wire::ReceiptKind::delivered, content.message);
+  if (core_.is_own(peer.account)) return;  // one writes to others; what one sent them comes as a Sync
+  const bool silent = peer.alarmed() || peer.record.blocked;
+  if (core_.ledger.receipts && !silent)
+    outbox_.add_receipt(peer.account, wire::ReceiptKind::delivered, content.message);
   Bytes key = to_bytes(peer.account.view());
   append(key, content.message.view());
   if (core_.seen(SeenKind::message, key)) {
@@ -248,24 +259,31 @@ void Inbox::text(Peer& peer, PeerDevice& device, const wire::Content& content, T
     return;
   }
   core_.remember(SeenKind::message, key, core_.now() + kSeenFor);
+  if (received_at - core_.ledger.heard_at >= kHeardGrain) {
+    core_.ledger.heard_at = received_at;
+    core_.ledger_dirty = true;
+  }
+  const bool late = content.sent_at <= device.record.newest_sent_at;
+  if (!late) {
+    device.record.newest_sent_at = content.sent_at;
+    device.dirty = true;
+  }
+  if (peer.record.blocked || core_.seen(SeenKind::deleted, key)) return;
   IncomingMessage message{.id = content.message,
                           .sender = device.address,
                           .sent_at = content.sent_at,
                           .received_at = received_at,
                           .kind = IncomingKind::newer_version,
-                          .text = {},
+                          .body = {},
                           .sender_handle = {},
-                          .late = content.sent_at <= device.record.newest_sent_at};
+                          .read = core_.seen(SeenKind::read, key),
+                          .late = late};
   if (const auto* text = std::get_if<wire::Text>(&content.body)) {
     message.kind = IncomingKind::text;
-    message.text = to_secret_bytes(text->utf8);
+    message.body = to_body(*text);
     message.sender_handle = to_string(text->sender_handle);
   }
   peers_.meet(peer);
-  if (!message.late) {
-    device.record.newest_sent_at = content.sent_at;
-    device.dirty = true;
-  }
   core_.events.emplace_back(MessageReceived{message.id, message.sender, message.kind, message.late});
   core_.staging.history(AddIncoming{std::move(message)});
 }
@@ -277,28 +295,49 @@ void Inbox::receipt(PeerDevice& device, const wire::Receipt& receipt) {
 void Inbox::newer_list(Peer& peer, const wire::NewerList& list) {
   if (peer.alarmed()) return;
   const auto before = peer.pinned->reference();
-  if (peers_.take_list(peer, list.signed_list, {}) == ListOutcome::refused) {
+  if (peers_.take_list(peer, list.signed_list, {}, {}) == ListOutcome::refused) {
     peer.wants_list = true;  // the directory has those in between
     peers_.busy(peer);
   } else if (peer.pinned->reference() != before) {
     outbox_.list_changed(peer);
+    list_known(peer);
   }
+}
+
+void Inbox::accept_candidate(Peer& peer) {
+  outbox_.start_over(peer);
+  peers_.accept_candidate(peer);
+  list_known(peer);
 }
 
 void Inbox::compare_list_numbers(Peer& peer, PeerDevice& device, const wire::Content& content) {
   if (peer.alarmed()) return;
-  if (content.own_list_number > peer.pinned->list().number &&
-      (!peer.list_asked_at || core_.instant() - *peer.list_asked_at >= kListFetchEvery)) {
+  if (content.own_list_number > peer.pinned->list().number) {
+    if (content.own_list_number > peer.record.told_list) {
+      peer.record.told_list = content.own_list_number;
+      peers_.changed(peer);
+    }
+    peer.told_by = device.address.device;
     peer.wants_list = true;
+    peer.list_not_before = peer.list_asked_at ? *peer.list_asked_at + kListFetchEvery : Instant{};
     peers_.busy(peer);
   }
-  const bool by_old_list = content.list_number < core_.own_list.list().number;
-  if (!by_old_list || !std::holds_alternative<wire::Text>(content.body)) return;
+  const bool silent = std::holds_alternative<wire::Typing>(content.body) ||
+                      std::holds_alternative<wire::NewerList>(content.body) ||
+                      std::holds_alternative<wire::Retry>(content.body);
+  if (silent || content.list_number == ListNumber{} || content.list_number >= core_.own_list.list().number) return;
   const milliseconds since = core_.now() - device.record.newer_list_at;
   if (since >= milliseconds(0) && since < kNewerListEvery) return;
   device.record.newer_list_at = core_.now();
   device.dirty = true;
   outbox_.add_control(peer, device.address.device, ContentKind::newer_list, {});
+}
+
+void Inbox::list_hidden(Peer& peer) {
+  if (peer.alarmed() || peer.told_by == DeviceNumber{} || peer.record.told_list <= peer.pinned->list().number) return;
+  // The directory does not show what the account's own device goes by. That device has the list: it is asked.
+  peers_.hidden(peer);
+  outbox_.add_control(peer, std::exchange(peer.told_by, DeviceNumber{}), ContentKind::hello, {});
 }
 
 }  // namespace opaline::endpoint::internal

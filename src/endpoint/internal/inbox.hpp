@@ -1,19 +1,31 @@
 #pragma once
 // The inbox: opens what comes, checks who sent it, and acts on it.
 #include "endpoint/internal/healing.hpp"
+#include "endpoint/internal/own_devices.hpp"
 
 namespace opaline::endpoint::internal {
 
 class Inbox {
  public:
-  Inbox(Core& core, Peers& peers, Sessions& sessions, Outbox& outbox, Prekeys& prekeys, Healing& healing)
-      : core_(core), peers_(peers), sessions_(sessions), outbox_(outbox), prekeys_(prekeys), healing_(healing) {}
+  Inbox(Core& core, Peers& peers, Sessions& sessions, Outbox& outbox, Prekeys& prekeys, Healing& healing,
+        OwnDevices& own_devices)
+      : core_(core),
+        peers_(peers),
+        sessions_(sessions),
+        outbox_(outbox),
+        prekeys_(prekeys),
+        healing_(healing),
+        own_devices_(own_devices) {}
   void load();
 
   void receive(const EnvelopeId& id, ByteView ciphertext);
   /// What waited for this account's device list, once a list came or none will.
   void list_known(Peer& peer);
   void list_unknown(Peer& peer);
+  /// The directory's answer was the pinned list: does it hide one?
+  void list_hidden(Peer& peer);
+  /// The candidate becomes the peer's identity: the person agreed, here or on another device. There must be one.
+  void accept_candidate(Peer& peer);
   [[nodiscard]] bool waits_for(const Peer& peer) const { return parked_of_.contains(peer.account); }
   /// Asks again for the lists that something waits for.
   void connected();
@@ -33,8 +45,9 @@ class Inbox {
   Outcome open(const EnvelopeId& id, ByteView ciphertext, Time received_at, Knowledge knowledge);
   void open_in_session(const session::HandshakeHash& hash, const EnvelopeId& id, ByteView ciphertext, Time received_at);
   Outcome open_handshake(const EnvelopeId& id, ByteView ciphertext, Time received_at, Knowledge knowledge);
+  void orphan(const EnvelopeId& id, ByteView ciphertext, Time received_at, bool unknown_prekey);
   void park(const AccountId& account, const session::HandshakeHash& handshake, const EnvelopeId& id,
-            ByteView ciphertext, Time received_at);
+            ByteView ciphertext, Time received_at, Knowledge knowledge);
   void add_parked(std::uint64_t number, Parked parked);
   void remove_parked(std::uint64_t number);
   [[nodiscard]] std::vector<std::uint64_t> parked_by(const AccountId& account) const;
@@ -44,12 +57,22 @@ class Inbox {
   void newer_list(Peer& peer, const wire::NewerList& list);
   void compare_list_numbers(Peer& peer, PeerDevice& device, const wire::Content& content);
 
+  // inbox_sync.cpp: what another device of this account says
+  void sync(PeerDevice& device, const wire::Content& content, const wire::Sync& sync);
+  void sent_copy(PeerDevice& device, const wire::SentCopy& copy);
+  void states(const wire::StateMarks& marks);
+  void reads(const wire::ReadMarks& marks);
+  void deletion(const wire::Deletion& deletion);
+  void contacts(const wire::Contacts& contacts);
+  void contact(const wire::Contact& contact);
+
   Core& core_;
   Peers& peers_;
   Sessions& sessions_;
   Outbox& outbox_;
   Prekeys& prekeys_;
   Healing& healing_;
+  OwnDevices& own_devices_;
   std::map<std::uint64_t, Parked> parked_;
   struct Share {
     std::size_t envelopes = 0, bytes = 0;

@@ -13,6 +13,12 @@ constexpr std::size_t kExpireAtOnce = 256;
 /// Newest messages that are looked at to put one more receipt into.
 constexpr std::size_t kMergeLook = 8;
 
+bool is_sound(const Attachment& a) {
+  return a.key.size() == wire::kAttachmentPartBytes && a.release.size() == wire::kAttachmentPartBytes &&
+         a.size_bytes > 0 && a.size_bytes <= wire::kMaxAttachmentBytes && wire::is_file_name(as_view(a.name)) &&
+         wire::is_media_type(as_view(a.type));
+}
+
 }  // namespace
 
 void Outbox::load() {
@@ -55,20 +61,34 @@ Outbox::Entry& Outbox::add(const AccountId& peer, DeviceNumber only, ContentKind
   return entry;
 }
 
-Result<MessageId, Error> Outbox::add_text(const AccountId& account, std::string_view utf8) {
-  if (utf8.empty() || utf8.size() > wire::kMaxTextBytes) return fail(Error::too_large);
+Result<MessageId, Error> Outbox::add_text(const AccountId& account, std::string_view utf8,
+                                          std::vector<Attachment> attachments) {
+  if ((utf8.empty() && attachments.empty()) || utf8.size() > wire::kMaxTextBytes) return fail(Error::too_large);
   if (!wire::is_utf8(as_view(utf8))) return fail(Error::bad_text);
-  if (account == core_.address.account) return fail(Error::to_self);
-  if (entries_.size() >= kMaxOutboxMessages) return fail(Error::outbox_full);
+  if (attachments.size() > wire::kMaxAttachments || !std::ranges::all_of(attachments, is_sound))
+    return fail(Error::bad_attachment);
+  if (core_.is_own(account)) return fail(Error::to_self);
+  Peer& peer = peers_.get(account);
+  if (peer.record.blocked) return fail(Error::blocked);
+  if (count_waiting([](ContentKind kind) { return !is_sync(kind); }) >= kMaxOutboxMessages)
+    return fail(Error::outbox_full);
   const auto id = core_.random.id<MessageId>();
   const Time at = core_.sent_time();
-  core_.staging.history(AddOutgoing{OutgoingMessage{id, account, to_secret_bytes(as_view(utf8)), at}});
+  core_.staging.history(
+      AddOutgoing{OutgoingMessage{id, account, {to_secret_bytes(as_view(utf8)), std::move(attachments)}, at}});
   Entry& entry = add(account, DeviceNumber{0}, ContentKind::text, {}, id, at);
   core_.staging.put(Table::message_index, id.view(), to_secret_bytes(number_key(entry.record.sequence)));
-  Peer& peer = peers_.get(account);
   enqueue(peer, entry);
   if (peer.waits_for != Reason::none) set_state(entry, MessageState::queued, peer.waits_for);
+  add_copy(entry.record);
   return id;
+}
+
+std::size_t Outbox::count_waiting(bool (*of)(ContentKind)) const {
+  // All of them together are seldom many: then there is nothing to count.
+  if (entries_.size() < std::min(kMaxOutboxMessages, kMaxSyncWaiting)) return entries_.size();
+  return static_cast<std::size_t>(
+      std::ranges::count_if(entries_, [&](const auto& item) { return of(item.second.record.kind); }));
 }
 
 void Outbox::add_control(Peer& peer, DeviceNumber only, ContentKind kind, Bytes body) {
@@ -148,12 +168,14 @@ Delivery* Outbox::delivery_to(Entry& entry, DeviceNumber device) {
 
 void Outbox::receipt(const session::DeviceAddress& from, wire::ReceiptKind kind, const MessageId& id) {
   Entry* const entry = open_by_message(id);
-  if (entry == nullptr || entry->record.peer != from.account || entry->record.kind != ContentKind::text) return;
-  Delivery* const delivery = delivery_to(*entry, from.device);
-  if (delivery == nullptr) return;
-  if (!delivery->delivered) {
-    delivery->delivered = true;
-    entry->dirty = true;
+  if (entry == nullptr || entry->record.peer != from.account) return;
+  if (entry->record.kind == ContentKind::text) {
+    Delivery* const delivery = delivery_to(*entry, from.device);
+    if (delivery == nullptr) return;
+    if (!delivery->delivered) {
+      delivery->delivered = true;
+      entry->dirty = true;
+    }
   }
   set_state(*entry, kind == wire::ReceiptKind::read ? MessageState::read : MessageState::delivered, Reason::none);
 }
@@ -296,6 +318,7 @@ std::optional<Time> Outbox::next_deadline() const {
     const auto it = peers_.cached().find(account);
     if (it == peers_.cached().end()) continue;
     consider(it->second.not_before);
+    if (it->second.wants_list) consider(it->second.list_not_before);
     for (const auto& [number, device] : it->second.devices) consider(device.not_before);
   }
   return next;

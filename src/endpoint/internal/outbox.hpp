@@ -16,12 +16,26 @@ class Outbox {
   void load();
 
   // ---- in
-  [[nodiscard]] Result<MessageId, Error> add_text(const AccountId& account, std::string_view utf8);
+  [[nodiscard]] Result<MessageId, Error> add_text(const AccountId& account, std::string_view utf8,
+                                                  std::vector<Attachment> attachments);
   /// A content that no person wrote. `only`: 0 for all devices of the peer.
   void add_control(Peer& peer, DeviceNumber only, ContentKind kind, Bytes body);
   /// Collected until the end of the round.
   void add_receipt(const AccountId& peer, wire::ReceiptKind kind, const MessageId& id);
   void send_typing(Peer& peer, bool active);
+
+  // ---- for the account's other devices (outbox_sync.cpp). Without any, or with too much waiting for them: nothing
+  void tell(const wire::Sync& what, DeviceNumber only = {});
+  /// What is known and wanted of this peer; `handle` may be empty.
+  void tell_contact(const Peer& peer, std::string_view handle);
+  /// Collected until the end of the round.
+  void tell_read(const AccountId& peer, const MessageId& id) { marks_[peer].read.push_back(id); }
+  /// The history since then, and all contacts, for one device.
+  void give_history(DeviceNumber device, Time since);
+  /// Another device of ours sent this text: receipts for it come here too.
+  void written_elsewhere(const AccountId& peer, const MessageId& id, Time sent_at);
+  /// It says what became of it.
+  void state_elsewhere(const AccountId& peer, const MessageId& id, MessageState state);
 
   // ---- out
   /// Fans out, encrypts and submits what can go now, and asks for what is missing.
@@ -70,6 +84,18 @@ class Outbox {
   static Delivery* delivery_to(Entry& entry, DeviceNumber device);
   void make_receipts();
   void enqueue(Peer& peer, Entry& entry);
+  [[nodiscard]] std::size_t count_waiting(bool (*of)(ContentKind)) const;
+  [[nodiscard]] bool is_this_device(const Peer& peer, DeviceNumber number) const {
+    return core_.is_own(peer.account) && number == core_.address.device;
+  }
+
+  // outbox_sync.cpp
+  [[nodiscard]] bool may_tell() const;
+  void add_copy(const MessageRecord& text);
+  void make_marks();
+  /// The content of a record of sync for this device; nullopt: what it was about is gone.
+  std::optional<SecretBytes> sync_content(const PeerDevice& device, const MessageRecord& record,
+                                          const wire::Content& head);
 
   // outbox_pump.cpp
   void fan_out(Peer& peer);
@@ -79,7 +105,7 @@ class Outbox {
   enum class Step : std::uint8_t { submitted, skipped, blocked };
   Step send_one(Peer& peer, PeerDevice& device, Entry& entry, Delivery& delivery);
   std::optional<Bytes> encrypt(Peer& peer, PeerDevice& device, Entry& entry, Delivery& delivery);
-  std::optional<SecretBytes> content_of(Peer& peer, Entry& entry);
+  std::optional<SecretBytes> content_of(Peer& peer, const PeerDevice& device, Entry& entry);
   void ask(Peer& peer);
 
   // outbox_settle.cpp
@@ -105,6 +131,10 @@ class Outbox {
     std::vector<MessageId> delivered, read;
   };
   std::map<AccountId, PendingReceipts> receipts_;
+  struct PendingMarks {
+    std::vector<MessageId> read, sent, failed;
+  };
+  std::map<AccountId, PendingMarks> marks_;
   std::optional<AccountId> pumped_last_;
 };
 

@@ -3,11 +3,13 @@
 
 #include "base/codec.hpp"
 #include "endpoint/internal/outbox.hpp"
+#include "endpoint/internal/text_for_device.hpp"
 
 namespace opaline::endpoint::internal {
 
 void Outbox::pump() {
   make_receipts();
+  make_marks();
   if (!link_.is_connected()) return;
   // Whoever was served last comes last, so that credit goes round.
   std::vector<AccountId> order(peers_.busy().begin(), peers_.busy().end());
@@ -55,7 +57,7 @@ void Outbox::add_deliveries(Peer& peer, Entry& entry) {
   MessageRecord& record = entry.record;
   for (const session::DeviceEntry& listed : peer.pinned->list().devices) {
     if (record.only != DeviceNumber{0} && record.only != listed.number) continue;
-    if (delivery_to(entry, listed.number) != nullptr) continue;
+    if (is_this_device(peer, listed.number) || delivery_to(entry, listed.number) != nullptr) continue;
     Delivery& delivery = record.deliveries.emplace_back();
     delivery.device = listed.number;
     delivery.identity = listed.keys.hash();
@@ -121,7 +123,7 @@ std::optional<Bytes> Outbox::encrypt(Peer& peer, PeerDevice& device, Entry& entr
     device.wants_bundle = true;
     return std::nullopt;
   }
-  const auto plaintext = content_of(peer, entry);
+  const auto plaintext = content_of(peer, device, entry);
   if (!plaintext) {
     if (!core_.staging.failure()) give_up(peer, entry, Reason::text_missing);
     return std::nullopt;
@@ -146,21 +148,22 @@ std::optional<Bytes> Outbox::encrypt(Peer& peer, PeerDevice& device, Entry& entr
   return std::move(*ciphertext);
 }
 
-std::optional<SecretBytes> Outbox::content_of(Peer& peer, Entry& entry) {
+std::optional<SecretBytes> Outbox::content_of(Peer& peer, const PeerDevice& device, Entry& entry) {
   const MessageRecord& record = entry.record;
   wire::Content content{.message = record.id,
                         .list_number = peer.pinned->list().number,
                         .own_list_number = core_.own_list.list().number,
                         .sent_at = record.sent_at,
                         .body = {}};
-  std::optional<SecretBytes> text;
+  std::optional<TextForDevice> text;
   Reader body(record.body);
   switch (record.kind) {
-    case ContentKind::text:
-      text = core_.staging.outgoing_text(record.id);
-      if (!text) return std::nullopt;
-      content.body = wire::Text{*text, core_.ledger.handle};
+    case ContentKind::text: {
+      auto found = core_.staging.outgoing(record.id);
+      if (!found) return std::nullopt;
+      content.body = text.emplace(std::move(*found), device.address).view(core_.ledger.handle);
       break;
+    }
     case ContentKind::receipt: {
       wire::Receipt receipt;
       receipt.kind = static_cast<wire::ReceiptKind>(body.u8());
@@ -175,9 +178,18 @@ std::optional<SecretBytes> Outbox::content_of(Peer& peer, Entry& entry) {
       content.body = retry;
       break;
     }
+    case ContentKind::hello:
+      content.body = wire::SessionHello{};
+      break;
     case ContentKind::newer_list:
       content.body = wire::NewerList{core_.own_list.bytes()};
       break;
+    case ContentKind::sync:
+    case ContentKind::sent_copy:
+    case ContentKind::history_part:
+      return sync_content(device, record, content);
+    case ContentKind::written_elsewhere:
+      return std::nullopt;  // has no deliveries
   }
   SecretBytes out;
   const auto encoded = wire::encode(out, content);
@@ -188,20 +200,22 @@ std::optional<SecretBytes> Outbox::content_of(Peer& peer, Entry& entry) {
 void Outbox::ask(Peer& peer) {
   if (peer.open_request != RequestId{0} || requests_.full() || core_.instant() < peer.not_before) return;
   Requests::Open what{.kind = Requests::Open::Kind::devices, .account = peer.account, .bundles = {}};
+  if (peer.pinned) what.known = peer.pinned->list().number;
   bool tokens = false;
   if (!peer.alarmed()) {
     what.all = !peer.pinned && !peer.unfanned.empty();
     for (const auto& [number, device] : peer.devices) {
-      if (device.wants_bundle) what.bundles.push_back(number);
+      if (device.wants_bundle && what.bundles.size() < kMaxBundlesAtOnce) what.bundles.push_back(number);
       tokens = tokens || device.wants_token;
     }
   }
   if (what.all || !what.bundles.empty()) {
-    FetchBundles fetch{peer.account, peer.record.renewal_token, what.bundles};
+    FetchBundles fetch{peer.account, peer.record.renewal_token, what.bundles, what.known};
     peer.open_request = requests_.send(std::move(what), std::move(fetch));
-  } else if (tokens || peer.wants_list) {
+  } else if (tokens || (peer.wants_list && core_.instant() >= peer.list_not_before)) {
     what.list_alone = !tokens;
-    peer.open_request = requests_.send(std::move(what), FetchSendTokens{peer.account, peer.record.renewal_token});
+    FetchSendTokens fetch{peer.account, peer.record.renewal_token, what.known};
+    peer.open_request = requests_.send(std::move(what), std::move(fetch));
   } else {
     return;
   }

@@ -13,6 +13,11 @@ bool is_accepted(const Delivery& delivery) {
   return delivery.state == DeliveryState::accepted;
 }
 
+/// Goes to devices that are on the list since before it was written, also when we learn of them later.
+bool follows(const MessageRecord& record) {
+  return record.kind == ContentKind::text || (is_sync(record.kind) && record.only == DeviceNumber{0});
+}
+
 /// States rise; what a receipt says is true of a message that we had given up too.
 bool may_follow(MessageState now, MessageState next) {
   if (now == MessageState::failed) return next == MessageState::delivered || next == MessageState::read;
@@ -24,7 +29,7 @@ bool may_follow(MessageState now, MessageState next) {
 
 void Outbox::set_state(Entry& entry, MessageState state, Reason reason) {
   MessageRecord& record = entry.record;
-  if (record.kind != ContentKind::text) return;
+  if (record.kind != ContentKind::text && record.kind != ContentKind::written_elsewhere) return;
   const bool other_reason = state == MessageState::queued && record.state == state && record.reason != reason;
   if (!other_reason && !may_follow(record.state, state)) return;
   record.state = state;
@@ -32,6 +37,9 @@ void Outbox::set_state(Entry& entry, MessageState state, Reason reason) {
   entry.dirty = true;
   core_.staging.history(SetOutgoingState{record.id, state, reason, core_.now()});
   core_.events.emplace_back(MessageStateChanged{record.id, record.peer, state, reason});
+  if (record.kind != ContentKind::text) return;
+  if (state == MessageState::sent) marks_[record.peer].sent.push_back(record.id);
+  if (state == MessageState::failed) marks_[record.peer].failed.push_back(record.id);
 }
 
 void Outbox::drop_ciphertext(Delivery& delivery) {
@@ -157,7 +165,8 @@ void Outbox::forget_envelopes(Entry& entry) {
 void Outbox::forget(Entry& entry) {
   entry.gone = true;
   forget_envelopes(entry);
-  if (entry.record.kind == ContentKind::text) core_.staging.erase(Table::message_index, entry.record.id.view());
+  if (entry.record.kind == ContentKind::text || entry.record.kind == ContentKind::written_elsewhere)
+    core_.staging.erase(Table::message_index, entry.record.id.view());
 }
 
 void Outbox::list_changed(Peer& peer) {
@@ -172,8 +181,8 @@ void Outbox::list_changed(Peer& peer) {
   // What is on its way goes to new devices too, and what was sent since they are there.
   for (auto& [sequence, entry] : entries_) {
     const MessageRecord& record = entry.record;
-    const bool follows = record.kind == ContentKind::text || record.kind == ContentKind::receipt;
-    if (record.peer == peer.account && record.list_number != ListNumber{0} && follows && !entry.settled && !entry.gone)
+    const bool fanned = record.list_number != ListNumber{0} && !entry.settled && !entry.gone;
+    if (record.peer == peer.account && fanned && (follows(record) || record.kind == ContentKind::receipt))
       add_deliveries(peer, entry);
   }
   std::vector<std::uint64_t> missed;
@@ -182,8 +191,9 @@ void Outbox::list_changed(Peer& peer) {
   core_.staging.for_each(Table::sent, {}, from, [&](ByteView, ByteView value) {
     MessageRecord record;
     if (!decode(value, record)) return true;
-    if (record.peer != peer.account || record.kind != ContentKind::text) return true;
+    if (record.peer != peer.account || !follows(record)) return true;
     for (const session::DeviceEntry& listed : peer.pinned->list().devices) {
+      if (is_this_device(peer, listed.number)) continue;
       const bool has =
           std::ranges::find(record.deliveries, listed.number, &Delivery::device) != record.deliveries.end();
       if (!has && listed.created <= record.queued_at) missed.push_back(record.sequence);
@@ -213,6 +223,7 @@ void Outbox::start_over(Peer& peer) {
     waiting.merge(std::exchange(device.queue, {}));
     sessions_.remove_all(device);
     device.record = {};
+    device.route_token = {};  // another mailbox: the route is to be opened anew
     device.dirty = true;
     device.not_before = {};
     device.failures = 0;

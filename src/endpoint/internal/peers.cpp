@@ -1,6 +1,9 @@
 #include "endpoint/internal/peers.hpp"
 
+#include <algorithm>
+
 #include "base/codec.hpp"
+#include "crypto/hash.hpp"
 
 namespace opaline::endpoint::internal {
 namespace {
@@ -15,6 +18,10 @@ std::optional<session::VerifiedDeviceList> load_list(Core& core, const Bytes& by
   return std::move(*list);
 }
 
+AccountKeyHash hash_of(const session::VerifiedDeviceList& list) {
+  return AccountKeyHash(crypto::sha256(list.list().account_key.view()));
+}
+
 }  // namespace
 
 Peer& Peers::get(const AccountId& account) {
@@ -27,6 +34,7 @@ Peer& Peers::get(const AccountId& account) {
     peer.pinned = load_list(core_, peer.record.pinned);
     peer.candidate = load_list(core_, peer.record.candidate);
   }
+  if (core_.is_own(account)) peer.pinned = core_.own_list;
   core_.staging.for_each(Table::peer_device, account.view(), {}, [&](ByteView key, ByteView value) {
     Reader in(key.subspan(AccountId::kSize));
     const DeviceNumber number{in.u32()};
@@ -52,62 +60,129 @@ PeerDevice& Peers::device(Peer& peer, DeviceNumber number) {
 }
 
 void Peers::pin(Peer& peer, session::VerifiedDeviceList list) {
+  if (core_.is_own(peer.account)) return pin_own(peer, std::move(list));
   peer.record.pinned = list.bytes();
   peer.pinned = std::move(list);
   changed(peer);
+}
+
+void Peers::pin_own(Peer& peer, session::VerifiedDeviceList list) {
+  const session::VerifiedDeviceList before = std::exchange(core_.own_list, std::move(list));
+  core_.own.signed_list = core_.own_list.bytes();
+  core_.own_dirty = true;
+  peer.pinned = core_.own_list;
+  const auto beyond = [](const session::VerifiedDeviceList& some, const session::VerifiedDeviceList& others) {
+    return std::ranges::any_of(some.list().devices, [&](const auto& d) { return others.find(d.number) == nullptr; });
+  };
+  if (beyond(core_.own_list, before)) {
+    core_.notice(peer.account, NoticeKind::own_device_added);
+    core_.ledger.told_at = {};  // the new one is to know who else there is
+    core_.ledger_dirty = true;
+  }
+  if (beyond(before, core_.own_list)) core_.notice(peer.account, NoticeKind::own_device_removed);
+  core_.events.emplace_back(OwnDevicesChanged{});
+  if (core_.own_list.find(core_.address.device) == nullptr) core_.events.emplace_back(ThisDeviceRemoved{});
 }
 
 void Peers::alarm(Peer& peer, const session::ListHash& list, NoticeKind kind) {
   if (peer.record.noticed == list) return;
   peer.record.noticed = list;
   changed(peer);
-  core_.notice(peer.account, kind);
+  if (core_.is_own(peer.account)) {
+    core_.events.emplace_back(OwnListForged{});
+  } else {
+    core_.notice(peer.account, kind);
+  }
 }
 
-ListOutcome Peers::take_list(Peer& peer, ByteView signed_list, const std::vector<Bytes>& between) {
+AccountKeyHash Peers::pinned_key(const Peer& peer) {
+  return peer.pinned ? hash_of(*peer.pinned) : AccountKeyHash{};
+}
+
+void Peers::told_key(Peer& peer, const AccountKeyHash& key) {
+  if (core_.is_own(peer.account) || key.is_zero() || peer.record.told_key == key) return;
+  peer.record.told_key = key;
+  changed(peer);
+}
+
+wire::Contact Peers::contact_of(const Peer& peer, std::string_view handle, Time active_at, AccountKeyHash& key) {
+  key = pinned_key(peer);
+  return {.account = peer.account,
+          .handle = as_view(handle),
+          .account_key_hash = key.is_zero() ? ByteView() : ByteView(key.view()),
+          .verified = peer.record.verified,
+          .blocked = peer.record.blocked,
+          .changed_at = peer.record.changed_at,
+          .active_at = active_at};
+}
+
+bool Peers::accepted_elsewhere(const Peer& peer) {
+  return peer.candidate && peer.pinned && hash_of(*peer.candidate) == peer.record.told_key;
+}
+
+void Peers::decided(Peer& peer) {
+  peer.record.changed_at = std::max(core_.now(), peer.record.changed_at + milliseconds(1));
+  changed(peer);
+}
+
+ListOutcome Peers::first_list(Peer& peer, session::VerifiedDeviceList shown) {
+  // Another device of ours has met this account under another key: that is no first contact.
+  if (!peer.record.told_key.is_zero() && peer.record.told_key != hash_of(shown)) return new_key(peer, std::move(shown));
+  pin(peer, std::move(shown));
+  return ListOutcome::pinned;
+}
+
+ListOutcome Peers::new_key(Peer& peer, session::VerifiedDeviceList shown) {
+  if (core_.is_own(peer.account)) {
+    alarm(peer, shown.hash(), NoticeKind::identity_changed);
+    return ListOutcome::refused;
+  }
+  if (peer.candidate && peer.candidate->hash() == shown.hash()) return ListOutcome::waiting;
+  peer.record.candidate = shown.bytes();
+  changed(peer);
+  alarm(peer, shown.hash(), NoticeKind::identity_changed);
+  if (peer.record.verified) {
+    peer.record.verified = false;
+    peer.record.verify_again = true;
+    core_.notice(peer.account, NoticeKind::verify_again);
+  }
+  peer.candidate = std::move(shown);
+  return ListOutcome::waiting;
+}
+
+ListOutcome Peers::take_list(Peer& peer, ByteView signed_list, const std::vector<Bytes>& between, ListNumber known) {
   using session::ListChange;
   auto shown = session::verify_device_list(signed_list);
   if (!shown || shown->list().account != peer.account) return ListOutcome::refused;
-  if (!peer.pinned) {
-    pin(peer, std::move(*shown));
-    return ListOutcome::pinned;
-  }
+  if (!peer.pinned) return first_list(peer, std::move(*shown));
   // Lists in between are taken one by one; each must follow the one before it.
+  const session::ListHash before = peer.pinned->hash();
   for (const Bytes& bytes : between) {
     if (session::compare_lists(*peer.pinned, *shown) != ListChange::gap) break;
     auto step = session::verify_device_list(bytes);
-    if (!step || session::compare_lists(*peer.pinned, *step) != ListChange::successor) break;
+    if (!step) break;
+    const ListChange change = session::compare_lists(*peer.pinned, *step);
+    if (change == ListChange::unchanged || change == ListChange::older) continue;  // more than we asked for
+    if (change != ListChange::successor) break;
     pin(peer, std::move(*step));
   }
-  switch (session::compare_lists(*peer.pinned, *shown)) {
+  const ListChange change = session::compare_lists(*peer.pinned, *shown);
+  switch (change) {
     case ListChange::unchanged:
-    case ListChange::successor: {
-      const bool grew = shown->hash() != peer.pinned->hash();
-      if (grew) {
-        pin(peer, std::move(*shown));
+    case ListChange::successor:
+      if (change == ListChange::successor) pin(peer, std::move(*shown));
+      if (peer.pinned->hash() != before && !core_.is_own(peer.account))
         core_.notice(peer.account, NoticeKind::device_list_changed);
-      }
       if (peer.candidate) {  // the directory went back to the identity that we know: the alarm stands in the history
         peer.candidate.reset();
         peer.record.candidate.clear();
         changed(peer);
       }
       return ListOutcome::pinned;
-    }
     case ListChange::new_account_key:
-      if (!peer.candidate || peer.candidate->hash() != shown->hash()) {
-        peer.record.candidate = shown->bytes();
-        changed(peer);
-        alarm(peer, shown->hash(), NoticeKind::identity_changed);
-        if (peer.record.verified) {
-          peer.record.verified = false;
-          peer.record.verify_again = true;
-          core_.notice(peer.account, NoticeKind::verify_again);
-        }
-        peer.candidate = std::move(*shown);
-      }
-      return ListOutcome::waiting;
+      return new_key(peer, std::move(*shown));
     case ListChange::older:
+      if (shown->list().number >= known) return ListOutcome::pinned;
       alarm(peer, shown->hash(), NoticeKind::list_rolled_back);
       return ListOutcome::refused;
     case ListChange::forked:
@@ -115,6 +190,7 @@ ListOutcome Peers::take_list(Peer& peer, ByteView signed_list, const std::vector
       alarm(peer, shown->hash(), NoticeKind::list_forked);
       return ListOutcome::refused;
     case ListChange::gap:
+      return peer.pinned->hash() != before ? ListOutcome::partly : ListOutcome::refused;
     case ListChange::other_account:
       return ListOutcome::refused;
   }

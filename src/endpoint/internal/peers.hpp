@@ -3,6 +3,7 @@
 #include <unordered_map>
 
 #include "endpoint/internal/core.hpp"
+#include "wire/contents.hpp"
 
 namespace opaline::endpoint::internal {
 
@@ -10,7 +11,8 @@ namespace opaline::endpoint::internal {
 enum class ListOutcome : std::uint8_t {
   pinned,   ///< it is the pinned list now, or was already
   waiting,  ///< another account key: it waits for the person
-  refused,  ///< not a list of this account, an older or a forked one, or one with lists missing in between
+  partly,   ///< it follows the pinned list, but some in between are still missing: those that came are pinned
+  refused,  ///< not a list of this account, an older or a forked one, or one whose predecessors nobody has
 };
 
 class Peers {
@@ -27,13 +29,33 @@ class Peers {
   void changed(PeerDevice& device) { device.dirty = true; }
 
   /// A list of this account that the directory or one of its devices showed, with those between the pinned one and it.
-  [[nodiscard]] ListOutcome take_list(Peer& peer, ByteView signed_list, const std::vector<Bytes>& between);
+  /// For the own account: the list becomes Core::own_list. `known`: the number of the list that was pinned when the
+  /// directory was asked; one that is older than that is an alarm, one that merely was overtaken is not.
+  [[nodiscard]] ListOutcome take_list(Peer& peer, ByteView signed_list, const std::vector<Bytes>& between,
+                                      ListNumber known);
   /// A device of the pinned list named, in what it signed, another list with the pinned one's number.
   void forked(Peer& peer, const session::ListHash& other) { alarm(peer, other, NoticeKind::list_forked); }
+  /// Somebody was shown this as the list of our own account. Said once for each.
+  void own_list_forged(const session::ListHash& other) {
+    alarm(get(core_.address.account), other, NoticeKind::list_forked);
+  }
+  /// One of its devices goes by a newer list than the directory shows.
+  void hidden(Peer& peer) { alarm(peer, peer.pinned->hash(), NoticeKind::list_rolled_back); }
   /// A text goes to this peer or came from it: the first time that is worth a line.
   void meet(Peer& peer);
   /// The candidate becomes the pinned list. There must be one (asserted).
   void accept_candidate(Peer& peer);
+  /// Another device of ours has pinned this account key. Does nothing about a list that is pinned here already.
+  void told_key(Peer& peer, const AccountKeyHash& key);
+  /// What other devices of ours are to know of a peer. Borrows `handle` and `key`, which is filled.
+  [[nodiscard]] static wire::Contact contact_of(const Peer& peer, std::string_view handle, Time active_at,
+                                                AccountKeyHash& key);
+  /// Whether the candidate is what the person accepted on another device.
+  [[nodiscard]] static bool accepted_elsewhere(const Peer& peer);
+  /// The person has just said something of this peer: later than everything said before.
+  void decided(Peer& peer);
+  /// Hash of the pinned account key; zero: none is pinned.
+  [[nodiscard]] static AccountKeyHash pinned_key(const Peer& peer);
 
   /// Peers with something to be done: pump() looks at these alone.
   void busy(const Peer& peer) { busy_.insert(peer.account); }
@@ -49,6 +71,9 @@ class Peers {
 
  private:
   void pin(Peer& peer, session::VerifiedDeviceList list);
+  void pin_own(Peer& peer, session::VerifiedDeviceList list);
+  ListOutcome first_list(Peer& peer, session::VerifiedDeviceList shown);
+  ListOutcome new_key(Peer& peer, session::VerifiedDeviceList shown);
   void alarm(Peer& peer, const session::ListHash& list, NoticeKind kind);
 
   Core& core_;

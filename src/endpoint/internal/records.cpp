@@ -41,7 +41,11 @@ class Out {
 
 class In {
  public:
-  explicit In(ByteView bytes) : reader_(bytes) { good_ = reader_.u8() == kRecordVersion; }
+  explicit In(ByteView bytes) : reader_(bytes) {
+    version_ = reader_.u8();
+    good_ = version_ >= 1 && version_ <= kRecordVersion;
+  }
+  [[nodiscard]] std::uint8_t version() const { return version_; }
   void flag(bool& out) {
     const std::uint8_t value = reader_.u8();
     good_ = good_ && value <= 1;
@@ -83,6 +87,7 @@ class In {
 
  private:
   Reader reader_;
+  std::uint8_t version_ = 0;
   bool good_ = true;
 };
 
@@ -116,6 +121,11 @@ SecretBytes encode(const LedgerRecord& r) {
       .time(r.next_probe)
       .flag(r.receipts)
       .text(r.handle)
+      .text(r.name)
+      .time(r.told_at)
+      .time(r.caught_up_at)
+      .u8(static_cast<std::uint8_t>(r.history_wanted))
+      .time(r.heard_at)
       .take();
 }
 bool decode(ByteView bytes, LedgerRecord& r) {
@@ -127,6 +137,13 @@ bool decode(ByteView bytes, LedgerRecord& r) {
   in.time(r.next_probe);
   in.flag(r.receipts);
   in.text(r.handle);
+  if (in.version() >= 2) {
+    in.text(r.name);
+    in.time(r.told_at);
+    in.time(r.caught_up_at);
+    in.small_enum(r.history_wanted, HistoryWanted::all);
+    in.time(r.heard_at);
+  }
   return in.finished();
 }
 
@@ -169,6 +186,30 @@ bool decode(ByteView bytes, OrphanRecord& r) {
   return in.finished();
 }
 
+SecretBytes encode(const NextListRecord& r) {
+  return Out().text(r.signed_list).text(r.exchange).text(r.signed_set).text(r.one_time_batch).take();
+}
+bool decode(ByteView bytes, NextListRecord& r) {
+  In in(bytes);
+  in.text(r.signed_list);
+  in.text(r.exchange);
+  in.text(r.signed_set);
+  in.text(r.one_time_batch);
+  return in.finished();
+}
+
+SecretBytes encode(const OwnDeviceRecord& r) {
+  return Out().text(r.name).flag(r.primary).time(r.last_seen).time(r.history_at).take();
+}
+bool decode(ByteView bytes, OwnDeviceRecord& r) {
+  In in(bytes);
+  in.text(r.name);
+  in.flag(r.primary);
+  in.time(r.last_seen);
+  in.time(r.history_at);
+  return in.finished();
+}
+
 SecretBytes encode(const PeerRecord& r) {
   return Out()
       .text(r.pinned)
@@ -178,6 +219,10 @@ SecretBytes encode(const PeerRecord& r) {
       .flag(r.met)
       .text(r.renewal_token)
       .raw(r.noticed.view())
+      .flag(r.blocked)
+      .time(r.changed_at)
+      .u32(static_cast<std::uint32_t>(r.told_list))
+      .raw(r.told_key.view())
       .take();
 }
 bool decode(ByteView bytes, PeerRecord& r) {
@@ -189,6 +234,12 @@ bool decode(ByteView bytes, PeerRecord& r) {
   in.flag(r.met);
   in.text(r.renewal_token);
   in.id(r.noticed);
+  if (in.version() >= 2) {
+    in.flag(r.blocked);
+    in.time(r.changed_at);
+    in.u32(r.told_list);
+    in.id(r.told_key);
+  }
   return in.finished();
 }
 
@@ -265,7 +316,7 @@ bool decode(ByteView bytes, MessageRecord& r) {
   in.u64(r.sequence);
   in.id(r.id);
   in.id(r.peer);
-  in.small_enum(r.kind, ContentKind::newer_list);
+  in.small_enum(r.kind, ContentKind::hello);
   in.time(r.sent_at);
   in.time(r.queued_at);
   in.u32(r.list_number);
@@ -313,6 +364,11 @@ Bytes set_key(session::PrekeySetId id) {
 Bytes one_time_key(session::PrekeySetId id, session::OneTimeIndex index) {
   Bytes key;
   Writer(key).u32(static_cast<std::uint32_t>(id)).u16(static_cast<std::uint16_t>(index));
+  return key;
+}
+Bytes own_device_key(DeviceNumber number) {
+  Bytes key;
+  Writer(key).u32(static_cast<std::uint32_t>(number));
   return key;
 }
 Bytes device_key(const session::DeviceAddress& device) {

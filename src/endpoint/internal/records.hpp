@@ -1,6 +1,7 @@
 #pragma once
 // The rows of an EndpointStore. Every value begins with u8 kRecordVersion; integers are big-endian, times are u64
 // milliseconds since 1970, optional things are empty or zero. What cannot be read back is corrupt_state, never guessed.
+// Version 1 lacks what is marked "since 2"; it is read with the defaults.
 #include <map>
 #include <vector>
 
@@ -9,7 +10,10 @@
 
 namespace opaline::endpoint::internal {
 
-inline constexpr std::uint8_t kRecordVersion = 1;
+inline constexpr std::uint8_t kRecordVersion = 2;
+
+/// SHA-256 of an account key.
+using AccountKeyHash = ByteId<struct AccountKeyHashTag, 32>;
 
 // ---- Table::device, keys below
 inline constexpr std::string_view kIdentityKey = "identity";       // DeviceIdentity::serialise
@@ -18,12 +22,16 @@ inline constexpr std::string_view kOwnKey = "own";                 // OwnRecord
 inline constexpr std::string_view kLedgerKey = "ledger";           // LedgerRecord
 inline constexpr std::string_view kPrekeysKey = "prekeys";         // PrekeyRecord
 inline constexpr std::string_view kOrphansKey = "orphans";         // OrphanRecord
+inline constexpr std::string_view kNextListKey = "next list";      // NextListRecord; while the service has not answered
 
 struct OwnRecord {
   Enrolment enrolment;
   bool registered = false;
   Bytes signed_list;
 };
+
+/// What a device that was just linked still has to ask the primary one for: contacts come always.
+enum class HistoryWanted : std::uint8_t { none = 0, contacts = 1, all = 2 };
 
 /// Counters that only rise, and settings.
 struct LedgerRecord {
@@ -34,6 +42,19 @@ struct LedgerRecord {
   Time next_probe{};
   bool receipts = true;
   Bytes handle;  ///< that texts name
+  // since 2
+  Bytes name;           ///< this device's, as the person calls it
+  Time told_at{};       ///< when the other devices last heard of this one
+  Time caught_up_at{};  ///< when they were last asked for what this one has missed
+  HistoryWanted history_wanted = HistoryWanted::none;
+  Time heard_at{};  ///< the last text of anybody, coarse: what came after it may be missing if this state is set back
+};
+
+/// A device list that this device has signed and the service has not yet taken.
+struct NextListRecord {
+  Bytes signed_list;
+  Bytes exchange;  ///< empty: no device is added
+  Bytes signed_set, one_time_batch;
 };
 
 /// The set that the directory should be offering.
@@ -65,6 +86,19 @@ struct PeerRecord {
   bool met = false;  ///< a text went or came
   Bytes renewal_token;
   session::ListHash noticed;  ///< the last list that raised an alarm: each raises it once
+  // since 2
+  bool blocked = false;
+  Time changed_at{};        ///< when the person last said something of this account: verified, blocked, accepted
+  ListNumber told_list{};   ///< the highest that one of its devices said its account has
+  AccountKeyHash told_key;  ///< hash of the account key that another device of ours has pinned; zero: none said
+};
+
+// ---- Table::own_device, by u32 device number
+struct OwnDeviceRecord {
+  Bytes name;
+  bool primary = false;
+  Time last_seen{};
+  Time history_at{};  ///< when it was last sent our history
 };
 
 // ---- Table::peer_device, by account and device number
@@ -95,7 +129,22 @@ struct SessionRow {
 };
 
 // ---- Table::outbox and Table::sent, by sequence
-enum class ContentKind : std::uint8_t { text = 1, receipt = 2, retry = 3, newer_list = 4 };
+enum class ContentKind : std::uint8_t {
+  text = 1,
+  receipt = 2,
+  retry = 3,
+  newer_list = 4,
+  // to the account's other devices
+  sync = 5,          ///< body: the content, encoded; list numbers are put in when it is encrypted
+  sent_copy = 6,     ///< of a text of ours. body: its peer, id
+  history_part = 7,  ///< body: u32 index, u32 parts, u64 first, u64 last (EndpointStore::HistoryPage)
+  hello = 9,         ///< says nothing but which list we go by: who has a newer one answers with it
+  // no content of its own
+  written_elsewhere = 8,  ///< a text that another device of ours sent: in Table::sent alone, for its receipts
+};
+[[nodiscard]] constexpr bool is_sync(ContentKind kind) {
+  return kind == ContentKind::sync || kind == ContentKind::sent_copy || kind == ContentKind::history_part;
+}
 enum class DeliveryState : std::uint8_t {
   waiting = 1,    ///< not encrypted yet
   committed = 2,  ///< the ciphertext is in Table::envelope
@@ -124,7 +173,7 @@ struct MessageRecord {
   DeviceNumber only{};       ///< 0: all devices of the peer
   MessageState state = MessageState::queued;
   Reason reason = Reason::none;
-  Bytes body;  ///< receipt: u8 kind, ids; retry: envelope id, time; else empty
+  Bytes body;  ///< receipt: u8 kind, ids; retry: envelope id, time; those of sync: see ContentKind; else empty
   std::vector<Delivery> deliveries;
 };
 
@@ -140,6 +189,8 @@ struct ParkedRecord {
 [[nodiscard]] SecretBytes encode(const LedgerRecord&);
 [[nodiscard]] SecretBytes encode(const PrekeyRecord&);
 [[nodiscard]] SecretBytes encode(const OrphanRecord&);
+[[nodiscard]] SecretBytes encode(const NextListRecord&);
+[[nodiscard]] SecretBytes encode(const OwnDeviceRecord&);
 [[nodiscard]] SecretBytes encode(const PeerRecord&);
 [[nodiscard]] SecretBytes encode(const DeviceRecord&);
 [[nodiscard]] SecretBytes encode(const SessionRow&);
@@ -150,6 +201,8 @@ struct ParkedRecord {
 [[nodiscard]] bool decode(ByteView bytes, LedgerRecord& out);
 [[nodiscard]] bool decode(ByteView bytes, PrekeyRecord& out);
 [[nodiscard]] bool decode(ByteView bytes, OrphanRecord& out);
+[[nodiscard]] bool decode(ByteView bytes, NextListRecord& out);
+[[nodiscard]] bool decode(ByteView bytes, OwnDeviceRecord& out);
 [[nodiscard]] bool decode(ByteView bytes, PeerRecord& out);
 [[nodiscard]] bool decode(ByteView bytes, DeviceRecord& out);
 [[nodiscard]] bool decode(ByteView bytes, SessionRow& out);
@@ -161,5 +214,6 @@ struct ParkedRecord {
 [[nodiscard]] Bytes set_key(session::PrekeySetId id);
 [[nodiscard]] Bytes one_time_key(session::PrekeySetId id, session::OneTimeIndex index);
 [[nodiscard]] Bytes device_key(const session::DeviceAddress& device);
+[[nodiscard]] Bytes own_device_key(DeviceNumber number);
 
 }  // namespace opaline::endpoint::internal

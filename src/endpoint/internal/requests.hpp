@@ -7,11 +7,12 @@ namespace opaline::endpoint::internal {
 class Requests {
  public:
   struct Open {
-    enum class Kind : std::uint8_t { devices, upload, status } kind{};
+    enum class Kind : std::uint8_t { devices, upload, status, update } kind{};
     AccountId account;                  ///< of `devices`
     std::vector<DeviceNumber> bundles;  ///< that were asked for; all devices' if `all`
     bool all = false;
     bool list_alone = false;     ///< neither bundle nor token was missing
+    ListNumber known{};          ///< of `devices`: the list that was pinned
     session::PrekeySetId set{};  ///< of `upload`
   };
 

@@ -64,17 +64,34 @@ void Staging::for_each(Table table, ByteView prefix, ByteView after,
   }
 }
 
-std::optional<SecretBytes> Staging::outgoing_text(const MessageId& id) {
+template <class T>
+T Staging::take(Result<T, StoreError> answer) {
+  if (answer) return std::move(*answer);
+  failure_ = answer.error();
+  return {};
+}
+
+std::optional<MessageBody> Staging::outgoing(const MessageId& id) {
   for (const HistoryChange& change : history_)
     if (const auto* added = std::get_if<AddOutgoing>(&change); added != nullptr && added->message.id == id)
-      return added->message.text;
+      return added->message.body;
   if (failure_) return std::nullopt;
-  auto text = store_.outgoing_text(id);
-  if (!text) {
-    failure_ = text.error();
-    return std::nullopt;
-  }
-  return std::move(*text);
+  return take(store_.outgoing(id));
+}
+
+std::vector<EndpointStore::HistoryPage> Staging::history_pages(Time since) {
+  if (failure_) return {};
+  return take(store_.history_pages(since));
+}
+
+SecretBytes Staging::history_page(const EndpointStore::HistoryPage& page) {
+  if (failure_) return {};
+  return take(store_.history_page(page));
+}
+
+std::vector<AddContact> Staging::contacts() {
+  if (failure_) return {};
+  return take(store_.contacts());
 }
 
 Result<void, StoreError> Staging::commit() {

@@ -22,7 +22,11 @@ class Staging {
   void erase(Table table, ByteView key) { rows_[{table, to_bytes(key)}] = std::nullopt; }
   void history(HistoryChange change) { history_.push_back(std::move(change)); }
   /// A text queued in this round is not in the history yet.
-  [[nodiscard]] std::optional<SecretBytes> outgoing_text(const MessageId& id);
+  [[nodiscard]] std::optional<MessageBody> outgoing(const MessageId& id);
+  // What the store answers; empty if it fails (then failure() is set). Not what this round adds.
+  [[nodiscard]] std::vector<EndpointStore::HistoryPage> history_pages(Time since);
+  [[nodiscard]] SecretBytes history_page(const EndpointStore::HistoryPage& page);
+  [[nodiscard]] std::vector<AddContact> contacts();
 
   [[nodiscard]] bool empty() const { return rows_.empty() && history_.empty(); }
   /// Set by the first failure; stays until forget().
@@ -33,6 +37,8 @@ class Staging {
 
  private:
   using Key = std::pair<Table, Bytes>;
+  template <class T>
+  T take(Result<T, StoreError> answer);
   EndpointStore& store_;
   std::map<Key, std::optional<SecretBytes>> rows_;
   std::vector<HistoryChange> history_;

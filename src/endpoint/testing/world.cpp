@@ -6,7 +6,7 @@ namespace opaline::endpoint::testing {
 
 std::vector<std::string> Device::texts() const {
   std::vector<std::string> out;
-  for (const IncomingMessage& message : store.history().incoming) out.push_back(to_string(message.text));
+  for (const IncomingMessage& message : store.history().incoming) out.push_back(to_string(message.body.text));
   return out;
 }
 
@@ -94,6 +94,43 @@ Device& World::link(Device& primary, std::string name) {
                {{device.address.account, device.address.device, device.mailbox}, true, own.signed_list}, uploaded);
   load(device);
   crash(primary);
+  return device;
+}
+
+Device& World::start_link(Device& primary, std::string name) {
+  clock.advance(seconds(1));
+  const session::VerifiedDeviceList list = *primary.endpoint->own_list();
+  Device& device = *devices.emplace_back(std::make_unique<Device>());
+  device.name = std::move(name);
+  device.address = {primary.address.account, list.list().next_device};
+  device.mailbox = random.id<MailboxId>();
+  const Enrolment enrolment{device.address.account, device.address.device, device.mailbox};
+  const auto made = Endpoint::create_linked(device.store, random, clock, enrolment, list, device.name);
+  OPALINE_ASSERT(made.has_value());
+  session::DeviceList next = session::next_device_list(list, clock.now());
+  next.devices.push_back({.number = enrolment.device,
+                          .mailbox = enrolment.mailbox,
+                          .created = clock.now(),
+                          .capabilities = session::kCapabilityMessages | session::kCapabilityEphemeral,
+                          .keys = made->keys});
+  next.next_device = DeviceNumber{static_cast<std::uint32_t>(next.next_device) + 1};
+  OPALINE_ASSERT(primary.endpoint->add_device(next, random.bytes<16>(), made->prekeys).has_value());
+  round(primary);
+  return device;
+}
+
+void World::finish_link(Device& device, bool ask_history, bool told) {
+  const Bytes list = told ? accounts[device.address.account].lists.back() : Bytes();
+  OPALINE_ASSERT(Endpoint::confirm_linked(device.store, list, ask_history).has_value());
+  load(device);
+}
+
+Device& World::link_live(Device& primary, std::string name, bool ask_history) {
+  Device& device = start_link(primary, std::move(name));
+  OPALINE_ASSERT(settle());
+  finish_link(device, ask_history);
+  connect(device);
+  OPALINE_ASSERT(settle());
   return device;
 }
 
@@ -214,6 +251,8 @@ void World::deliver(Device& device, std::size_t count) {
     void operator()(const PrekeysAnswer& a) const { endpoint.on_prekeys_left(a.id, a.left, a.signed_until); }
     void operator()(const FailedAnswer& a) const { endpoint.on_request_failed(a.id, a.failure, a.retry_after); }
     void operator()(const PrekeysLow& p) const { endpoint.on_prekeys_low(p.left); }
+    void operator()(const ListTaken& t) const { endpoint.on_devices_updated(t.id); }
+    void operator()(const ListNotice&) const { endpoint.check_own_list(); }
   };
   for (; count > 0 && !device.to_device.empty(); --count) {
     std::visit(Visitor{*device.endpoint}, device.to_device.front());
@@ -267,7 +306,8 @@ wire::SubmitStatus World::store(Device& from, Device::Route& route, const Submit
   if (mailbox.gone || mailbox.owner == nullptr) return SubmitStatus::gone;
   Device& to = *mailbox.owner;
   if (submit.envelope_class == wire::EnvelopeClass::ephemeral && !to.connected) return SubmitStatus::accepted;
-  if (mailbox.waiting.size() + mailbox.pushed.size() >= mailbox_limit) {
+  const bool singled_out = route.mailbox == full_for && (full_of.is_zero() || full_of == from.address.account);
+  if (singled_out || mailbox.waiting.size() + mailbox.pushed.size() >= mailbox_limit) {
     mailbox.gap = true;
     return SubmitStatus::full;
   }
@@ -295,11 +335,13 @@ void World::push(Device& device) {
   }
 }
 
-DevicesReply World::devices_of(const AccountId& about, const FetchBundles* bundles) {
+DevicesReply World::devices_of(const AccountId& about, ListNumber known, const FetchBundles* bundles) {
   Account& account = accounts[about];
   DevicesReply reply;
   reply.signed_list = account.lists.back();
-  reply.history = {account.lists.begin(), account.lists.end() - 1};
+  const auto first = known == ListNumber{} ? account.lists.size() : static_cast<std::size_t>(known);
+  for (std::size_t i = first; i + 1 < account.lists.size() && reply.history.size() < history_at_once; ++i)
+    reply.history.push_back(account.lists[i]);
   reply.renewal_token = to_bytes("renewal of " + about.hex().substr(0, 8));
   const auto list = session::load_device_list(reply.signed_list);
   for (const session::DeviceEntry& entry : list->list().devices) {
@@ -328,12 +370,12 @@ void World::handle(Device& device, const Request& request) {
     device.to_device.push_back(FailedAnswer{request.id, RequestFailure::unavailable, seconds(0)});
     return;
   }
-  const auto answer = [&](const AccountId& about, const FetchBundles* bundles) {
+  const auto answer = [&](const AccountId& about, ListNumber known, const FetchBundles* bundles) {
     ++lookups[about];
     if (!accounts.contains(about)) {
       device.to_device.push_back(FailedAnswer{request.id, RequestFailure::not_found, seconds(0)});
     } else {
-      device.to_device.push_back(DevicesAnswer{request.id, devices_of(about, bundles)});
+      device.to_device.push_back(DevicesAnswer{request.id, devices_of(about, known, bundles)});
     }
   };
   const auto left = [&](bool with_time) {
@@ -342,14 +384,66 @@ void World::handle(Device& device, const Request& request) {
                                              with_time ? std::optional(offered.until) : std::nullopt});
   };
   if (const auto* bundles = std::get_if<FetchBundles>(&request.body)) {
-    answer(bundles->account, bundles);
+    answer(bundles->account, bundles->known, bundles);
   } else if (const auto* tokens = std::get_if<FetchSendTokens>(&request.body)) {
-    answer(tokens->account, nullptr);
+    answer(tokens->account, tokens->known, nullptr);
   } else if (const auto* upload = std::get_if<UploadPrekeys>(&request.body)) {
     offer(device.address, *upload);
     left(false);
+  } else if (const auto* change = std::get_if<UpdateDevices>(&request.body)) {
+    update(device, request.id, *change);
   } else {
     left(true);
+  }
+}
+
+void World::take_list(const AccountId& about, const Bytes& signed_list, const UploadPrekeys& prekeys) {
+  Account& account = accounts[about];
+  const auto now = session::load_device_list(account.lists.back());
+  const auto next = session::load_device_list(signed_list);
+  account.lists.push_back(signed_list);
+  for (const auto& entry : now->list().devices) {
+    if (next->find(entry.number) != nullptr) continue;
+    account.offers.erase(entry.number);
+    mailboxes[entry.mailbox].gone = true;
+    for (const auto& other : devices)
+      if (other->mailbox == entry.mailbox) cut(*other);
+  }
+  for (const auto& entry : next->list().devices) {
+    if (now->find(entry.number) != nullptr) continue;
+    offer({about, entry.number}, prekeys);
+    for (const auto& other : devices)
+      if (other->mailbox == entry.mailbox) mailboxes[entry.mailbox].owner = other.get();
+  }
+}
+
+void World::take_recovery(Device& device, const Registration& made) {
+  device.address = {made.enrolment.account, made.enrolment.device};
+  device.mailbox = made.enrolment.mailbox;
+  take_list(made.enrolment.account, made.device_list, made.prekeys);
+  OPALINE_ASSERT(Endpoint::confirm_registration(device.store).has_value());
+  load(device);
+  for (const auto& other : devices)
+    if (other.get() != &device && other->connected && other->address.account == device.address.account)
+      other->to_device.push_back(ListNotice{});
+}
+
+void World::update(Device& device, RequestId id, const UpdateDevices& change) {
+  Account& account = accounts[device.address.account];
+  const auto now = session::verify_device_list(account.lists.back());
+  const auto next = session::verify_device_list(change.signed_list);
+  using session::ListChange;
+  const ListChange what = next ? session::compare_lists(*now, *next) : ListChange::forked;
+  if (refuse_lists || (what != ListChange::successor && what != ListChange::unchanged)) {
+    device.to_device.push_back(FailedAnswer{id, RequestFailure::refused, seconds(0)});
+    return;
+  }
+  device.to_device.push_back(ListTaken{id});
+  if (what == ListChange::unchanged) return;
+  take_list(device.address.account, change.signed_list, change.prekeys);
+  for (const auto& other : devices) {
+    const bool told = notices && other.get() != &device && other->connected;
+    if (told && other->address.account == device.address.account) other->to_device.push_back(ListNotice{});
   }
 }
 

@@ -41,7 +41,12 @@ struct FailedAnswer {
 struct PrekeysLow {
   std::uint32_t left = 0;
 };
-using ToDevice = std::variant<Pushed, Answer, Granted, DevicesAnswer, PrekeysAnswer, FailedAnswer, PrekeysLow>;
+struct ListTaken {
+  RequestId id{};
+};
+struct ListNotice {};
+using ToDevice = std::variant<Pushed, Answer, Granted, DevicesAnswer, PrekeysAnswer, FailedAnswer, PrekeysLow,
+                              ListTaken, ListNotice>;
 
 /// One device with its store and, while it is connected, its connection.
 struct Device {
@@ -87,12 +92,23 @@ class World {
 
   /// A registered device of a new account.
   Device& add(std::string name);
-  /// A second device of an account: the primary signs a new list with it.
+  /// A second device of an account: the primary signs a new list with it, at once, whether it is connected or not; its
+  /// program is started anew.
   Device& link(Device& primary, std::string name);
-  /// The account's list without this device; its mailbox is gone.
+  /// The account's list without this device, the same way; its mailbox is gone.
   void unlink(Device& primary, const Device& removed);
+  /// As it happens: the new device makes its keys, the primary one has the service take the list (once it is connected
+  /// and the world goes on), and only then the new one is told (finish_link). `asks` for the history.
+  Device& start_link(Device& primary, std::string name);
+  /// The list that the service has reaches the new device: its endpoint begins. `told` false: it died before.
+  void finish_link(Device& device, bool ask_history = false, bool told = true);
+  /// start_link, settle, finish_link, connect, settle.
+  Device& link_live(Device& primary, std::string name, bool ask_history = false);
   /// Another account key under the same account id: what a directory that lies shows, with a device of its own.
   Device& impostor(const Device& victim, std::string name);
+
+  /// What a service does with a recovered device: takes its list, drops those that are not on it; the endpoint begins.
+  void take_recovery(Device& device, const Registration& made);
 
   void connect(Device& device);
   /// The server has seen `processed` more of what was under way to it; the rest is lost.
@@ -144,10 +160,15 @@ class World {
 
   // Its moods.
   std::size_t mailbox_limit = 10'000;
+  MailboxId full_for;   ///< this mailbox is full ...
+  AccountId full_of{};  ///< ... for this sender; zero: for everybody
   std::function<std::optional<wire::SubmitStatus>(const Device&, const EnvelopeId&)> on_submit;
   std::function<void(const Device& to, Bytes& ciphertext)> damage;           ///< of what is pushed
   std::function<void(DevicesReply& reply, const AccountId& about)> falsify;  ///< what the directory answers
   bool directory_out = false;
+  bool refuse_lists = false;         ///< UPDATE_DEVICES is refused
+  bool notices = true;               ///< devices hear of a new list
+  std::size_t history_at_once = 64;  ///< lists in one answer
   std::uint64_t token_epoch = 1;
   std::size_t duplicate_one_in = 0;  ///< an envelope is stored twice now and then; 0: never
   std::uint64_t envelopes = 0;       ///< submitted in all
@@ -162,7 +183,9 @@ class World {
   void handle(Device& device, const SubmitEnvelope& submit);
   void handle(Device& device, const Request& request);
   wire::SubmitStatus store(Device& from, Device::Route& route, const SubmitEnvelope& submit);
-  DevicesReply devices_of(const AccountId& account, const FetchBundles* bundles);
+  DevicesReply devices_of(const AccountId& account, ListNumber known, const FetchBundles* bundles);
+  void update(Device& device, RequestId id, const UpdateDevices& update);
+  void take_list(const AccountId& about, const Bytes& signed_list, const UploadPrekeys& prekeys);
   void offer(const session::DeviceAddress& owner, const UploadPrekeys& upload);
   void load(Device& device);
 };

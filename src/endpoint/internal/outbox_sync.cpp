@@ -1,0 +1,143 @@
+// What this device tells the account's other devices: copies of what it sends, what the person read, deleted and
+// decided, and the history.
+#include "base/codec.hpp"
+#include "endpoint/internal/outbox.hpp"
+#include "endpoint/internal/text_for_device.hpp"
+
+namespace opaline::endpoint::internal {
+namespace {
+
+constexpr std::size_t kHistoryBodyBytes = 4 + 4 + 8 + 8;
+
+}  // namespace
+
+bool Outbox::may_tell() const {
+  return core_.has_others() && count_waiting(is_sync) < kMaxSyncWaiting;
+}
+
+void Outbox::tell(const wire::Sync& what, DeviceNumber only) {
+  if (!may_tell()) return;
+  const wire::Content content{.message = core_.random.id<MessageId>(),
+                              .list_number = {},
+                              .own_list_number = {},
+                              .sent_at = core_.sent_time(),
+                              .body = what};
+  SecretBytes encoded;
+  const auto done = wire::encode(encoded, content);
+  OPALINE_ASSERT(done.has_value());  // ours: within the limits
+  Peer& own = peers_.get(core_.address.account);
+  enqueue(own, add(own.account, only, ContentKind::sync, to_bytes(encoded), content.message, content.sent_at));
+}
+
+void Outbox::add_copy(const MessageRecord& text) {
+  if (!may_tell()) return;
+  Bytes body;
+  Writer(body).bytes(text.peer.view()).bytes(text.id.view());
+  Peer& own = peers_.get(core_.address.account);
+  enqueue(own,
+          add(own.account, {}, ContentKind::sent_copy, std::move(body), core_.random.id<MessageId>(), text.sent_at));
+}
+
+void Outbox::tell_contact(const Peer& peer, std::string_view handle) {
+  wire::Contacts one;
+  AccountKeyHash key;
+  one.contacts[0] = Peers::contact_of(peer, handle, {}, key);
+  one.count = 1;
+  tell({one});
+}
+
+void Outbox::make_marks() {
+  const auto in_portions = [](const std::vector<MessageId>& ids, const auto& portion) {
+    for (std::size_t i = 0; i < ids.size(); i += wire::kMaxSyncIds) {
+      wire::MessageIds some;
+      some.count = std::min(wire::kMaxSyncIds, ids.size() - i);
+      std::copy_n(ids.begin() + static_cast<std::ptrdiff_t>(i), some.count, some.ids.begin());
+      portion(some);
+    }
+  };
+  for (const auto& [account, marks] : std::exchange(marks_, {})) {
+    const AccountId& peer = account;
+    in_portions(marks.read, [&](const wire::MessageIds& ids) { tell({wire::ReadMarks{peer, ids}}); });
+    in_portions(marks.sent,
+                [&](const wire::MessageIds& ids) { tell({wire::StateMarks{peer, wire::SentState::sent, ids}}); });
+    in_portions(marks.failed,
+                [&](const wire::MessageIds& ids) { tell({wire::StateMarks{peer, wire::SentState::failed, ids}}); });
+  }
+}
+
+void Outbox::give_history(DeviceNumber device, Time since) {
+  const std::vector<AddContact> known = core_.staging.contacts();
+  for (std::size_t i = 0; i < known.size(); i += wire::kMaxContacts) {
+    wire::Contacts some;
+    std::array<AccountKeyHash, wire::kMaxContacts> keys;
+    some.count = std::min(wire::kMaxContacts, known.size() - i);
+    for (std::size_t k = 0; k < some.count; ++k) {
+      const AddContact& contact = known[i + k];
+      some.contacts[k] = Peers::contact_of(peers_.get(contact.account), contact.handle, contact.active_at, keys[k]);
+    }
+    tell({some}, device);
+  }
+  const auto pages = core_.staging.history_pages(since);
+  const auto parts = static_cast<std::uint32_t>(std::max<std::size_t>(pages.size(), 1));
+  Peer& own = peers_.get(core_.address.account);
+  for (std::uint32_t index = 0; index < parts; ++index) {
+    // Without any, one part that is empty says so.
+    const EndpointStore::HistoryPage page =
+        pages.empty() ? EndpointStore::HistoryPage{.first = 1, .last = 0} : pages[index];
+    Bytes body;
+    Writer(body).u32(index).u32(parts).u64(page.first).u64(page.last);
+    enqueue(own, add(own.account, device, ContentKind::history_part, std::move(body), core_.random.id<MessageId>(),
+                     core_.sent_time()));
+  }
+}
+
+std::optional<SecretBytes> Outbox::sync_content(const PeerDevice& device, const MessageRecord& record,
+                                                const wire::Content& head) {
+  wire::Content content = head;
+  std::optional<TextForDevice> text;
+  SecretBytes page;
+  Reader body(record.body);
+  if (record.kind == ContentKind::sync) {
+    const auto stored = wire::decode_content(record.body);
+    if (!stored) {
+      core_.found_corrupt();
+      return std::nullopt;
+    }
+    content.body = stored->body;
+  } else if (record.kind == ContentKind::sent_copy) {
+    const AccountId peer(body.array<AccountId::kSize>());
+    const MessageId id(body.array<MessageId::kSize>());
+    auto found = core_.staging.outgoing(id);
+    if (!found) return std::nullopt;
+    text.emplace(std::move(*found), device.address);
+    content.body = wire::Sync{wire::SentCopy{peer, id, record.sent_at, text->view({})}};
+  } else {
+    OPALINE_ASSERT(record.body.size() == kHistoryBodyBytes);
+    wire::HistoryPart part;
+    part.index = body.u32();
+    part.parts = body.u32();
+    const std::uint64_t first = body.u64();
+    const std::uint64_t last = body.u64();
+    if (first <= last) page = core_.staging.history_page({first, last});
+    part.entries = page;
+    content.body = wire::Sync{part};
+  }
+  SecretBytes out;
+  const auto encoded = wire::encode(out, content);
+  OPALINE_ASSERT(encoded.has_value());  // limits were kept when it was queued; pages keep theirs (EndpointStore)
+  return out;
+}
+
+void Outbox::written_elsewhere(const AccountId& peer, const MessageId& id, Time sent_at) {
+  Entry& entry = add(peer, {}, ContentKind::written_elsewhere, {}, id, sent_at);
+  entry.settled = true;
+  core_.staging.put(Table::message_index, id.view(), to_secret_bytes(number_key(entry.record.sequence)));
+}
+
+void Outbox::state_elsewhere(const AccountId& peer, const MessageId& id, MessageState state) {
+  Entry* const entry = open_by_message(id);
+  if (entry == nullptr || entry->record.peer != peer || entry->record.kind != ContentKind::written_elsewhere) return;
+  set_state(*entry, state, Reason::none);
+}
+
+}  // namespace opaline::endpoint::internal

@@ -1,0 +1,59 @@
+#pragma once
+// This account's devices: the list and its changes, and what they say of themselves (docs/endpoint.md, "Own devices").
+#include "endpoint/internal/outbox.hpp"
+
+namespace opaline::endpoint::internal {
+
+class OwnDevices {
+ public:
+  OwnDevices(Core& core, Peers& peers, Outbox& outbox, Link& link, Requests& requests)
+      : core_(core), peers_(peers), outbox_(outbox), link_(link), requests_(requests) {}
+  void load();
+
+  // ---- changes of the list: signed here, taken by the service, and only then ours
+  [[nodiscard]] Result<void, Error> add(const session::DeviceList& next, ByteView exchange,
+                                        const UploadPrekeys& prekeys);
+  [[nodiscard]] Result<void, Error> remove(DeviceNumber number);
+  [[nodiscard]] Result<void, Error> become_primary(const session::AccountKey& key, DeviceNumber replaced);
+  [[nodiscard]] bool change_pending() const { return next_.has_value(); }
+  [[nodiscard]] Result<session::AccountKey, Error> account_key();
+  [[nodiscard]] bool has_account_key() { return core_.staging.has(Table::device, as_view(kAccountKeyKey)); }
+  /// The service has the list. True if it is another one than before.
+  [[nodiscard]] bool updated();
+  void request_failed(RequestFailure failure, seconds retry_after);
+
+  // ---- what is known of them
+  [[nodiscard]] std::vector<OwnDevice> all();
+  void set_name(std::string_view name);
+  void heard(DeviceNumber number);
+  void told(DeviceNumber number, const wire::DeviceInfo& info);
+  /// A device wants our history. Given at most once in kHistoryEvery.
+  void history_wanted(DeviceNumber number, Time since);
+  /// Asks for theirs; `only` 0: that one which was heard of last.
+  void ask_history(Time since, DeviceNumber only);
+  /// Something was lost that they may have.
+  void missed_something();
+
+  void connected();
+  /// Sends what is due. Before Outbox::pump.
+  void upkeep();
+  [[nodiscard]] std::optional<Time> next_deadline() const;
+
+ private:
+  [[nodiscard]] OwnDeviceRecord read(DeviceNumber number);
+  void write(DeviceNumber number, const OwnDeviceRecord& record);
+  [[nodiscard]] Result<void, Error> sign(const session::DeviceList& list, const session::AccountKey& key,
+                                         ByteView exchange, const UploadPrekeys& prekeys);
+  void forget_next();
+
+  Core& core_;
+  Peers& peers_;
+  Outbox& outbox_;
+  Link& link_;
+  Requests& requests_;
+  std::optional<NextListRecord> next_;
+  Instant not_before_{};
+  std::uint32_t failures_ = 0;
+};
+
+}  // namespace opaline::endpoint::internal
