@@ -216,6 +216,42 @@ TEST_F(DevicesTest, ANewDeviceIsNotFooledAboutAContactThatAnotherHasMet) {
   EXPECT_TRUE(tablet.endpoint->peer_status(ben.address.account)->alarmed);
 }
 
+TEST_F(DevicesTest, ADirectoryThatShowsTwoDevicesDifferentKeysIsFound) {
+  Device& tablet = world.link_live(anna, "tablet");
+  say(anna, ben, "hello");  // the phone meets ben
+  const auto truth = world.accounts[ben.address.account];
+  world.cut(anna);
+  Device& mallory = world.impostor(ben, "mallory");
+  const auto lie = world.accounts[ben.address.account];
+  world.connect(mallory);
+  world.clock.advance(std::chrono::hours(1));
+  world.cut(tablet);
+  world.connect(tablet);
+  // The tablet has heard of ben's key from nobody yet: it was told contacts before the phone met him.
+  world.send(tablet, ben, "who are you?");
+  ASSERT_TRUE(world.pass(std::chrono::minutes(5)));
+  world.accounts[ben.address.account] = truth;
+  world.connect(anna);
+  anna.endpoint->share_contact(ben.address.account, "ben@example.org");
+  world.round(anna);
+  world.accounts[ben.address.account] = lie;
+  ASSERT_TRUE(world.pass(std::chrono::minutes(5)));
+  EXPECT_EQ(tablet.notices(NoticeKind::list_forked), 1u);
+}
+
+TEST_F(DevicesTest, ADeviceThatIsBehindIsNotAlarmedByWhoKnowsANewerList) {
+  Device& tablet = world.link_live(anna, "tablet");
+  world.cut(tablet);
+  world.notices = false;
+  world.link_live(anna, "laptop");
+  world.connect(tablet);
+  say(ben, anna, "by list number 3");
+  ASSERT_TRUE(world.pass(std::chrono::minutes(5)));
+  EXPECT_EQ(tablet.texts(), Texts{"by list number 3"});
+  EXPECT_EQ(tablet.own_list_number(), ListNumber{3});
+  EXPECT_EQ(tablet.count_events<OwnListForged>() + anna.count_events<OwnListForged>(), 0u);
+}
+
 TEST_F(DevicesTest, AnIdentityThatWasAcceptedOnOneDeviceIsAcceptedOnAll) {
   say(anna, ben, "hello");
   Device& tablet = world.link_live(anna, "tablet");

@@ -175,6 +175,7 @@ void Endpoint::refresh_peer(const AccountId& account) {
   if (Engine* const engine = state_->touch()) {
     Peer& peer = engine->peers.get(account);
     peer.wants_list = true;
+    peer.list_not_before = {};
     engine->peers.busy(peer);
   }
 }

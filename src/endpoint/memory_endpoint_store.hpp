@@ -23,6 +23,9 @@ class MemoryEndpointStore final : public EndpointStore {
     std::vector<IncomingMessage> incoming;  ///< in the order of delivery
     std::vector<AddNotice> notices;
     std::vector<AddContact> contacts;  ///< that other devices told of, or a test put here
+    // What AddHistory does not bring back.
+    std::set<std::pair<AccountId, MessageId>> deleted;
+    std::map<AccountId, Time> deleted_through;
     [[nodiscard]] const Outgoing* find(const MessageId& id) const {
       const auto it =
           std::find_if(outgoing.begin(), outgoing.end(), [&](const Outgoing& o) { return o.message.id == id; });
@@ -142,7 +145,11 @@ class MemoryEndpointStore final : public EndpointStore {
   std::set<MessageId> deleted;  ///< texts that the person deleted
 
  private:
-  void apply(AddOutgoing& change) { contents_.history.outgoing.push_back({std::move(change.message)}); }
+  void apply(AddOutgoing& change) {
+    // One of another device may be here already, in a page of the history.
+    const bool known = change.message.device != DeviceNumber{} && contents_.history.find(change.message.id) != nullptr;
+    if (!known) contents_.history.outgoing.push_back({std::move(change.message)});
+  }
   void apply(const SetOutgoingState& change) {
     for (Outgoing& outgoing : contents_.history.outgoing) {
       if (outgoing.message.id != change.id) continue;
@@ -161,6 +168,7 @@ class MemoryEndpointStore final : public EndpointStore {
   }
   void apply(const DeleteMessages& change) {
     auto& h = contents_.history;
+    for (const MessageId& id : change.ids) h.deleted.insert({change.peer, id});
     std::erase_if(h.incoming,
                   [&](const auto& m) { return m.sender.account == change.peer && among(change.ids, m.id); });
     std::erase_if(h.outgoing,
@@ -168,6 +176,8 @@ class MemoryEndpointStore final : public EndpointStore {
   }
   void apply(const DeleteConversation& change) {
     auto& h = contents_.history;
+    Time& through = h.deleted_through[change.peer];
+    through = std::max(through, change.through);
     std::erase_if(h.incoming,
                   [&](const auto& m) { return m.sender.account == change.peer && m.sent_at <= change.through; });
     std::erase_if(h.outgoing,
@@ -185,9 +195,17 @@ class MemoryEndpointStore final : public EndpointStore {
     const Time at = from_unix_millis(static_cast<std::int64_t>(in.u64()));
     const SecretBytes text = to_secret_bytes(in.bytes32());
     auto& h = contents_.history;
+    const auto through = h.deleted_through.find(peer);
+    if (h.deleted.contains({peer, id}) || (through != h.deleted_through.end() && at <= through->second)) return;
     if (is_outgoing && h.find(id) == nullptr) h.outgoing.push_back({{id, peer, {text, {}}, at}, state});
     if (!is_outgoing && !has(peer, id))
-      h.incoming.push_back({.id = id, .sender = {peer, device}, .sent_at = at, .received_at = at, .body = {text, {}}});
+      h.incoming.push_back({.id = id,
+                            .sender = {peer, device},
+                            .sent_at = at,
+                            .received_at = at,
+                            .body = {text, {}},
+                            .sender_handle = {},
+                            .late = true});
   }
   [[nodiscard]] bool has(const AccountId& peer, const MessageId& id) const {
     const auto& all = contents_.history.incoming;

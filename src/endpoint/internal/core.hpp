@@ -52,7 +52,8 @@ struct Peer {
   std::optional<Instant> list_asked_at;
   Instant list_not_before{};  ///< a list that only somebody's word calls newer is not fetched earlier
   DeviceNumber told_by{};     ///< who said last that there is a newer list
-  RequestId open_request{};   ///< zero: none
+  std::optional<session::ListReference> claimed;  ///< of the own account: a list that somebody says it has
+  RequestId open_request{};                       ///< zero: none
   Instant not_before{};
   std::uint32_t failures = 0;
   Reason waits_for = Reason::none;

@@ -113,7 +113,7 @@ void Engine::take_devices(Peer& peer, const Requests::Open& asked, const Devices
       if (core.is_own(peer.account) && listed.number == core.address.device) continue;
       take_device(peer, asked, listed, reply);
     }
-    inbox.list_hidden(peer);
+    inbox.list_shown(peer);
   }
   inbox.list_known(peer);
 }

@@ -117,10 +117,7 @@ Inbox::Outcome Inbox::open_handshake(const EnvelopeId& id, ByteView ciphertext, 
     park(peer.account, *hash, id, ciphertext, received_at, knowledge);
     return Outcome::waits;
   }
-  // The initiator says which list of ours it saw: no list of ours has another hash, or a higher number.
-  const session::ListReference ours = core_.own_list.reference();
-  if (claim.our_list.number > ours.number || (claim.our_list.number == ours.number && claim.our_list != ours))
-    peers_.own_list_forged(claim.our_list.hash);
+  peers_.own_list_claimed(claim.our_list);  // which list of ours the initiator saw
 
   // For as long as its prekeys could answer it again, which is longer than 40 days if our clock is behind.
   const session::PrekeySecrets* const set = prekeys_.find_set(accepted->prekey_set);
@@ -322,6 +319,13 @@ void Inbox::compare_list_numbers(Peer& peer, PeerDevice& device, const wire::Con
     peer.list_not_before = peer.list_asked_at ? *peer.list_asked_at + kListFetchEvery : Instant{};
     peers_.busy(peer);
   }
+  if (content.list_number > core_.own_list.list().number) {
+    // It goes by a list of ours that we do not know: another device of ours may have made it.
+    Peer& own = peers_.get(core_.address.account);
+    own.wants_list = true;
+    own.list_not_before = own.list_asked_at ? *own.list_asked_at + kListFetchEvery : Instant{};
+    peers_.busy(own);
+  }
   const bool silent = std::holds_alternative<wire::Typing>(content.body) ||
                       std::holds_alternative<wire::NewerList>(content.body) ||
                       std::holds_alternative<wire::Retry>(content.body);
@@ -333,7 +337,9 @@ void Inbox::compare_list_numbers(Peer& peer, PeerDevice& device, const wire::Con
   outbox_.add_control(peer, device.address.device, ContentKind::newer_list, {});
 }
 
-void Inbox::list_hidden(Peer& peer) {
+void Inbox::list_shown(Peer& peer) {
+  peers_.compare_with_others(peer);
+  if (core_.is_own(peer.account)) peers_.check_claimed(peer);
   if (peer.alarmed() || peer.told_by == DeviceNumber{} || peer.record.told_list <= peer.pinned->list().number) return;
   // The directory does not show what the account's own device goes by. That device has the list: it is asked.
   peers_.hidden(peer);

@@ -22,8 +22,8 @@ class Inbox {
   /// What waited for this account's device list, once a list came or none will.
   void list_known(Peer& peer);
   void list_unknown(Peer& peer);
-  /// The directory's answer was the pinned list: does it hide one?
-  void list_hidden(Peer& peer);
+  /// The directory showed the list that is pinned now: does what others say fit to it?
+  void list_shown(Peer& peer);
   /// The candidate becomes the peer's identity: the person agreed, here or on another device. There must be one.
   void accept_candidate(Peer& peer);
   [[nodiscard]] bool waits_for(const Peer& peer) const { return parked_of_.contains(peer.account); }

@@ -97,9 +97,13 @@ void Inbox::contact(const wire::Contact& contact) {
   Peer& peer = peers_.get(contact.account);
   core_.staging.history(AddContact{contact.account, to_string(contact.handle), contact.active_at});
   if (const auto key = AccountKeyHash::from(contact.account_key_hash)) {
-    Peers& peers = peers_;
-    peers.told_key(peer, *key);
-    if (Peers::accepted_elsewhere(peer)) accept_candidate(peer);
+    peers_.told_key(peer, *key);
+    if (Peers::accepted_elsewhere(peer)) {
+      accept_candidate(peer);
+    } else if (peer.pinned && Peers::pinned_key(peer) != *key) {
+      peer.wants_list = true;  // accepted there, or the directory shows two of us different keys
+      peers_.busy(peer);
+    }
   }
   if (contact.changed_at > peer.record.changed_at) {
     const AccountKeyHash pinned = Peers::pinned_key(peer);

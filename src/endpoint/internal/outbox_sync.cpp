@@ -12,7 +12,9 @@ constexpr std::size_t kHistoryBodyBytes = 4 + 4 + 8 + 8;
 }  // namespace
 
 bool Outbox::may_tell() const {
-  return core_.has_others() && count_waiting(is_sync) < kMaxSyncWaiting;
+  // A history on its way is bounded by what there is.
+  const auto counts = [](ContentKind kind) { return kind == ContentKind::sync || kind == ContentKind::sent_copy; };
+  return core_.has_others() && count_waiting(counts) < kMaxSyncWaiting;
 }
 
 void Outbox::tell(const wire::Sync& what, DeviceNumber only) {

@@ -117,7 +117,29 @@ wire::Contact Peers::contact_of(const Peer& peer, std::string_view handle, Time 
 }
 
 bool Peers::accepted_elsewhere(const Peer& peer) {
-  return peer.candidate && peer.pinned && hash_of(*peer.candidate) == peer.record.told_key;
+  return peer.candidate && hash_of(*peer.candidate) == peer.record.told_key;
+}
+
+void Peers::compare_with_others(Peer& peer) {
+  const AccountKeyHash& told = peer.record.told_key;
+  if (core_.is_own(peer.account) || !peer.pinned || told.is_zero() || told == hash_of(*peer.pinned)) return;
+  alarm(peer, session::ListHash(told.array()), NoticeKind::list_forked);
+}
+
+void Peers::own_list_claimed(const session::ListReference& reference) {
+  Peer& own = get(core_.address.account);
+  if (reference.number < core_.own_list.list().number || reference == core_.own_list.reference()) return;
+  own.claimed = reference;
+  if (reference.number == core_.own_list.list().number) return check_claimed(own);
+  // Another device may have made it: the directory knows.
+  own.wants_list = true;
+  busy(own);
+}
+
+void Peers::check_claimed(Peer& own) {
+  const auto claimed = std::exchange(own.claimed, std::nullopt);
+  if (!claimed || claimed->number < core_.own_list.list().number || *claimed == core_.own_list.reference()) return;
+  alarm(own, claimed->hash, NoticeKind::list_forked);
 }
 
 void Peers::decided(Peer& peer) {
@@ -209,6 +231,7 @@ void Peers::accept_candidate(Peer& peer) {
   session::VerifiedDeviceList accepted = std::move(*peer.candidate);
   peer.candidate.reset();
   peer.record.candidate.clear();
+  peer.record.told_key = hash_of(accepted);
   pin(peer, std::move(accepted));
 }
 

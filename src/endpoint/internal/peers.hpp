@@ -35,10 +35,13 @@ class Peers {
                                       ListNumber known);
   /// A device of the pinned list named, in what it signed, another list with the pinned one's number.
   void forked(Peer& peer, const session::ListHash& other) { alarm(peer, other, NoticeKind::list_forked); }
-  /// Somebody was shown this as the list of our own account. Said once for each.
-  void own_list_forged(const session::ListHash& other) {
-    alarm(get(core_.address.account), other, NoticeKind::list_forked);
-  }
+  /// Somebody says that this is the list of our own account. If it is no list of ours, and the directory, asked if need
+  /// be, does not have it either, that is told to the person.
+  void own_list_claimed(const session::ListReference& reference);
+  /// The directory's answer about our own account is here.
+  void check_claimed(Peer& own);
+  /// The directory showed us one account key, and another device of ours has pinned another: an alarm, once.
+  void compare_with_others(Peer& peer);
   /// One of its devices goes by a newer list than the directory shows.
   void hidden(Peer& peer) { alarm(peer, peer.pinned->hash(), NoticeKind::list_rolled_back); }
   /// A text goes to this peer or came from it: the first time that is worth a line.

@@ -80,6 +80,7 @@ struct Device {
     return static_cast<std::size_t>(
         std::count_if(all.begin(), all.end(), [&](const AddNotice& n) { return n.kind == kind; }));
   }
+  [[nodiscard]] ListNumber own_list_number() const { return endpoint->own_list()->list().number; }
   /// The texts that came, in order.
   [[nodiscard]] std::vector<std::string> texts() const;
   [[nodiscard]] MessageState state_of(const MessageId& id) const { return store.history().find(id)->state; }
