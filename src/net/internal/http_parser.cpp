@@ -15,6 +15,10 @@ HttpParseError translate(const boost::beast::error_code& ec) {
   return HttpParseError::bad_message;
 }
 
+/// The end of every chunked body. Fewer bytes than it can be nothing yet, and Beast asserts that a last chunk which it
+/// has seen alone comes again with two more.
+constexpr std::string_view kLastChunk = "0\r\n\r\n";
+
 }  // namespace
 
 template <bool kIsRequest>
@@ -28,6 +32,7 @@ template <bool kIsRequest>
 Result<std::size_t, HttpParseError> HttpMessageParser<kIsRequest>::feed(ByteView data) {
   std::size_t used = 0;
   while (!done() && used < data.size()) {
+    if (head_done() && this->chunked() && data.size() - used < kLastChunk.size()) break;
     Code ec;
     const std::size_t step = this->put(boost::asio::const_buffer(data.data() + used, data.size() - used), ec);
     used += step;
