@@ -20,6 +20,7 @@ ROWS = {
     "idle": rows_memory.idle,
     "session": rows_session.session,
     "setup": rows_session.setup,
+    "fanout": rows_session.fanout,
     "expiry": rows_store.expiry,
     "cold": rows_store.cold,
 }

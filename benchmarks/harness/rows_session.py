@@ -40,6 +40,16 @@ def session(bench):
             yield Figure("session", f"the same, beside libolm, {what}", "pairs/s", ours[f"pairs/turn:{turn}"], "libolm", olm)
 
 
+def fanout(bench):
+    """One text to one's own devices and the recipient's, ten on each side, beside its encryptions alone."""
+    min_time = 0.1 if bench.quick else 0.5
+    rates = google_benchmark(bench.programs.build / "src/endpoint/endpoint_bench", bench.runs, ".", min_time)
+    # 10 to the recipient; 9 copies and 9 words that it was sent to one's own others.
+    yield Figure("fanout", "text to 10 devices, own 10: until all accepted", "texts/s", rates["fan_out/10"],
+                 "28 encryptions alone", rates["encryptions/28"])
+    yield Figure("fanout", "the same with one device each", "texts/s", rates["fan_out/1"], "1 encryption alone", rates["encryptions/1"])
+
+
 def setup(bench):
     """Opening and accepting a session, beside the sum of the primitives that it is made of."""
     min_time = 0.1 if bench.quick else 0.5

@@ -131,7 +131,6 @@ void Endpoint::set_blocked(const AccountId& account, bool blocked) {
   Engine* const engine = state_->touch();
   if (engine == nullptr || engine->core.is_own(account)) return;
   Peer& peer = engine->peers.get(account);
-  if (peer.record.blocked == blocked) return;
   peer.record.blocked = blocked;
   engine->peers.decided(peer);
   engine->outbox.tell_contact(peer, {});

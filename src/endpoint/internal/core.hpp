@@ -14,6 +14,11 @@ enum class SeenKind : std::uint8_t {
   handshake = 3,
   read = 4,     ///< by account and message: read on another device before it came here
   deleted = 5,  ///< the same for deleted
+  // By account and message: what became of a text of another device of ours, said before its copy came here.
+  is_sent = 6,
+  is_delivered = 7,
+  is_read = 8,
+  is_failed = 9,
 };
 
 /// One peer device, as this device deals with it.

@@ -167,8 +167,10 @@ Delivery* Outbox::delivery_to(Entry& entry, DeviceNumber device) {
 }
 
 void Outbox::receipt(const session::DeviceAddress& from, wire::ReceiptKind kind, const MessageId& id) {
+  const MessageState state = kind == wire::ReceiptKind::read ? MessageState::read : MessageState::delivered;
   Entry* const entry = open_by_message(id);
-  if (entry == nullptr || entry->record.peer != from.account) return;
+  if (entry == nullptr) return remember_state(from.account, id, state);
+  if (entry->record.peer != from.account) return;
   if (entry->record.kind == ContentKind::text) {
     Delivery* const delivery = delivery_to(*entry, from.device);
     if (delivery == nullptr) return;
@@ -177,7 +179,7 @@ void Outbox::receipt(const session::DeviceAddress& from, wire::ReceiptKind kind,
       entry->dirty = true;
     }
   }
-  set_state(*entry, kind == wire::ReceiptKind::read ? MessageState::read : MessageState::delivered, Reason::none);
+  set_state(*entry, state, Reason::none);
 }
 
 bool Outbox::resend(PeerDevice& device, const EnvelopeId& envelope) {

@@ -93,6 +93,8 @@ class Outbox {
   [[nodiscard]] bool may_tell() const;
   void add_copy(const MessageRecord& text);
   void make_marks();
+  /// Of a text of another device of ours whose copy is not here yet: they come by different ways.
+  void remember_state(const AccountId& peer, const MessageId& id, MessageState state);
   /// The content of a record of sync for this device; nullopt: what it was about is gone.
   std::optional<SecretBytes> sync_content(const PeerDevice& device, const MessageRecord& record,
                                           const wire::Content& head);

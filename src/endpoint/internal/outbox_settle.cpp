@@ -15,7 +15,9 @@ bool is_accepted(const Delivery& delivery) {
 
 /// Goes to devices that are on the list since before it was written, also when we learn of them later.
 bool follows(const MessageRecord& record) {
-  return record.kind == ContentKind::text || (is_sync(record.kind) && record.only == DeviceNumber{0});
+  // Receipts too: a device that is not known of yet has its copies of what they are about.
+  return record.kind == ContentKind::text || record.kind == ContentKind::receipt ||
+         (is_sync(record.kind) && record.only == DeviceNumber{0});
 }
 
 /// States rise; what a receipt says is true of a message that we had given up too.
@@ -182,8 +184,7 @@ void Outbox::list_changed(Peer& peer) {
   for (auto& [sequence, entry] : entries_) {
     const MessageRecord& record = entry.record;
     const bool fanned = record.list_number != ListNumber{0} && !entry.settled && !entry.gone;
-    if (record.peer == peer.account && fanned && (follows(record) || record.kind == ContentKind::receipt))
-      add_deliveries(peer, entry);
+    if (record.peer == peer.account && fanned && follows(record)) add_deliveries(peer, entry);
   }
   std::vector<std::uint64_t> missed;
   const std::uint64_t newest = core_.ledger.next_sequence;

@@ -1,5 +1,8 @@
 // What this device tells the account's other devices: copies of what it sends, what the person read, deleted and
 // decided, and the history.
+#include <algorithm>
+#include <array>
+
 #include "base/codec.hpp"
 #include "endpoint/internal/outbox.hpp"
 #include "endpoint/internal/text_for_device.hpp"
@@ -8,6 +11,21 @@ namespace opaline::endpoint::internal {
 namespace {
 
 constexpr std::size_t kHistoryBodyBytes = 4 + 4 + 8 + 8;
+
+/// In the order in which they may follow each other.
+struct EarlyState {
+  MessageState state{};
+  SeenKind kind{};
+};
+constexpr std::array kEarlyStates{
+    EarlyState{MessageState::failed, SeenKind::is_failed}, EarlyState{MessageState::sent, SeenKind::is_sent},
+    EarlyState{MessageState::delivered, SeenKind::is_delivered}, EarlyState{MessageState::read, SeenKind::is_read}};
+
+Bytes early_key(const AccountId& peer, const MessageId& id) {
+  Bytes key = to_bytes(peer.view());
+  append(key, id.view());
+  return key;
+}
 
 }  // namespace
 
@@ -134,11 +152,21 @@ void Outbox::written_elsewhere(const AccountId& peer, const MessageId& id, Time 
   Entry& entry = add(peer, {}, ContentKind::written_elsewhere, {}, id, sent_at);
   entry.settled = true;
   core_.staging.put(Table::message_index, id.view(), to_secret_bytes(number_key(entry.record.sequence)));
+  for (const EarlyState& early : kEarlyStates)
+    if (core_.seen(early.kind, early_key(peer, id))) set_state(entry, early.state, Reason::none);
+}
+
+void Outbox::remember_state(const AccountId& peer, const MessageId& id, MessageState state) {
+  if (!core_.has_others()) return;
+  const auto early = std::ranges::find(kEarlyStates, state, &EarlyState::state);
+  OPALINE_ASSERT(early != kEarlyStates.end());
+  core_.remember(early->kind, early_key(peer, id), core_.now() + kSeenFor);
 }
 
 void Outbox::state_elsewhere(const AccountId& peer, const MessageId& id, MessageState state) {
   Entry* const entry = open_by_message(id);
-  if (entry == nullptr || entry->record.peer != peer || entry->record.kind != ContentKind::written_elsewhere) return;
+  if (entry == nullptr) return remember_state(peer, id, state);
+  if (entry->record.peer != peer || entry->record.kind != ContentKind::written_elsewhere) return;
   set_state(*entry, state, Reason::none);
 }
 
