@@ -1,10 +1,13 @@
 // libFuzzer: the parsers that see a stranger's bytes first. However the bytes are cut, the outcome must be the same.
+#include "fuzz/targets.hpp"
 #include "net/address.hpp"
 #include "net/internal/http_parser.hpp"
 #include "net/websocket_codec.hpp"
 
-namespace opaline::net {
+namespace opaline::fuzz {
 namespace {
+
+using namespace opaline::net;
 
 constexpr std::size_t kLimit = 4096;
 
@@ -62,18 +65,16 @@ Bytes parse_http(ByteView input, std::size_t piece) {
 }
 
 }  // namespace
-}  // namespace opaline::net
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  using namespace opaline;
-  using namespace opaline::net;
-  if (size < 2) return 0;
-  const ByteView input = std::as_bytes(std::span(data + 2, size - 2));
-  const std::size_t piece = 1 + data[1];
-  switch (data[0] % 4) {
+void net(ByteView bytes) {
+  if (bytes.size() < 2) return;
+  const ByteView input = bytes.subspan(2);
+  const std::size_t piece = 1 + std::to_integer<std::size_t>(bytes[1]);
+  const auto what = std::to_integer<unsigned>(bytes[0]) % 4;
+  switch (what) {
     case 0:
     case 1: {
-      const WebSocketRole role = data[0] % 4 == 0 ? WebSocketRole::server : WebSocketRole::client;
+      const WebSocketRole role = what == 0 ? WebSocketRole::server : WebSocketRole::client;
       OPALINE_ASSERT(decode_websocket(to_bytes(input), role, piece) ==
                      decode_websocket(to_bytes(input), role, SIZE_MAX / 2));
       break;
@@ -89,5 +90,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       static_cast<void>(ListenAddress::parse(as_text(input)));
       break;
   }
-  return 0;
 }
+
+}  // namespace opaline::fuzz

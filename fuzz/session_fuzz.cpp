@@ -2,19 +2,21 @@
 // refusal. The first byte chooses the entry, the rest is its input.
 #include <algorithm>
 
+#include "fuzz/targets.hpp"
 #include "session/testing.hpp"
 
-namespace opaline::session {
+namespace opaline::fuzz {
 namespace {
 
-using testing::kStart;
-using testing::TestDevice;
+using namespace opaline::session;
+using session::testing::kStart;
+using session::testing::TestDevice;
 
 /// Made once; every run works on clones.
 struct World {
   TestDevice alice{1};
   TestDevice bob{2};
-  testing::TestPair pair = testing::open_pair(alice, bob);
+  session::testing::TestPair pair = session::testing::open_pair(alice, bob);
   Session unanswered = std::move(*start_session(alice.local(), bob.bundle(1), kStart, alice.random));
   Bytes first = *unanswered.encrypt(as_view("hello"), {}, kStart, alice.random);
   Bytes next = *pair.initiator.encrypt(as_view("next"), {}, kStart, alice.random);
@@ -26,16 +28,6 @@ World& world() {
 
 void check(bool holds) {
   if (!holds) __builtin_trap();
-}
-
-/// `original` with edits: (u16 offset, u8 xor) each.
-Bytes edited(const Bytes& original, ByteView edits) {
-  Bytes out = original;
-  for (; edits.size() >= 3; edits = edits.subspan(3)) {
-    const auto at = std::to_integer<std::size_t>(edits[0]) << 8 | std::to_integer<std::size_t>(edits[1]);
-    out[at % out.size()] ^= edits[2];
-  }
-  return out;
 }
 
 void decrypt(Session session, ByteView message, bool must_fail) {
@@ -77,15 +69,12 @@ void credentials_from(ByteView bytes) {
 }
 
 }  // namespace
-}  // namespace opaline::session
 
-extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  using namespace opaline;
-  using namespace opaline::session;
-  if (size == 0) return 0;
-  const ByteView input = std::as_bytes(std::span(data + 1, size - 1));
+void session(ByteView bytes) {
+  if (bytes.empty()) return;
+  const auto [what, input] = choose(bytes, 7);
   World& w = world();
-  switch (data[0] % 7) {
+  switch (what) {
     case 0:
       credentials_from(input);
       break;
@@ -114,5 +103,6 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
       break;
     }
   }
-  return 0;
 }
+
+}  // namespace opaline::fuzz

@@ -29,23 +29,6 @@ endpoint::Reason reason_by_name(std::string_view wanted) {
   return endpoint::Reason::none;
 }
 
-std::optional<AgentSend> parse_send(ByteView body) {
-  boost::system::error_code error;
-  const auto value = boost::json::parse(boost::json::string_view(as_text(body)), error);
-  if (error || !value.is_object()) return std::nullopt;
-  const auto text = [&](const char* key) -> std::optional<std::string> {
-    const auto* found = value.as_object().if_contains(key);
-    if (found == nullptr || !found->is_string()) return std::nullopt;
-    return std::string(found->as_string());
-  };
-  const auto to = text("to"), message = text("text"), until = text("until");
-  const auto* wait = value.as_object().if_contains("wait_seconds");
-  if (!to || !message || !until || wait == nullptr || !wait->is_int64()) return std::nullopt;
-  const auto state = state_by_name(*until);
-  if (!state || wait->as_int64() < 0 || wait->as_int64() > 600) return std::nullopt;
-  return AgentSend{*to, *message, *state, seconds(wait->as_int64())};
-}
-
 }  // namespace
 
 /// One `send` that waits for its state, until its time is over.
@@ -143,12 +126,10 @@ Exit send_through_agent(Context& context, const AgentSend& send) {
   options.origin.tls = false;
   options.origin.host = "localhost";
   net::HttpClient http(context.loop(), std::move(options));
-  const boost::json::object body{
-      {"to", send.to}, {"text", send.text}, {"until", name(send.until)}, {"wait_seconds", send.wait.count()}};
   net::HttpClientRequest request;
   request.method = "POST";
   request.target = "/send";
-  request.body = to_bytes(boost::json::serialize(body));
+  request.body = to_bytes(send_request(send));
   request.deadline = send.wait + 30s;
   std::optional<Result<net::HttpResponse, net::NetError>> answer;
   http.request(std::move(request),
@@ -199,13 +180,6 @@ void report_event(Context& context, const endpoint::Event& event) {
     context.output().line({{"event", "own_list_forged"}},
                           "  -- WARNING: somebody shows others another device list of yours than the one you made");
   }
-}
-
-std::optional<MessageState> state_by_name(std::string_view wanted) {
-  for (const MessageState state :
-       {MessageState::queued, MessageState::sent, MessageState::delivered, MessageState::read})
-    if (name(state) == wanted) return state;
-  return std::nullopt;
 }
 
 }  // namespace opaline::cli

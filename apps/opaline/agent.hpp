@@ -4,18 +4,12 @@
 // --json`.
 #include <memory>
 
+#include "apps/opaline/agent_request.hpp"
 #include "apps/opaline/commands.hpp"
 #include "apps/opaline/context.hpp"
 #include "net/http_server.hpp"
 
 namespace opaline::cli {
-
-struct AgentSend {
-  std::string to;
-  std::string text;
-  endpoint::MessageState until{};
-  seconds wait{};
-};
 
 class Agent {
  public:
@@ -41,7 +35,5 @@ class Agent {
 [[nodiscard]] Exit send_through_agent(Context& context, const AgentSend& send);
 /// Prints an event that is not in the history: states, typing, warnings.
 void report_event(Context& context, const endpoint::Event& event);
-/// "sent", "delivered", "read".
-[[nodiscard]] std::optional<endpoint::MessageState> state_by_name(std::string_view name);
 
 }  // namespace opaline::cli

@@ -1,0 +1,38 @@
+#include "apps/opaline/agent_request.hpp"
+
+#include "apps/opaline/output.hpp"
+
+namespace opaline::cli {
+
+using endpoint::MessageState;
+
+std::string send_request(const AgentSend& send) {
+  return boost::json::serialize(boost::json::object{
+      {"to", send.to}, {"text", send.text}, {"until", name(send.until)}, {"wait_seconds", send.wait.count()}});
+}
+
+std::optional<AgentSend> parse_send(ByteView body) {
+  boost::system::error_code error;
+  const auto value = boost::json::parse(boost::json::string_view(as_text(body)), error);
+  if (error || !value.is_object()) return std::nullopt;
+  const auto text = [&](const char* key) -> std::optional<std::string> {
+    const auto* found = value.as_object().if_contains(key);
+    if (found == nullptr || !found->is_string()) return std::nullopt;
+    return std::string(found->as_string());
+  };
+  const auto to = text("to"), message = text("text"), until = text("until");
+  const auto* wait = value.as_object().if_contains("wait_seconds");
+  if (!to || !message || !until || wait == nullptr || !wait->is_int64()) return std::nullopt;
+  const auto state = state_by_name(*until);
+  if (!state || wait->as_int64() < 0 || wait->as_int64() > kMaxAgentWait.count()) return std::nullopt;
+  return AgentSend{*to, *message, *state, seconds(wait->as_int64())};
+}
+
+std::optional<MessageState> state_by_name(std::string_view wanted) {
+  for (const MessageState state :
+       {MessageState::queued, MessageState::sent, MessageState::delivered, MessageState::read})
+    if (name(state) == wanted) return state;
+  return std::nullopt;
+}
+
+}  // namespace opaline::cli
