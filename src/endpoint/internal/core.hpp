@@ -101,6 +101,8 @@ class Core {
   [[nodiscard]] session::LocalDevice local() const { return {identity, address, own_list.reference()}; }
   void notice(const AccountId& peer, NoticeKind kind);
   [[nodiscard]] bool is_own(const AccountId& account) const { return account == address.account; }
+  /// A list of ours waits for the service's answer: perhaps it has it, and the device that it adds is there already.
+  bool list_pending = false;
   /// The account has devices beside this one.
   [[nodiscard]] bool has_others() const {
     return own_list.list().devices.size() > (own_list.find(address.device) == nullptr ? 0U : 1U);

@@ -105,7 +105,11 @@ void Inbox::contact(const wire::Contact& contact) {
       peers_.busy(peer);
     }
   }
-  if (contact.changed_at > peer.record.changed_at) {
+  // Said on two devices in one millisecond: all of them take the same.
+  const auto word = [](bool blocked, bool verified) { return (blocked ? 2 : 0) + (verified ? 1 : 0); };
+  const bool at_once = contact.changed_at == peer.record.changed_at &&
+                       word(contact.blocked, contact.verified) > word(peer.record.blocked, peer.record.verified);
+  if (contact.changed_at > peer.record.changed_at || at_once) {
     const AccountKeyHash pinned = Peers::pinned_key(peer);
     const bool same_key = pinned.is_zero() || pinned == peer.record.told_key;
     peer.record.verified = contact.verified && same_key && !peer.alarmed();

@@ -39,6 +39,8 @@ void Outbox::pump_peer(Peer& peer) {
 }
 
 void Outbox::fan_out(Peer& peer) {
+  // The account's second device may be there already; whether it is, the service's answer says.
+  if (core_.is_own(peer.account) && !core_.has_others() && core_.list_pending) return;
   const std::vector<std::uint64_t> waiting(peer.unfanned.begin(), peer.unfanned.end());
   for (const std::uint64_t sequence : waiting) {
     Entry* const entry = open(sequence);

@@ -32,7 +32,7 @@ Bytes early_key(const AccountId& peer, const MessageId& id) {
 bool Outbox::may_tell() const {
   // A history on its way is bounded by what there is.
   const auto counts = [](ContentKind kind) { return kind == ContentKind::sync || kind == ContentKind::sent_copy; };
-  return core_.has_others() && count_waiting(counts) < kMaxSyncWaiting;
+  return (core_.has_others() || core_.list_pending) && count_waiting(counts) < kMaxSyncWaiting;
 }
 
 void Outbox::tell(const wire::Sync& what, DeviceNumber only) {

@@ -10,6 +10,7 @@ void OwnDevices::load() {
   const auto row = core_.staging.get(Table::device, as_view(kNextListKey));
   if (!row) return;
   if (!decode(*row, next_.emplace())) core_.found_corrupt();
+  core_.list_pending = true;
 }
 
 // ---------------------------------------------------------------- the list
@@ -31,6 +32,7 @@ Result<void, Error> OwnDevices::sign(const session::DeviceList& list, const sess
     return fail(Error::bad_device);
   next_ = NextListRecord{bytes, to_bytes(exchange), prekeys.signed_set, prekeys.one_time_batch};
   core_.staging.put(Table::device, as_view(kNextListKey), encode(*next_));
+  core_.list_pending = true;
   not_before_ = {};
   failures_ = 0;
   return {};
@@ -68,6 +70,7 @@ Result<void, Error> OwnDevices::become_primary(const session::AccountKey& key, D
 
 void OwnDevices::forget_next() {
   next_.reset();
+  core_.list_pending = false;
   core_.staging.erase(Table::device, as_view(kNextListKey));
 }
 
