@@ -14,8 +14,10 @@ struct Person {
   std::vector<Device*> linking;                           ///< made, not begun yet
   std::map<AccountId, std::pair<bool, Device*>> blocked;  ///< the last word, and where it was said
   std::set<AccountId> ever_blocked;
-  /// Deleted by id: to be gone from all devices. By conversation: gone from where they were.
-  std::set<MessageId> deleted, perhaps_deleted;
+  /// By id, and where: to be gone from all devices.
+  std::map<MessageId, Device*> deleted;
+  /// With the conversation: gone from where they were.
+  std::set<MessageId> perhaps_deleted;
 };
 
 struct WrittenText {
