@@ -181,24 +181,29 @@ void Outbox::list_changed(Peer& peer) {
   }
   peer.wants_list = false;  // this is the list
   // What is on its way goes to new devices too, and what was sent since they are there.
+  std::set<std::uint64_t> missed;
+  const auto misses = [&](const MessageRecord& record) {
+    return record.peer == peer.account && follows(record) &&
+           std::ranges::any_of(peer.pinned->list().devices, [&](const session::DeviceEntry& listed) {
+             const bool has =
+                 std::ranges::find(record.deliveries, listed.number, &Delivery::device) != record.deliveries.end();
+             return !has && listed.created <= record.queued_at && !is_this_device(peer, listed.number);
+           });
+  };
   for (auto& [sequence, entry] : entries_) {
     const MessageRecord& record = entry.record;
-    const bool fanned = record.list_number != ListNumber{0} && !entry.settled && !entry.gone;
-    if (record.peer == peer.account && fanned && follows(record)) add_deliveries(peer, entry);
+    if (entry.gone) continue;
+    if (entry.settled) {  // in this round: Table::sent does not have it yet
+      if (misses(record)) missed.insert(sequence);
+    } else if (record.peer == peer.account && record.list_number != ListNumber{0} && follows(record)) {
+      add_deliveries(peer, entry);
+    }
   }
-  std::vector<std::uint64_t> missed;
   const std::uint64_t newest = core_.ledger.next_sequence;
   const Bytes from = number_key(newest > kMaxResendScan ? newest - kMaxResendScan : 0);
   core_.staging.for_each(Table::sent, {}, from, [&](ByteView, ByteView value) {
     MessageRecord record;
-    if (!decode(value, record)) return true;
-    if (record.peer != peer.account || !follows(record)) return true;
-    for (const session::DeviceEntry& listed : peer.pinned->list().devices) {
-      if (is_this_device(peer, listed.number)) continue;
-      const bool has =
-          std::ranges::find(record.deliveries, listed.number, &Delivery::device) != record.deliveries.end();
-      if (!has && listed.created <= record.queued_at) missed.push_back(record.sequence);
-    }
+    if (decode(value, record) && misses(record)) missed.insert(record.sequence);
     return missed.size() < kMaxResendTail;
   });
   for (const std::uint64_t sequence : missed) {

@@ -55,9 +55,10 @@ class Household {
 
   // ---- after the calm
   struct Expect {
-    bool late = false;    ///< something may have been sent again, or come with the history
-    bool states = true;   ///< every device knows what became of every text
-    Time since = kStart;  ///< of what was written before, copies may be missing
+    bool late = false;                 ///< something may have been sent again, or come with the history
+    bool states = true;                ///< every device knows what became of every text
+    Time since = kStart;               ///< of what was written before, copies may be missing
+    const Device* set_back = nullptr;  ///< it may have forgotten what it was told
   };
   void check(const Expect& expect) const;
 
