@@ -1,14 +1,30 @@
 #include "apps/opaline/agent_request.hpp"
 
-#include "apps/opaline/output.hpp"
+#include <boost/json.hpp>
 
 namespace opaline::cli {
 
 using endpoint::MessageState;
 
+namespace {
+
+/// What one can wait for, by the names of docs/cli.md.
+constexpr std::pair<std::string_view, MessageState> kStates[] = {{"queued", MessageState::queued},
+                                                                 {"sent", MessageState::sent},
+                                                                 {"delivered", MessageState::delivered},
+                                                                 {"read", MessageState::read}};
+
+std::string_view name_of(MessageState wanted) {
+  for (const auto& [name, state] : kStates)
+    if (state == wanted) return name;
+  return {};
+}
+
+}  // namespace
+
 std::string send_request(const AgentSend& send) {
   return boost::json::serialize(boost::json::object{
-      {"to", send.to}, {"text", send.text}, {"until", name(send.until)}, {"wait_seconds", send.wait.count()}});
+      {"to", send.to}, {"text", send.text}, {"until", name_of(send.until)}, {"wait_seconds", send.wait.count()}});
 }
 
 std::optional<AgentSend> parse_send(ByteView body) {
@@ -29,9 +45,8 @@ std::optional<AgentSend> parse_send(ByteView body) {
 }
 
 std::optional<MessageState> state_by_name(std::string_view wanted) {
-  for (const MessageState state :
-       {MessageState::queued, MessageState::sent, MessageState::delivered, MessageState::read})
-    if (name(state) == wanted) return state;
+  for (const auto& [name, state] : kStates)
+    if (name == wanted) return state;
   return std::nullopt;
 }
 
