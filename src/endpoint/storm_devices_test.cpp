@@ -95,7 +95,8 @@ class Storm {
     }
     house_.check({.late = weather_.damage || weather_.set_back || weather_.full,
                   .states = !weather_.set_back,
-                  .since = weather_.set_back ? set_back_at_.value_or(Time::max()) : testing::kStart});
+                  .since = weather_.set_back ? set_back_at_.value_or(Time::max()) : testing::kStart,
+                  .set_back = backup_of_});
     // Each text goes to some devices of two people, with receipts and marks; nothing multiplies.
     const std::size_t devices = world_.devices.size();
     EXPECT_LE(world_.envelopes, 12 * devices * (house_.texts.size() + acts_ + 8) + 100 * devices) << devices;
