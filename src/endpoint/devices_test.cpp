@@ -239,6 +239,38 @@ TEST_F(DevicesTest, ADirectoryThatShowsTwoDevicesDifferentKeysIsFound) {
   EXPECT_EQ(tablet.notices(NoticeKind::list_forked), 1u);
 }
 
+TEST_F(DevicesTest, AKeyThatAnotherDeviceMerelyMetIsNotAcceptedHere) {
+  Device& tablet = world.link_live(anna, "tablet");
+  say(anna, ben, "hello");  // the phone meets ben, and the person compares
+  ASSERT_TRUE(anna.endpoint->set_verified(ben.address.account, true).has_value());
+  world.cut(anna);  // its word is not to reach the tablet
+  Device& mallory = world.impostor(ben, "mallory");
+  world.connect(mallory);
+  world.send(tablet, ben, "who are you?");
+  ASSERT_TRUE(world.pass(std::chrono::minutes(5)));
+  tablet.endpoint->share_contact(ben.address.account, "ben@example.org");
+  world.round(tablet);
+  ASSERT_TRUE(world.settle());
+  world.cut(tablet);
+  // The directory lies to the phone too, now that one of the person's own devices calls mallory ben.
+  world.connect(anna);
+  ASSERT_TRUE(world.pass(std::chrono::minutes(5)));
+  world.connect(mallory);
+  world.send(anna, ben, "for ben alone");
+  ASSERT_TRUE(world.pass(std::chrono::hours(1)));
+  EXPECT_TRUE(anna.endpoint->peer_status(ben.address.account)->alarmed);
+  EXPECT_EQ(anna.notices(NoticeKind::identity_changed), 1u);
+  EXPECT_EQ(mallory.texts(), Texts{"who are you?"});
+  // Nor by what the person says of it there, but by accepting it.
+  world.connect(tablet);
+  tablet.endpoint->set_blocked(ben.address.account, true);
+  tablet.endpoint->set_blocked(ben.address.account, false);
+  world.round(tablet);
+  ASSERT_TRUE(world.pass(std::chrono::hours(1)));
+  EXPECT_TRUE(anna.endpoint->peer_status(ben.address.account)->alarmed);
+  EXPECT_EQ(mallory.texts(), Texts{"who are you?"});
+}
+
 TEST_F(DevicesTest, ADeviceThatIsBehindIsNotAlarmedByWhoKnowsANewerList) {
   Device& tablet = world.link_live(anna, "tablet");
   world.cut(tablet);
@@ -413,6 +445,29 @@ TEST_F(DevicesTest, ALongAbsenceIsBridgedListByList) {
   ASSERT_TRUE(world.pass(std::chrono::minutes(30)));
   EXPECT_EQ(ben.endpoint->peer_status(anna.address.account)->devices, 6u);
   EXPECT_EQ(ben.notices(NoticeKind::list_forked) + ben.notices(NoticeKind::list_rolled_back), 0u);
+}
+
+TEST_F(DevicesTest, ListsInBetweenAreFetchedAlsoWhereBundlesLeaveThemNoRoom) {
+  // Ben knows the list and has no session: he needs bundles.
+  ben.endpoint->refresh_peer(anna.address.account);
+  world.round(ben);
+  ASSERT_TRUE(world.settle());
+  world.cut(ben);
+  world.notices = false;
+  world.link_live(anna, "tablet");
+  world.link_live(anna, "laptop");
+  world.link_live(anna, "watch");
+  world.history_at_once = 1;
+  world.falsify = [](DevicesReply& reply, const AccountId&) {
+    const bool bundles = std::ranges::any_of(reply.devices, [](const auto& d) { return !d.bundle.empty(); });
+    if (bundles) reply.history.clear();
+  };
+  world.connect(ben);
+  const MessageId id = say(ben, anna, "hello");
+  ASSERT_TRUE(world.pass(std::chrono::minutes(1), seconds(5)));
+  EXPECT_EQ(ben.state_of(id), MessageState::delivered);
+  EXPECT_EQ(anna.texts(), Texts{"hello"});
+  EXPECT_EQ(ben.endpoint->peer_status(anna.address.account)->devices, 4u);
 }
 
 TEST_F(DevicesTest, TenDevicesOnBothSides) {

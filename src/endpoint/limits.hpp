@@ -36,6 +36,9 @@ inline constexpr std::chrono::minutes kHistoryEvery{10};
 inline constexpr std::chrono::hours kCatchUpOverlap{1};
 /// ... but never what is older than this: it was delivered, or has expired.
 inline constexpr std::chrono::days kCatchUpFor{60};
+/// What the person decided on another device counts if its time is not later than this: who says "in a thousand years"
+/// would have the last word for ever.
+inline constexpr std::chrono::hours kMaxClockAhead{24};
 /// Times that tell when a device last heard something are this coarse.
 inline constexpr std::chrono::minutes kHeardGrain{1};
 /// Bundles asked for in one request: with a list of ten devices more do not fit into the answer.
@@ -70,6 +73,9 @@ inline constexpr std::chrono::seconds kProbeDelay{5};
 /// mailbox (a quarter of it), and all senders together; beyond it they are dropped, with an event.
 inline constexpr std::size_t kMaxParkedPerAccount = 2'500;
 inline constexpr std::size_t kMaxParkedBytesPerAccount = 16 << 20;
+/// ... or until its account's devices show a list that the directory does not show: only their word says that there is
+/// one, and nothing may ever come of it.
+inline constexpr std::size_t kMaxParkedHidden = 64;
 inline constexpr std::size_t kMaxParked = 5'000;
 inline constexpr std::size_t kMaxParkedBytes = 64 << 20;
 

@@ -249,6 +249,112 @@ TEST_F(RogueTest, OldListNumbersAreAnsweredOnceAnHourAndNewOnesLookedUpOnceAMinu
   EXPECT_EQ(world.lookups[ben.address.account], before + 1);
 }
 
+TEST_F(RogueTest, AMessageAloneShowsNoOtherAccountKey) {
+  const auto truth = world.accounts[ben.address.account];
+  world.impostor(ben, "mallory");
+  const Bytes forged = world.accounts[ben.address.account].lists.back();
+  world.accounts[ben.address.account] = truth;
+  Rogue(world, ben, anna).say(wire::NewerList{forged});
+  ASSERT_TRUE(world.pass(std::chrono::minutes(5)));
+  EXPECT_FALSE(anna.endpoint->peer_status(ben.address.account)->alarmed);
+  EXPECT_EQ(anna.notices(NoticeKind::identity_changed), 0u);
+}
+
+TEST_F(RogueTest, ListsThatAreNoneMakeUsAskOnceAMinute) {
+  Rogue rogue(world, ben, anna);
+  const std::uint64_t before = world.lookups[ben.address.account];
+  for (int i = 0; i < 5; ++i) {
+    rogue.say(wire::NewerList{as_view("no list")});
+    ASSERT_TRUE(world.pass(std::chrono::seconds(10), std::chrono::seconds(5)));
+  }
+  EXPECT_LE(world.lookups[ben.address.account], before + 2);
+}
+
+TEST_F(RogueTest, WhoClaimsAListThatNobodyShowsWaitsInLittleSpace) {
+  const Bytes shown = world.accounts[ben.address.account].lists.back();
+  Rogue liar(world, ben, anna);
+  liar.own_list_number = ListNumber{9};
+  liar.say(wire::SessionHello{});
+  world.cut(ben);
+  Device& tablet = world.link(ben, "tablet");
+  world.falsify = [shown, account = ben.address.account](DevicesReply& reply, const AccountId& about) {
+    if (about != account) return;
+    reply.signed_list = shown;
+    reply.history.clear();
+  };
+  Rogue hidden(world, tablet, anna);
+  for (std::size_t i = 0; i < 4 * kMaxParkedHidden; ++i) hidden.queue(wire::SessionHello{});
+  hidden.say(wire::SessionHello{});
+  ASSERT_TRUE(world.pass(std::chrono::minutes(5)));
+  EXPECT_EQ(anna.store.rows(Table::parked), kMaxParkedHidden);
+  EXPECT_GT(anna.count_events<StrangersDropped>(), 0u);
+}
+
+TEST_F(RogueTest, QuestionsThatDoNotGoOutDoNotPileUp) {
+  world.cut(ben);
+  world.full_for = ben.mailbox;
+  Rogue liar(world, ben, anna);
+  for (std::uint32_t i = 0; i < 100; ++i) {
+    liar.own_list_number = ListNumber{9 + i};
+    liar.say(wire::SessionHello{});
+    ASSERT_TRUE(world.pass(kListFetchEvery));
+  }
+  EXPECT_LE(anna.store.rows(Table::outbox), kMaxInFlightPerDevice + 2);
+}
+
+TEST_F(RogueTest, ABlockedAccountIsToldNothingAtAll) {
+  world.link(anna, "tablet");
+  world.connect(anna);
+  ASSERT_TRUE(world.settle());
+  anna.endpoint->set_blocked(ben.address.account, true);
+  world.round(anna);
+  Rogue rogue(world, ben, anna);
+  Rogue broken(world, ben, anna);
+  broken.say(wire::SessionHello{});
+  world.cut(ben);
+  const std::size_t before = world.mailboxes[ben.mailbox].waiting.size();
+  rogue.own_list_number = ListNumber{9};
+  rogue.say(wire::Text{as_view("by an old list of yours, and a hidden one of mine"), {}});
+  world.damage = [&](const Device& to, Bytes& ciphertext) {
+    if (&to == &anna) ciphertext.back() ^= std::byte{1};
+  };
+  broken.say(wire::Text{as_view("damaged"), {}});
+  world.damage = nullptr;
+  world.mailboxes[anna.mailbox].waiting.push_back(
+      {world.random.id<EnvelopeId>(), Bytes(600, std::byte{1}), ben.address.account});
+  world.cut(anna);
+  world.connect(anna);
+  ASSERT_TRUE(world.pass(std::chrono::hours(2)));
+  EXPECT_EQ(world.mailboxes[ben.mailbox].waiting.size(), before);
+}
+
+TEST_F(RogueTest, NoDeviceHasTheLastWordForEver) {
+  Device& tablet = world.link(anna, "tablet");
+  world.connect(anna);
+  ASSERT_TRUE(world.settle());
+  wire::Contacts said;
+  said.count = 1;
+  said.contacts[0] = {.account = ben.address.account,
+                      .handle = {},
+                      .account_key_hash = {},
+                      .verified = true,
+                      .blocked = true,
+                      .changed_at = from_unix_millis(INT64_MAX),
+                      .active_at = {}};
+  Rogue rogue(world, tablet, anna);
+  rogue.say(wire::Sync{said});
+  EXPECT_FALSE(anna.endpoint->peer_status(ben.address.account)->blocked);
+  said.contacts[0].changed_at = world.clock.now() + kMaxClockAhead;
+  rogue.say(wire::Sync{said});
+  EXPECT_TRUE(anna.endpoint->peer_status(ben.address.account)->blocked) << "clocks differ";
+  EXPECT_FALSE(anna.endpoint->peer_status(ben.address.account)->verified) << "of which key?";
+  anna.endpoint->set_blocked(ben.address.account, false);
+  world.round(anna);
+  said.contacts[0].changed_at = world.clock.now() + kMaxClockAhead;
+  rogue.say(wire::Sync{said});
+  EXPECT_FALSE(anna.endpoint->peer_status(ben.address.account)->blocked) << "what the person said here is later";
+}
+
 TEST_F(RogueTest, StrangersWaitInBoundedSpace) {
   world.directory_out = true;
   std::size_t bytes = 0;

@@ -291,6 +291,20 @@ TEST_F(TrustTest, FanOutReachesEveryDeviceAndFollowsTheList) {
   EXPECT_EQ(anna.notices(NoticeKind::list_forked) + anna.notices(NoticeKind::list_rolled_back), 0u);
 }
 
+TEST_F(TrustTest, WhenEveryDeviceIsGoneAnOutageOfTheDirectoryIsNotTheEnd) {
+  get_to_know();
+  Device& laptop = world.link(ben, "laptop");
+  world.connect(laptop);
+  world.unlink(ben, ben);
+  world.directory_out = true;
+  const MessageId id = world.send(anna, ben, "to whom it may concern");
+  ASSERT_TRUE(world.pass(std::chrono::hours(1)));
+  EXPECT_EQ(anna.state_of(id), MessageState::queued);
+  world.directory_out = false;
+  ASSERT_TRUE(world.pass(std::chrono::hours(6)));
+  EXPECT_EQ(laptop.texts().back(), "to whom it may concern");
+}
+
 TEST_F(TrustTest, WhenEveryDeviceIsGoneTheMessageSaysSo) {
   get_to_know();
   world.mailboxes[ben.mailbox].gone = true;

@@ -106,7 +106,8 @@ struct Contact {
   bool verified = false;
   bool blocked = false;
   Time changed_at{};
-  Time active_at{};  ///< zero: no messages
+  Time active_at{};       ///< zero: no messages
+  bool accepted = false;  ///< the person accepted that key in place of another
 };
 struct Contacts {
   std::array<Contact, kMaxContacts> contacts{};

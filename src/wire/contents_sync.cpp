@@ -55,6 +55,7 @@ void fill_contact(opaline_content_v1_Contact& out, const Contact& contact) {
   out.account_key_hash = encoder(contact.account_key_hash);
   out.verified = contact.verified;
   out.blocked = contact.blocked;
+  out.accepted = contact.accepted;
   out.changed_at_ms = to_wire(contact.changed_at);
   out.active_at_ms = to_wire(contact.active_at);
 }
@@ -143,6 +144,7 @@ Result<Contact, ContentError> read_contact(ByteView bytes) {
               .blocked = m.blocked};
   OPALINE_TRY(out.changed_at, read_time(m.changed_at_ms));
   OPALINE_TRY(out.active_at, read_time(m.active_at_ms));
+  out.accepted = m.accepted;
   return out;
 }
 

@@ -86,6 +86,7 @@ TEST(Bodies, FieldsArriveAsTheyWereSent) {
   list.contacts[0] = bodies.contact(true);
   list.contacts[1] = bodies.contact(false);
   list.contacts[1].blocked = true;
+  list.contacts[1].accepted = true;
   const SecretBytes contacts = encoded(bodies.sync(list));
   const auto read = decode_content(contacts);
   ASSERT_TRUE(read);
@@ -96,6 +97,7 @@ TEST(Bodies, FieldsArriveAsTheyWereSent) {
   EXPECT_TRUE(equal(known.contacts[0].account_key_hash, list.contacts[0].account_key_hash));
   EXPECT_TRUE(known.contacts[0].verified && known.contacts[0].blocked);
   EXPECT_EQ(known.contacts[0].active_at, Bodies::latest());
+  EXPECT_TRUE(!known.contacts[0].accepted && known.contacts[1].accepted);
   EXPECT_TRUE(!known.contacts[1].verified && known.contacts[1].blocked && known.contacts[1].account_key_hash.empty());
 }
 

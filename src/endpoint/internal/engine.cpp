@@ -93,7 +93,15 @@ void Engine::on_devices(RequestId id, const DevicesReply& reply) {
 void Engine::take_devices(Peer& peer, const Requests::Open& asked, const DevicesReply& reply) {
   const auto before = peer.pinned ? peer.pinned->hash() : session::ListHash{};
   const ListOutcome outcome = peers.take_list(peer, reply.signed_list, reply.history, asked.known);
-  if (outcome == ListOutcome::refused) {
+  if (outcome == ListOutcome::behind && (asked.all || !asked.bundles.empty())) {
+    // Beside the bundles there was no room for the lists in between: they are fetched first.
+    Requests::Open what{.kind = asked.kind, .account = asked.account, .bundles = {}, .list_alone = true};
+    what.known = peer.pinned->list().number;
+    FetchSendTokens fetch{peer.account, peer.record.renewal_token, what.known};
+    peer.open_request = requests.send(std::move(what), std::move(fetch));
+    return;
+  }
+  if (outcome == ListOutcome::refused || outcome == ListOutcome::behind) {
     // What does not follow the list that we know is not used: with that one we go on as far as it goes.
     return peer_failed(peer, asked, Reason::directory_unavailable, milliseconds(0));
   }
@@ -163,7 +171,8 @@ void Engine::open_session(Peer& peer, PeerDevice& device, ByteView bundle) {
 
 void Engine::peer_failed(Peer& peer, const Requests::Open& asked, Reason reason, milliseconds at_least) {
   // A list alone that did not come is asked for again when there is a reason to.
-  if (asked.list_alone && peer.pinned && !inbox.waits_for(peer)) peer.wants_list = false;
+  // A text whose devices are all gone is such a reason: without the next list it would fail.
+  if (asked.list_alone && peer.pinned && peer.unfanned.empty() && !inbox.waits_for(peer)) peer.wants_list = false;
   peer.not_before = core.instant() + std::max(std::min<milliseconds>(at_least, kLongestWait),
                                               back_off(++peer.failures, kFirstBackOff, core.random));
   bool waits = !peer.pinned;

@@ -39,8 +39,10 @@ void Healing::broken(const session::HandshakeHash& hash, const EnvelopeId& envel
   if (device == nullptr) return;
   Peer& peer = peers_.get(session->peer().account);
   const session::DeviceEntry* const listed = peer.entry(device->address.device);
-  // Nothing is asked of a device that left the list, nor while the person has to look at an alarm.
-  if (peer.alarmed() || listed == nullptr || listed->keys.hash() != session->peer_identity()) return;
+  // Nothing is asked of a device that left the list or of an account that is blocked, nor while the person has to look
+  // at an alarm.
+  if (peer.alarmed() || peer.record.blocked || listed == nullptr || listed->keys.hash() != session->peer_identity())
+    return;
   const SessionReference* const ref = Sessions::reference(*device, hash);
   if (ref == nullptr) return;
   if (ref->failed) {  // asked for: what follows in that session comes with it
@@ -92,7 +94,7 @@ void Healing::ask_about_orphans(Peer& peer, PeerDevice& device, bool new_ones_on
 }
 
 void Healing::met(Peer& peer, PeerDevice& device) {
-  if (orphans_.orphans.empty() || peer.alarmed() || !within_budget(device)) return;
+  if (orphans_.orphans.empty() || peer.alarmed() || peer.record.blocked || !within_budget(device)) return;
   ask_about_orphans(peer, device, false);
   for (Orphan& orphan : orphans_.orphans)
     if (orphan.asked < kMaxOrphanAsked) ++orphan.asked;
@@ -127,7 +129,7 @@ void Healing::probe(bool connected) {
   if (candidates.size() > kMaxProbedDevices) candidates.resize(kMaxProbedDevices);
   for (const Candidate& candidate : candidates) {
     Peer& peer = peers_.get(candidate.address.account);
-    if (peer.alarmed() || peer.entry(candidate.address.device) == nullptr) continue;
+    if (peer.alarmed() || peer.record.blocked || peer.entry(candidate.address.device) == nullptr) continue;
     PeerDevice& device = peers_.device(peer, candidate.address.device);
     if (!within_budget(device)) continue;
     // If it was this one, what we have of its session is worth nothing.

@@ -153,9 +153,13 @@ void Inbox::remove_parked(std::uint64_t number) {
 
 void Inbox::park(const AccountId& account, const session::HandshakeHash& handshake, const EnvelopeId& id,
                  ByteView ciphertext, Time received_at, Knowledge knowledge) {
+  Peer& peer = peers_.get(account);
   const Share& share = parked_of_[account];
+  // After the list was fetched, and without an alarm, it waits for one that only a device's word says there is.
+  const bool hidden = knowledge == Knowledge::fetched && !peer.alarmed();
   if (parked_total_.envelopes >= kMaxParked || parked_total_.bytes + ciphertext.size() > kMaxParkedBytes ||
-      share.envelopes >= kMaxParkedPerAccount || share.bytes + ciphertext.size() > kMaxParkedBytesPerAccount) {
+      share.envelopes >= (hidden ? kMaxParkedHidden : kMaxParkedPerAccount) ||
+      share.bytes + ciphertext.size() > kMaxParkedBytesPerAccount) {
     if (share.envelopes == 0) parked_of_.erase(account);
     ++core_.counters.unconfirmed;
     core_.events.emplace_back(StrangersDropped{1});
@@ -165,7 +169,6 @@ void Inbox::park(const AccountId& account, const session::HandshakeHash& handsha
   core_.staging.put(Table::parked, number_key(number),
                     encode(ParkedRecord{account, id, received_at, to_bytes(ciphertext)}));
   add_parked(number, {account, received_at, ciphertext.size(), handshake});
-  Peer& peer = peers_.get(account);
   if (!peer.alarmed() && knowledge == Knowledge::pinned) peer.wants_list = true;
   peers_.busy(peer);
 }
@@ -256,7 +259,7 @@ void Inbox::text(Peer& peer, PeerDevice& device, const wire::Content& content, T
     return;
   }
   core_.remember(SeenKind::message, key, core_.now() + kSeenFor);
-  if (received_at - core_.ledger.heard_at >= kHeardGrain) {
+  if (received_at - core_.ledger.heard_at >= kHeardGrain || core_.ledger.heard_at > core_.now()) {
     core_.ledger.heard_at = received_at;
     core_.ledger_dirty = true;
   }
@@ -292,9 +295,12 @@ void Inbox::receipt(PeerDevice& device, const wire::Receipt& receipt) {
 void Inbox::newer_list(Peer& peer, const wire::NewerList& list) {
   if (peer.alarmed()) return;
   const auto before = peer.pinned->reference();
-  if (peers_.take_list(peer, list.signed_list, {}, {}) == ListOutcome::refused) {
-    peer.wants_list = true;  // the directory has those in between
-    peers_.busy(peer);
+  // Another account key is for the directory to show: any device could make one up, and nobody would take it back.
+  const auto shown = session::load_device_list(list.signed_list);
+  const bool same_key = shown && shown->list().account_key == peer.pinned->list().account_key;
+  const ListOutcome outcome = same_key ? peers_.take_list(peer, list.signed_list, {}, {}) : ListOutcome::refused;
+  if (outcome == ListOutcome::refused || outcome == ListOutcome::behind) {
+    peers_.want_list(peer);  // the directory has those in between
   } else if (peer.pinned->reference() != before) {
     outbox_.list_changed(peer);
     list_known(peer);
@@ -315,21 +321,18 @@ void Inbox::compare_list_numbers(Peer& peer, PeerDevice& device, const wire::Con
       peers_.changed(peer);
     }
     peer.told_by = device.address.device;
-    peer.wants_list = true;
-    peer.list_not_before = peer.list_asked_at ? *peer.list_asked_at + kListFetchEvery : Instant{};
-    peers_.busy(peer);
+    peers_.want_list(peer);
   }
   if (content.list_number > core_.own_list.list().number) {
     // It goes by a list of ours that we do not know: another device of ours may have made it.
-    Peer& own = peers_.get(core_.address.account);
-    own.wants_list = true;
-    own.list_not_before = own.list_asked_at ? *own.list_asked_at + kListFetchEvery : Instant{};
-    peers_.busy(own);
+    peers_.want_list(peers_.get(core_.address.account));
   }
   const bool silent = std::holds_alternative<wire::Typing>(content.body) ||
                       std::holds_alternative<wire::NewerList>(content.body) ||
                       std::holds_alternative<wire::Retry>(content.body);
-  if (silent || content.list_number == ListNumber{} || content.list_number >= core_.own_list.list().number) return;
+  if (silent || peer.record.blocked || content.list_number == ListNumber{} ||
+      content.list_number >= core_.own_list.list().number)
+    return;
   const milliseconds since = core_.now() - device.record.newer_list_at;
   if (since >= milliseconds(0) && since < kNewerListEvery) return;
   device.record.newer_list_at = core_.now();
@@ -343,7 +346,8 @@ void Inbox::list_shown(Peer& peer) {
   if (peer.alarmed() || peer.told_by == DeviceNumber{} || peer.record.told_list <= peer.pinned->list().number) return;
   // The directory does not show what the account's own device goes by. That device has the list: it is asked.
   peers_.hidden(peer);
-  outbox_.add_control(peer, std::exchange(peer.told_by, DeviceNumber{}), ContentKind::hello, {});
+  const DeviceNumber said = std::exchange(peer.told_by, DeviceNumber{});
+  if (!peer.record.blocked) outbox_.add_control(peer, said, ContentKind::hello, {});
 }
 
 }  // namespace opaline::endpoint::internal

@@ -96,8 +96,12 @@ void Inbox::contact(const wire::Contact& contact) {
   if (core_.is_own(contact.account)) return;
   Peer& peer = peers_.get(contact.account);
   core_.staging.history(AddContact{contact.account, to_string(contact.handle), contact.active_at});
-  if (const auto key = AccountKeyHash::from(contact.account_key_hash)) {
+  const bool later = contact.changed_at > peer.record.changed_at && contact.changed_at <= core_.now() + kMaxClockAhead;
+  const auto key = AccountKeyHash::from(contact.account_key_hash);
+  if (key) {
     peers_.told_key(peer, *key);
+    // That the other device has pinned it says nothing: it may have met it for the first time, and been lied to.
+    if (contact.accepted && later) peer.record.accepted_key = *key;
     if (Peers::accepted_elsewhere(peer)) {
       accept_candidate(peer);
     } else if (peer.pinned && Peers::pinned_key(peer) != *key) {
@@ -109,9 +113,9 @@ void Inbox::contact(const wire::Contact& contact) {
   const auto word = [](bool blocked, bool verified) { return (blocked ? 2 : 0) + (verified ? 1 : 0); };
   const bool at_once = contact.changed_at == peer.record.changed_at &&
                        word(contact.blocked, contact.verified) > word(peer.record.blocked, peer.record.verified);
-  if (contact.changed_at > peer.record.changed_at || at_once) {
+  if (later || at_once) {
     const AccountKeyHash pinned = Peers::pinned_key(peer);
-    const bool same_key = pinned.is_zero() || pinned == peer.record.told_key;
+    const bool same_key = key && (pinned.is_zero() || pinned == *key);
     peer.record.verified = contact.verified && same_key && !peer.alarmed();
     if (peer.record.verified) peer.record.verify_again = false;
     peer.record.blocked = contact.blocked;

@@ -92,7 +92,20 @@ std::size_t Outbox::count_waiting(bool (*of)(ContentKind)) const {
 }
 
 void Outbox::add_control(Peer& peer, DeviceNumber only, ContentKind kind, Bytes body) {
+  if ((kind == ContentKind::hello || kind == ContentKind::newer_list) && waits(peer, only, kind)) return;
   enqueue(peer, add(peer.account, only, kind, std::move(body), core_.random.id<MessageId>(), core_.sent_time()));
+}
+
+bool Outbox::waits(const Peer& peer, DeviceNumber only, ContentKind kind) {
+  const auto is_that = [&](std::uint64_t sequence) {
+    Entry* const entry = open(sequence);
+    if (entry == nullptr || entry->record.kind != kind || entry->record.only != only) return false;
+    const Delivery* const delivery = delivery_to(*entry, only);
+    return delivery == nullptr || delivery->state == DeliveryState::waiting;
+  };
+  const auto device = peer.devices.find(only);
+  return std::ranges::any_of(peer.unfanned, is_that) ||
+         (device != peer.devices.end() && std::ranges::any_of(device->second.queue, is_that));
 }
 
 void Outbox::add_receipt(const AccountId& peer, wire::ReceiptKind kind, const MessageId& id) {

@@ -82,6 +82,8 @@ class Outbox {
   Entry* open(std::uint64_t sequence);
   Entry* open_by_message(const MessageId& id);
   static Delivery* delivery_to(Entry& entry, DeviceNumber device);
+  /// One of this kind for this device alone that is not encrypted yet: what it says is made when it is.
+  [[nodiscard]] bool waits(const Peer& peer, DeviceNumber only, ContentKind kind);
   void make_receipts();
   void enqueue(Peer& peer, Entry& entry);
   [[nodiscard]] std::size_t count_waiting(bool (*of)(ContentKind)) const;

@@ -191,7 +191,9 @@ void OwnDevices::missed_something() {
   core_.ledger.caught_up_at = core_.now();
   core_.ledger_dirty = true;
   const Time oldest = core_.now() - kCatchUpFor;
-  ask_history(std::max(oldest, core_.heard_before - kCatchUpOverlap), {});
+  // A clock that was ahead has left a time that says nothing.
+  const bool known = core_.heard_before <= core_.now();
+  ask_history(known ? std::max(oldest, core_.heard_before - kCatchUpOverlap) : oldest, {});
 }
 
 // ---------------------------------------------------------------- upkeep

@@ -113,11 +113,12 @@ wire::Contact Peers::contact_of(const Peer& peer, std::string_view handle, Time 
           .verified = peer.record.verified,
           .blocked = peer.record.blocked,
           .changed_at = peer.record.changed_at,
-          .active_at = active_at};
+          .active_at = active_at,
+          .accepted = !key.is_zero() && key == peer.record.accepted_key};
 }
 
 bool Peers::accepted_elsewhere(const Peer& peer) {
-  return peer.candidate && hash_of(*peer.candidate) == peer.record.told_key;
+  return peer.candidate && hash_of(*peer.candidate) == peer.record.accepted_key;
 }
 
 void Peers::compare_with_others(Peer& peer) {
@@ -131,9 +132,13 @@ void Peers::own_list_claimed(const session::ListReference& reference) {
   if (reference.number < core_.own_list.list().number || reference == core_.own_list.reference()) return;
   own.claimed = reference;
   if (reference.number == core_.own_list.list().number) return check_claimed(own);
-  // Another device may have made it: the directory knows.
-  own.wants_list = true;
-  busy(own);
+  want_list(own);  // another device may have made it: the directory knows
+}
+
+void Peers::want_list(Peer& peer) {
+  peer.wants_list = true;
+  peer.list_not_before = peer.list_asked_at ? *peer.list_asked_at + kListFetchEvery : Instant{};
+  busy(peer);
 }
 
 void Peers::check_claimed(Peer& own) {
@@ -143,7 +148,9 @@ void Peers::check_claimed(Peer& own) {
 }
 
 void Peers::decided(Peer& peer) {
-  peer.record.changed_at = std::max(core_.now(), peer.record.changed_at + milliseconds(1));
+  const Time now = core_.now();
+  const Time last = peer.record.changed_at;
+  peer.record.changed_at = last > now + kMaxClockAhead ? now : std::max(now, last + milliseconds(1));
   changed(peer);
 }
 
@@ -212,7 +219,7 @@ ListOutcome Peers::take_list(Peer& peer, ByteView signed_list, const std::vector
       alarm(peer, shown->hash(), NoticeKind::list_forked);
       return ListOutcome::refused;
     case ListChange::gap:
-      return peer.pinned->hash() != before ? ListOutcome::partly : ListOutcome::refused;
+      return peer.pinned->hash() != before ? ListOutcome::partly : ListOutcome::behind;
     case ListChange::other_account:
       return ListOutcome::refused;
   }
@@ -231,7 +238,7 @@ void Peers::accept_candidate(Peer& peer) {
   session::VerifiedDeviceList accepted = std::move(*peer.candidate);
   peer.candidate.reset();
   peer.record.candidate.clear();
-  peer.record.told_key = hash_of(accepted);
+  peer.record.told_key = peer.record.accepted_key = hash_of(accepted);
   pin(peer, std::move(accepted));
 }
 

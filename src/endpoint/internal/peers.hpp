@@ -12,7 +12,8 @@ enum class ListOutcome : std::uint8_t {
   pinned,   ///< it is the pinned list now, or was already
   waiting,  ///< another account key: it waits for the person
   partly,   ///< it follows the pinned list, but some in between are still missing: those that came are pinned
-  refused,  ///< not a list of this account, an older or a forked one, or one whose predecessors nobody has
+  behind,   ///< it follows the pinned list later, and none of those in between came: nothing is pinned
+  refused,  ///< not a list of this account, an older or a forked one
 };
 
 class Peers {
@@ -44,6 +45,8 @@ class Peers {
   void compare_with_others(Peer& peer);
   /// One of its devices goes by a newer list than the directory shows.
   void hidden(Peer& peer) { alarm(peer, peer.pinned->hash(), NoticeKind::list_rolled_back); }
+  /// Somebody's word calls another list newer: the directory is asked, once in kListFetchEvery.
+  void want_list(Peer& peer);
   /// A text goes to this peer or came from it: the first time that is worth a line.
   void meet(Peer& peer);
   /// The candidate becomes the pinned list. There must be one (asserted).

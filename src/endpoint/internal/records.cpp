@@ -223,6 +223,7 @@ SecretBytes encode(const PeerRecord& r) {
       .time(r.changed_at)
       .u32(static_cast<std::uint32_t>(r.told_list))
       .raw(r.told_key.view())
+      .raw(r.accepted_key.view())
       .take();
 }
 bool decode(ByteView bytes, PeerRecord& r) {
@@ -239,6 +240,7 @@ bool decode(ByteView bytes, PeerRecord& r) {
     in.time(r.changed_at);
     in.u32(r.told_list);
     in.id(r.told_key);
+    in.id(r.accepted_key);
   }
   return in.finished();
 }

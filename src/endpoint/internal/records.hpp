@@ -88,9 +88,10 @@ struct PeerRecord {
   session::ListHash noticed;  ///< the last list that raised an alarm: each raises it once
   // since 2
   bool blocked = false;
-  Time changed_at{};        ///< when the person last said something of this account: verified, blocked, accepted
-  ListNumber told_list{};   ///< the highest that one of its devices said its account has
-  AccountKeyHash told_key;  ///< hash of the account key that another device of ours has pinned; zero: none said
+  Time changed_at{};            ///< when the person last said something of this account: verified, blocked, accepted
+  ListNumber told_list{};       ///< the highest that one of its devices said its account has
+  AccountKeyHash accepted_key;  ///< hash of the account key that the person last accepted in place of another
+  AccountKeyHash told_key;      ///< hash of the account key that another device of ours has pinned; zero: none said
 };
 
 // ---- Table::own_device, by u32 device number
