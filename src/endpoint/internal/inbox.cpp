@@ -285,7 +285,10 @@ void Inbox::text(Peer& peer, PeerDevice& device, const wire::Content& content, T
   }
   peers_.meet(peer);
   core_.events.emplace_back(MessageReceived{message.id, message.sender, message.kind, message.late});
+  const bool read = message.read;
   core_.staging.history(AddIncoming{std::move(message)});
+  // A page of another device's history may have brought it before, unread.
+  if (read) core_.staging.history(MarkRead{peer.account, {content.message}});
 }
 
 void Inbox::receipt(PeerDevice& device, const wire::Receipt& receipt) {

@@ -372,6 +372,7 @@ void World::handle(Device& device, const Request& request) {
   }
   const auto answer = [&](const AccountId& about, ListNumber known, const FetchBundles* bundles) {
     ++lookups[about];
+    asking = &device;
     if (!accounts.contains(about)) {
       device.to_device.push_back(FailedAnswer{request.id, RequestFailure::not_found, seconds(0)});
     } else {

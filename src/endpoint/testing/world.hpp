@@ -166,6 +166,7 @@ class World {
   std::function<std::optional<wire::SubmitStatus>(const Device&, const EnvelopeId&)> on_submit;
   std::function<void(const Device& to, Bytes& ciphertext)> damage;           ///< of what is pushed
   std::function<void(DevicesReply& reply, const AccountId& about)> falsify;  ///< what the directory answers
+  const Device* asking = nullptr;                                            ///< whom `falsify` lies to
   bool directory_out = false;
   bool refuse_lists = false;         ///< UPDATE_DEVICES is refused
   bool notices = true;               ///< devices hear of a new list
