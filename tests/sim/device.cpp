@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 
 #include "client/requests.hpp"
+#include "proto/device.pb.h"
 
 namespace opaline::sim {
 
@@ -57,7 +58,10 @@ void Device::take(const wire::Frame& frame) {
     const auto [request, method] = call->second;
     calls_.erase(call);
     client::give_reply(*endpoint_, request, method, {reply->status, to_bytes(reply->body)});
-  } else if (std::holds_alternative<wire::Goodbye>(frame)) {
+  } else if (const auto* notice = std::get_if<wire::Notice>(&frame)) {
+    if (notice->kind == wire::v1::NOTICE_ACCOUNT_CHANGED) endpoint_->check_own_list();
+  } else if (const auto* goodbye = std::get_if<wire::Goodbye>(&frame)) {
+    removed = removed || goodbye->code == wire::GoodbyeCode::removed;
     detach();
   } else {
     endpoint::give_frame(*endpoint_, frame);
@@ -67,7 +71,10 @@ void Device::take(const wire::Frame& frame) {
 void Device::round() {
   const auto actions = endpoint_->commit_round();
   if (!actions) return detach();  // the store failed: the connection's end is what the client does too
-  for (const endpoint::Action& action : *actions) perform(action);
+  for (const endpoint::Action& action : *actions) {
+    if (const auto* event = std::get_if<endpoint::Event>(&action)) events.push_back(*event);
+    perform(action);
+  }
   flush();
 }
 

@@ -34,6 +34,8 @@ class Device {
 
   std::string name;
   endpoint::MemoryEndpointStore store;
+  std::vector<endpoint::Event> events;
+  bool removed = false;  ///< the node said so
   /// Texts in the order in which they were queued, by recipient.
   std::map<AccountId, std::vector<std::pair<MessageId, std::string>>> written;
 

@@ -90,6 +90,19 @@ void Node::enrol(endpoint::EndpointStore& rows, const std::string& handle) {
   ASSERT_TRUE(endpoint::Endpoint::confirm_registration(rows));
 }
 
+std::optional<Node::Exchange> Node::exchange(const session::DeviceAddress& primary) {
+  using namespace wire::v1;
+  identity::SourceAddress source = kSource;
+  random_.fill(std::span(source.ip).first<8>());  // somewhere else each time: quotas are not what is tested here
+  const auto opened = service_->link_open(source, LinkOpenRequest());
+  if (!opened) return std::nullopt;
+  LinkJoinRequest join;
+  join.set_exchange(opened->exchange());
+  const auto joined = service_->link_join({primary.account, primary.device, kSource}, join);
+  if (!joined) return std::nullopt;
+  return Exchange{to_bytes(as_view(joined->exchange())), *MailboxId::from(as_view(joined->mailbox()))};
+}
+
 bool Node::open(const std::shared_ptr<Pipe>& pipe) {
   random_.fill(pipe->binding);
   pipe->id = relay_->open(*pipe, FixedView<wire::kBindingBytes>(pipe->binding));

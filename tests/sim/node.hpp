@@ -27,6 +27,14 @@ class Node final : relay::Authenticator, relay::CallHandler, identity::RelayCont
   /// Makes an account for a device: start, check, complete. The service must run.
   void enrol(endpoint::EndpointStore& rows, const std::string& handle);
 
+  /// An exchange that a new device opens and this device of an account joins (what they would say in it is skipped:
+  /// src/session tests that), and the new device's mailbox. The service must run.
+  struct Exchange {
+    Bytes id;
+    MailboxId mailbox;
+  };
+  [[nodiscard]] std::optional<Exchange> exchange(const session::DeviceAddress& primary);
+
   [[nodiscard]] bool open(const std::shared_ptr<Pipe>& pipe);
   void receive(Pipe& pipe, const Bytes& batch);
   void closed(Pipe& pipe);

@@ -4,9 +4,9 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
-#include <cstdlib>
 #include <set>
 
+#include "tests/sim/seeds.hpp"
 #include "tests/sim/world.hpp"
 
 namespace opaline::sim {
@@ -14,23 +14,6 @@ namespace {
 
 using namespace std::chrono_literals;
 using endpoint::MessageState;
-
-std::uint64_t from_environment(const char* name, std::uint64_t otherwise) {
-  const char* text = std::getenv(name);
-  return text == nullptr ? otherwise : std::strtoull(text, nullptr, 10);
-}
-
-/// Runs `scenario` for this test's share of the seeds. `share`: per cent of OPALINE_SIM_SEEDS (default 2,000).
-void for_seeds(std::uint64_t share, const std::function<void(std::uint64_t)>& scenario) {
-  if (const std::uint64_t only = from_environment("OPALINE_SIM_SEED", 0); only != 0) return scenario(only);
-  const std::uint64_t seeds = std::max<std::uint64_t>(from_environment("OPALINE_SIM_SEEDS", 2000) * share / 100, 1);
-  for (std::uint64_t seed = 1; seed <= seeds; ++seed) {
-    SCOPED_TRACE(fmt::format("OPALINE_SIM_SEED={}", seed));
-    scenario(seed);
-    if (testing::Test::HasFailure()) return;
-  }
-  fmt::print("{} seeds\n", seeds);
-}
 
 std::string text_of(const endpoint::IncomingMessage& message) {
   return to_string(message.body.text);

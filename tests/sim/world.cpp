@@ -24,7 +24,7 @@ World::World(std::uint64_t seed, std::size_t people, Weather weather)
 }
 
 void World::connect(Device& device) {
-  if (device.pipe() || !device.running() || !node_.running()) return;
+  if (device.pipe() || !device.running() || device.removed || !node_.running()) return;
   auto pipe = std::make_shared<Pipe>();
   device.attach(pipe);
   if (!node_.open(pipe)) device.detach();
@@ -42,6 +42,56 @@ void World::disconnect(Device& device) {
   const auto pipe = device.pipe();
   device.detach();
   lose(pipe);
+}
+
+std::optional<std::size_t> World::start_link(std::size_t primary) {
+  Device& old = *devices_[primary];
+  if (!old.running() || !node_.running() || old.store.fail_commits > 0 || old.endpoint().list_change_pending())
+    return std::nullopt;
+  const auto list = old.endpoint().own_list();
+  if (!list || list->list().devices.size() >= credentials::kMaxDevices) return std::nullopt;
+  const auto exchange = node_.exchange(old.endpoint().address());
+  if (!exchange) return std::nullopt;
+  devices_.push_back(std::make_unique<Device>(fmt::format("{}.{}", old.name, devices_.size()), random, clock));
+  wants_online_.push_back(true);
+  Device& fresh = *devices_.back();
+  const endpoint::Enrolment enrolment{list->list().account, list->list().next_device, exchange->mailbox};
+  const auto made = endpoint::Endpoint::create_linked(fresh.store, random, clock, enrolment, *list, fresh.name);
+  EXPECT_TRUE(made);
+  session::DeviceList next = session::next_device_list(*list, clock.now());
+  next.devices.push_back({.number = enrolment.device,
+                          .mailbox = enrolment.mailbox,
+                          .created = clock.now(),
+                          .capabilities = session::kCapabilityMessages | session::kCapabilityEphemeral,
+                          .keys = made->keys});
+  next.next_device = DeviceNumber{static_cast<std::uint32_t>(enrolment.device) + 1};
+  EXPECT_TRUE(old.endpoint().add_device(next, exchange->id, made->prekeys));
+  round(old);
+  return devices_.size() - 1;
+}
+
+bool World::finish_link(std::size_t fresh, std::size_t primary, bool ask_history) {
+  Device& device = *devices_[fresh];
+  Device& old = *devices_[primary];
+  if (device.running() || !old.running()) return device.running();
+  const auto list = old.endpoint().own_list();
+  // The primary one knows that it is on the list, and tells it so: with the list, or after an accident without.
+  const auto identity = endpoint::Endpoint::identity(device.store);
+  EXPECT_TRUE(identity);
+  const auto listed =
+      std::ranges::any_of(list->list().devices, [&](const auto& d) { return d.keys == identity->public_keys(); });
+  if (!listed) return false;
+  if (random.below(2) == 0 || !endpoint::Endpoint::confirm_linked(device.store, list->bytes(), ask_history))
+    EXPECT_TRUE(endpoint::Endpoint::confirm_linked(device.store, {}, ask_history));
+  device.load();
+  connect(device);
+  return true;
+}
+
+void World::round(Device& device) {
+  const auto pipe = device.pipe();
+  device.round();
+  if (device.pipe() != pipe) lose(pipe);
 }
 
 void World::write(std::size_t from, std::size_t to) {
@@ -110,7 +160,7 @@ void World::rough_weather() {
     wants_online_[who] = !wants_online_[who];
     if (!wants_online_[who]) disconnect(device);
   }
-  if (happens(weather_.device_crashes)) {
+  if (device.running() && happens(weather_.device_crashes)) {
     const auto pipe = device.pipe();
     device.crash();
     lose(pipe);
@@ -169,8 +219,11 @@ void World::settle() {
     for (auto& device : devices_) connect(*device);
     drain();
     std::size_t waiting = 0;
-    for (auto& device : devices_) waiting += device->endpoint().waiting();
-    if (waiting == 0 && round > 20 && node_.envelopes_on_disk() == 0) return;
+    for (auto& device : devices_)
+      if (device->running() && !device->removed) waiting += device->endpoint().waiting();
+    const bool changing = std::ranges::any_of(
+        devices_, [](const auto& d) { return d->running() && !d->removed && d->endpoint().list_change_pending(); });
+    if (waiting == 0 && !changing && round > 20 && node_.envelopes_on_disk() == 0) return;
     advance(round < 50 ? 1s : 60s);
   }
 }

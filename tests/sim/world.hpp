@@ -31,8 +31,18 @@ class World {
   /// Moves the clock and lets timers run.
   void advance(std::chrono::nanoseconds by);
   void write(std::size_t from, std::size_t to);
+  /// A new device, and the list with it on its way from the primary one; nullopt: not now. Its index; it does not run.
+  [[nodiscard]] std::optional<std::size_t> start_link(std::size_t primary);
+  /// Once the primary one has the list: the device begins. False: not yet, or never.
+  bool finish_link(std::size_t fresh, std::size_t primary, bool ask_history);
+  /// Commits what the device was told, and lets it out.
+  void round(Device& device);
   void connect(Device& device);
   void disconnect(Device& device);
+  /// It stays away until settle().
+  void keep_offline(std::size_t i) { wants_online_[i] = false; }
+  /// The power of the node's machine fails and comes back.
+  void crash_node();
   /// Steps of the node and the lines until nothing moves (time stands still).
   void drain();
 
@@ -48,7 +58,6 @@ class World {
  private:
   [[nodiscard]] bool deliver(std::size_t which);
   void rough_weather();
-  void crash_node();
   [[nodiscard]] bool happens(std::uint64_t per_mille) { return per_mille > 0 && random.below(1000) < per_mille; }
   void lose(const std::shared_ptr<Pipe>& pipe);
 
