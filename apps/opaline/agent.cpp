@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "apps/opaline/devices.hpp"
 #include "net/http_client.hpp"
 
 namespace opaline::cli {
@@ -179,6 +180,19 @@ void report_event(Context& context, const endpoint::Event& event) {
   } else if (std::holds_alternative<endpoint::OwnListForged>(event)) {
     context.output().line({{"event", "own_list_forged"}},
                           "  -- WARNING: somebody shows others another device list of yours than the one you made");
+  } else if (std::holds_alternative<endpoint::OwnDevicesChanged>(event)) {
+    context.output().line({{"event", "own_devices_changed"}}, "  -- your devices changed (opaline devices)");
+  } else if (std::holds_alternative<endpoint::DeviceChangeRefused>(event)) {
+    context.output().line({{"event", "device_change_refused"}},
+                          "  -- the server did not take the last change of your devices; nothing has changed");
+  } else if (std::holds_alternative<endpoint::ThisDeviceRemoved>(event)) {
+    context.output().line(
+        {{"event", "this_device_removed"}},
+        "  -- this device was removed from your account; to use it again: opaline link in a new --home");
+  } else if (const auto* part = std::get_if<endpoint::HistoryArrived>(&event)) {
+    report_history(context, *part);
+  } else if (const auto* talk = std::get_if<endpoint::ConversationChanged>(&event)) {
+    context.output().line({{"event", "conversation_changed"}, {"peer", context.client().display_name(talk->peer)}}, "");
   }
 }
 

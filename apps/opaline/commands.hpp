@@ -43,6 +43,37 @@ struct VerifyArguments {
 [[nodiscard]] Exit run_verify(Context& context, const VerifyArguments& arguments);
 [[nodiscard]] Exit run_accept(Context& context, const std::string& peer);
 
+struct LinkArguments {
+  std::string name;  ///< empty: the machine's
+  bool with_history = false;
+  bool passphrase = false;
+};
+[[nodiscard]] Exit run_link(Context& context, const LinkArguments& arguments);
+[[nodiscard]] Exit run_devices(Context& context);
+/// `code`: what the new device shows, code or number.
+[[nodiscard]] Exit run_devices_add(Context& context, const std::string& code, bool yes);
+[[nodiscard]] Exit run_devices_remove(Context& context, std::uint32_t number, bool yes);
+[[nodiscard]] Exit run_devices_rename(Context& context, const std::string& name);
+
+struct RecoveryArguments {
+  std::string file;
+  std::string passphrase_file;
+  bool force = false;
+  bool passphrase = false;  ///< of the home that is made
+};
+[[nodiscard]] Exit run_recovery_export(Context& context, const RecoveryArguments& arguments);
+[[nodiscard]] Exit run_recovery_import(Context& context, const RecoveryArguments& arguments);
+
+[[nodiscard]] Exit run_block(Context& context, const std::string& peer, bool blocked);
+[[nodiscard]] Exit run_blocked(Context& context);
+[[nodiscard]] Exit run_conversations(Context& context);
+struct DeleteArguments {
+  std::string peer;
+  std::vector<std::string> messages;  ///< ids; empty: all
+  bool yes = false;
+};
+[[nodiscard]] Exit run_delete(Context& context, const DeleteArguments& arguments);
+
 [[nodiscard]] Exit run_account(Context& context);
 [[nodiscard]] Exit run_account_delete(Context& context, bool yes);
 struct HandleArguments {

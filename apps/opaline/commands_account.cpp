@@ -1,8 +1,8 @@
 #include <fmt/format.h>
 
-#include "apps/opaline/commands.hpp"
+#include "apps/opaline/call.hpp"
 #include "apps/opaline/prompt.hpp"
-#include "proto/device.pb.h"
+#include "client/linking.hpp"
 
 namespace opaline::cli {
 namespace {
@@ -11,7 +11,7 @@ using client::ClientError;
 using client::Failure;
 using namespace std::chrono_literals;
 
-constexpr auto kWithin = 20s;
+constexpr auto kWithin = kAnswerWithin;
 constexpr int kMaxAnswers = 20;  ///< of one person to one question, right or wrong
 
 /// The digits of what was typed ("123 456" is fine); empty: it is no code.
@@ -84,24 +84,6 @@ Result<T, Failure> with_pin(Context& context, const std::string& given,
   return fail(*wrong);
 }
 
-/// Opens, connects and calls one method.
-template <class Reply>
-Result<Reply, Failure> call(Context& context, wire::v1::Method method, const google::protobuf::MessageLite& request) {
-  const auto body = await<Bytes>(context, kWithin, [&](auto done) {
-    context.client().call(static_cast<std::uint16_t>(method), as_view(request.SerializeAsString()), done);
-  });
-  if (!body) return fail(body.error());
-  Reply reply;
-  if (!reply.ParseFromArray(body->data(), static_cast<int>(body->size())))
-    return fail(Failure{ClientError::protocol, "the server's answer makes no sense"});
-  return reply;
-}
-
-Result<void, Failure> open_and_connect(Context& context) {
-  OPALINE_CHECK(context.open());
-  return context.connect(kWithin);
-}
-
 Exit print_account(Context& context, const wire::v1::AccountReply& reply) {
   boost::json::array handles;
   std::string list;
@@ -154,9 +136,11 @@ Exit run_register(Context& context, const RegisterArguments& arguments) {
       checked->pin_required ? with_pin<std::string>(context, arguments.pin, complete) : complete(arguments.pin);
   if (!handle) return failed(context, handle.error());
   if (const auto loaded = context.load_client(); !loaded) return failed(context, loaded.error());
-  if (const auto named = context.client().change([&](endpoint::Endpoint& device) { device.set_handle(*handle); });
-      !named)
-    return failed(context, named.error());
+  const auto named = context.client().change([&](endpoint::Endpoint& device) {
+    device.set_handle(*handle);
+    device.set_device_name(client::default_device_name());
+  });
+  if (!named) return failed(context, named.error());
   const std::string account = context.client().device().address().account.hex();
   context.output().line(
       {{"event", "registered"}, {"handle", *handle}, {"account", account}, {"device", 1}},

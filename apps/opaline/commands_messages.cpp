@@ -5,6 +5,7 @@
 
 #include "apps/opaline/agent.hpp"
 #include "apps/opaline/commands.hpp"
+#include "apps/opaline/devices.hpp"
 
 namespace opaline::cli {
 namespace {
@@ -31,9 +32,11 @@ Result<void, Failure> show_new(Context& context) {
     if (!entries) return fail(Failure{entries.error(), "the history could not be read"});
     if (entries->empty()) return {};
     std::vector<std::int64_t> ids;
+    const auto devices = context.client().device().own_devices();
     for (const Entry& entry : *entries) {
       const std::string peer = context.client().display_name(entry.peer);
-      context.output().line(entry_json(entry, peer), entry_text(entry, peer));
+      const std::string device = device_label(devices, entry.device);
+      context.output().line(entry_json(entry, peer, device), entry_text(entry, peer, device));
       ids.push_back(entry.id);
     }
     if (const auto done = context.client().history().mark_shown(ids); !done)
@@ -106,7 +109,10 @@ Exit run_receive(Context& context, const ReceiveArguments& arguments) {
   std::unique_ptr<Agent> agent;
   context.on_event = [&](const endpoint::Event& event) {
     fresh = true;
-    if (arguments.follow) report_event(context, event);
+    if (arguments.follow)
+      report_event(context, event);
+    else if (const auto* part = std::get_if<endpoint::HistoryArrived>(&event))
+      report_history(context, *part);
     if (agent) agent->look();
   };
   const auto show = [&] {
@@ -145,7 +151,7 @@ Exit run_receive(Context& context, const ReceiveArguments& arguments) {
 }
 
 Exit run_history(Context& context, const HistoryArguments& arguments) {
-  if (const auto opened = context.open_to_read(); !opened) return failed(context, opened.error());
+  if (const auto opened = context.open_to_look(); !opened) return failed(context, opened.error());
   const client::Contacts contacts(context.store(), context.random());
   client::History::Filter filter;
   if (!arguments.peer.empty()) {
@@ -158,9 +164,11 @@ Exit run_history(Context& context, const HistoryArguments& arguments) {
   }
   const auto entries = client::History(context.store()).entries(filter, arguments.limit);
   if (!entries) return failed(context, {entries.error(), "the history could not be read"});
+  const auto devices = context.looked().own_devices();
   for (const Entry& entry : *entries) {
     const std::string peer = contacts.display_name(entry.peer);
-    context.output().line(entry_json(entry, peer), entry_text(entry, peer));
+    const std::string device = device_label(devices, entry.device);
+    context.output().line(entry_json(entry, peer, device), entry_text(entry, peer, device));
   }
   if (entries->empty()) context.output().hint("nothing yet");
   return Exit::ok;

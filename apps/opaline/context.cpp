@@ -24,12 +24,15 @@ Failure home_failure(ClientError error, const std::string& home) {
                            " is missing or empty, but there is a device.key: if there was an account, put opaline.db "
                            "back from a backup (opaline register HANDLE makes a new one)"};
       }
-      return {error, "there is no account in " + home + " yet; make one with: opaline register HANDLE"};
+      return {error, "there is no account in " + home +
+                         " yet; make one with: opaline register HANDLE, or link this "
+                         "device to yours with: opaline link"};
     case ClientError::registered:
       return {error, "there is an account in " + home + " already"};
     case ClientError::locked:
-      return {error, "another opaline process uses " + home +
-                         "; stop it first (only `send` and `history` work beside `receive --follow`)"};
+      return {error,
+              "another opaline process uses " + home +
+                  "; stop it first (beside `receive --follow` work: send, history, conversations, devices, blocked)"};
     case ClientError::permissions:
       return {error, home + " or its key file can be read by other users; mend that with: chmod -R go= " + home};
     case ClientError::wrong_passphrase:
@@ -121,6 +124,41 @@ Result<void, Failure> Context::open_to_read() {
   const auto wants = client::LocalStore::wants_passphrase(*home_);
   if (!wants) return fail(home_failure(wants.error(), options_.home));
   return open_store(*wants);
+}
+
+Result<void, Failure> Context::open_to_look() {
+  OPALINE_CHECK(open_to_read());
+  looked_rows_.emplace(*store_, random_);
+  auto device = endpoint::Endpoint::load(*looked_rows_, random_, clock_);
+  if (!device && device.error() == endpoint::Error::not_registered)
+    return fail(home_failure(ClientError::not_registered, options_.home));
+  if (!device) return fail(client::failure_of(device.error()));
+  looked_ = std::move(*device);
+  return {};
+}
+
+Result<std::vector<AccountId>, Failure> Context::blocked_accounts() {
+  std::vector<AccountId> out;
+  Bytes after;
+  for (;;) {  // peers are stored by their account
+    const auto rows = looked_rows_->scan(endpoint::Table::peer, {}, after, 256);
+    if (!rows) return fail(home_failure(ClientError::store_failed, options_.home));
+    if (rows->empty()) return out;
+    after = rows->back().key;
+    for (const auto& row : *rows) {
+      const auto account = AccountId::from(row.key);
+      const auto status = account ? looked_->peer_status(*account) : fail(endpoint::Error::unknown_peer);
+      if (status && status->blocked) out.push_back(*account);
+    }
+  }
+}
+
+void Context::close_home() {
+  client_.reset();
+  service_.reset();
+  store_.reset();
+  lock_.reset();
+  home_.reset();
 }
 
 Result<void, Failure> Context::open() {

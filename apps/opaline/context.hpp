@@ -30,6 +30,12 @@ class Context {
   [[nodiscard]] Result<void, client::Failure> open();
   /// Opens the store alone, to read what is in it, also while another process uses the home.
   [[nodiscard]] Result<void, client::Failure> open_to_read();
+  /// The same, and the device as it is there: looked() and blocked_accounts() work, and nothing is written.
+  [[nodiscard]] Result<void, client::Failure> open_to_look();
+  [[nodiscard]] endpoint::Endpoint& looked() { return *looked_; }
+  [[nodiscard]] Result<std::vector<AccountId>, client::Failure> blocked_accounts();
+  /// Forgets an opened home, so that it can be opened in another way.
+  void close_home();
   /// The same for `register`: makes the store if there is none. `with_passphrase` asks for a new one.
   [[nodiscard]] Result<void, client::Failure> open_for_registration(bool with_passphrase);
   /// Loads the device and builds the client. After open or a registration.
@@ -74,6 +80,8 @@ class Context {
   std::optional<client::Home> home_;
   std::optional<client::Home::Lock> lock_;
   std::optional<client::LocalStore> store_;
+  std::optional<client::SqliteEndpointStore> looked_rows_;
+  std::unique_ptr<endpoint::Endpoint> looked_;
   std::unique_ptr<client::Service> service_;
   std::unique_ptr<client::Client> client_;
   net::Timer connection_wait_;

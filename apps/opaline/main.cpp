@@ -1,10 +1,9 @@
 // opaline: the command line client. This file parses flags and hands over; docs/cli.md describes every command.
 #include <fmt/format.h>
-#include <CLI/CLI.hpp>
 
 #include <cstdlib>
 
-#include "apps/opaline/commands.hpp"
+#include "apps/opaline/flags.hpp"
 #include "crypto/version.hpp"
 
 namespace opaline::cli {
@@ -26,20 +25,6 @@ std::string version() {
   return fmt::format("opaline {} ({})", OPALINE_VERSION, crypto::openssl_version());
 }
 
-/// All flags and what to run; filled by CLI11.
-struct Arguments {
-  GlobalOptions global;
-  RegisterArguments registration;
-  SendArguments send;
-  ReceiveArguments receive;
-  HistoryArguments history;
-  VerifyArguments verify;
-  HandleArguments handle;
-  std::string peer, pin, receipts;
-  bool yes = false;
-  std::function<Exit(Context&)> run;
-};
-
 void add_global(CLI::App& app, Arguments& a) {
   app.add_option("--home", a.global.home, "Directory of this account and device")
       ->envname("OPALINE_HOME")
@@ -54,8 +39,6 @@ void add_global(CLI::App& app, Arguments& a) {
   app.add_flag("--json", a.global.json, "One JSON object a line (docs/cli.md)");
   app.set_version_flag("--version", version());
 }
-
-constexpr const char* kWhom = "A phone number (+49...), e-mail address, or account id";
 
 void add_register(CLI::App& app, Arguments& a) {
   auto* c = app.add_subcommand("register", "Make an account for a phone number or e-mail address");
@@ -98,7 +81,7 @@ void add_messages(CLI::App& app, Arguments& a) {
   receive->footer(
       "Shows each message once; `opaline history` shows them again. With --follow it stays and shows messages as they "
       "come;\n"
-      "`opaline send` and `opaline history` from another terminal work beside it.\n"
+      "`opaline send`, `history`, `conversations`, `devices` and `blocked` from another terminal work beside it.\n"
       "Examples:\n"
       "  opaline receive\n"
       "  opaline receive --follow");
@@ -241,6 +224,9 @@ int run(int argc, char** argv) {
   add_register(app, arguments);
   add_messages(app, arguments);
   add_contacts(app, arguments);
+  add_devices(app, arguments);
+  add_recovery(app, arguments);
+  add_conversations(app, arguments);
   add_account(app, arguments);
   leave_out_types(app);
   try {

@@ -12,14 +12,22 @@ using endpoint::MessageState;
 using endpoint::NoticeKind;
 using endpoint::Reason;
 
-std::string local_time(Time time) {
+std::tm local(Time time) {
   const std::time_t seconds = std::chrono::system_clock::to_time_t(time);
-  std::tm local{};
-  localtime_r(&seconds, &local);
-  return fmt::format("{:%Y-%m-%d %H:%M}", local);
+  std::tm out{};
+  localtime_r(&seconds, &out);
+  return out;
 }
 
 }  // namespace
+
+std::string local_time(Time time) {
+  return fmt::format("{:%Y-%m-%d %H:%M}", local(time));
+}
+
+std::string local_day(Time time) {
+  return fmt::format("{:%Y-%m-%d}", local(time));
+}
 
 void Output::line(const boost::json::object& object, const std::string& text) const {
   if (json_) {
@@ -226,7 +234,7 @@ std::string explain(NoticeKind kind, const std::string& peer) {
   return "";
 }
 
-boost::json::object entry_json(const client::Entry& entry, const std::string& peer) {
+boost::json::object entry_json(const client::Entry& entry, const std::string& peer, const std::string& device) {
   if (entry.kind == client::EntryKind::notice)
     return {{"event", "notice"},
             {"notice", name(entry.notice)},
@@ -246,11 +254,12 @@ boost::json::object entry_json(const client::Entry& entry, const std::string& pe
     out["state"] = name(entry.state);
     out["state_at"] = iso_time(entry.at);
     if (entry.reason != Reason::none) out["reason"] = name(entry.reason);
+    if (entry.device != DeviceNumber{}) out["written_on"] = device;
   }
   return out;
 }
 
-std::string entry_text(const client::Entry& entry, const std::string& peer) {
+std::string entry_text(const client::Entry& entry, const std::string& peer, const std::string& device) {
   const std::string shown_peer = printable(as_view(peer));
   if (entry.kind == client::EntryKind::notice) return fmt::format("  -- {}", explain(entry.notice, shown_peer));
   if (entry.kind == client::EntryKind::incoming) {
@@ -261,6 +270,9 @@ std::string entry_text(const client::Entry& entry, const std::string& peer) {
   }
   std::string state(name(entry.state));
   if (const auto why = explain(entry.reason); !why.empty()) state += fmt::format(": {}", why);
+  if (entry.device != DeviceNumber{})
+    return fmt::format("{}  you, on {}, to {}: {}  [{}]", local_time(entry.sent_at), printable(as_view(device)),
+                       shown_peer, printable(entry.text), state);
   return fmt::format("{}  to {}: {}  [{}]", local_time(entry.sent_at), shown_peer, printable(entry.text), state);
 }
 

@@ -25,9 +25,12 @@ class Output {
   bool json_;
 };
 
-/// One entry of the history, as JSON and for people. `peer` is the name to show.
-[[nodiscard]] boost::json::object entry_json(const client::Entry& entry, const std::string& peer);
-[[nodiscard]] std::string entry_text(const client::Entry& entry, const std::string& peer);
+/// One entry of the history, as JSON and for people. `peer` is the name to show, `device` that of the person's other
+/// device which wrote it.
+[[nodiscard]] boost::json::object entry_json(const client::Entry& entry, const std::string& peer,
+                                             const std::string& device = {});
+[[nodiscard]] std::string entry_text(const client::Entry& entry, const std::string& peer,
+                                     const std::string& device = {});
 
 /// How `send` says what became of a message.
 [[nodiscard]] std::string sent_text(endpoint::MessageState state, endpoint::Reason reason, const std::string& to);
@@ -40,6 +43,9 @@ class Output {
 [[nodiscard]] std::string printable(ByteView utf8);
 /// 2026-11-21T22:46:44.123Z
 [[nodiscard]] std::string iso_time(Time time);
+/// 2026-11-21 22:46, and 2026-11-21, where the person is.
+[[nodiscard]] std::string local_time(Time time);
+[[nodiscard]] std::string local_day(Time time);
 /// Stable names of states and reasons (docs/cli.md).
 [[nodiscard]] std::string_view name(endpoint::MessageState state);
 [[nodiscard]] std::string_view name(endpoint::Reason reason);

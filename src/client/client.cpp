@@ -122,7 +122,7 @@ void Client::on_ended(const Failure& why) {
   tick_.cancel();
   open_claims_ = 0;
   events_.on_link(&why);
-  if (why.error == ClientError::refused) return fatal(why);
+  if (why.error == ClientError::refused || why.error == ClientError::removed) return fatal(why);
   if (!wanted_) return;
   back_off_ = back_off_ == 0ms ? kFirstBackOff : std::min(back_off_ * 2, std::chrono::milliseconds(kLastBackOff));
   // Between half and the whole of it, so that a restarted server is not met by everybody at once.
@@ -286,7 +286,7 @@ Result<void, Failure> Client::accept_new_account(std::string_view to) {
   if (!*cached || !(*cached)->pending) return fail(Failure{ClientError::no_alarm, "this handle has not changed"});
   if (const auto saved = contacts_.accept(**cached); !saved)
     return fail(Failure{saved.error(), "the local store could not be written"});
-  return {};
+  return change([&](endpoint::Endpoint& device) { device.share_contact(*(*cached)->pending, (*cached)->handle); });
 }
 
 void Client::lookup(const std::string& handle, Bytes renewal_token, Done<AccountId> done) {
@@ -349,6 +349,8 @@ Result<AccountId, Failure> Client::lookup_answer(const std::string& asked, ByteV
   if (moved) return fail(changed_account(asked));
   if (contact.gone) return fail(Failure{ClientError::no_such_handle, item.handle() + " is not reachable here"});
   device_->remember_renewal_token(*contact.account, contact.renewal_token);
+  const bool first = !(*before && (*before)->account) || (*before)->gone;
+  if (first && *contact.account != device_->address().account) device_->share_contact(*contact.account, normal);
   schedule_round();
   return *contact.account;
 }

@@ -15,13 +15,15 @@ Failure goodbye_failure(const wire::Goodbye& goodbye) {
   switch (goodbye.code) {
     case wire::GoodbyeCode::auth_failed:
       return {
-          ClientError::refused,
-          "the server does not know this device (any more): the account was deleted, or somebody registered its handle "
-          "again. What this home has is still there (opaline history); a new account needs another --home"};
+          ClientError::removed,
+          "the server does not know this device (any more): it was removed from the account on another device, the "
+          "account was deleted, or somebody registered its handle again. What this home has is still there (opaline "
+          "history); to go on use a new --home: opaline link, or opaline register"};
     case wire::GoodbyeCode::removed:
-      return {ClientError::refused,
-              "the account was deleted, or somebody registered its handle again. What this home has is still there "
-              "(opaline history); a new account needs another --home"};
+      return {ClientError::removed,
+              "this device was removed from its account on another device, or the account was deleted, or somebody "
+              "registered its handle again. What this home has is still there (opaline history); to go on use a new "
+              "--home: opaline link, or opaline register"};
     case wire::GoodbyeCode::replaced:
       return {ClientError::refused, "the same device has connected from elsewhere"};
     case wire::GoodbyeCode::shutting_down:

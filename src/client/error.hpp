@@ -54,6 +54,7 @@ struct Failure {
   std::string message;
   std::uint32_t retry_after_seconds = 0;
   std::uint32_t tries_left = 0;
+  int call_status = 0;  ///< the service's CallStatus, where it said no
 };
 
 /// A stable name: the enumerator's.

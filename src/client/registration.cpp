@@ -79,7 +79,7 @@ Failure failure_of(endpoint::Error error) {
 Result<Registration::Started, Failure> Registration::start(std::string_view handle) {
   wire::v1::StartRequest request;
   request.set_handle(std::string(handle));
-  OPALINE_TRY(const auto reply, parsed<wire::v1::StartReply>(service_.registration("start", serialized(request))));
+  OPALINE_TRY(const auto reply, parsed<wire::v1::StartReply>(service_.post("registration/start", serialized(request))));
   verification_ = to_bytes(reply.verification());
   handle_ = reply.normalized_handle();
   return Started{handle_, seconds(reply.valid_seconds())};
@@ -89,7 +89,7 @@ Result<Registration::Checked, Failure> Registration::check(std::string_view code
   wire::v1::CheckRequest request;
   request.set_verification(text(verification_));
   request.set_code(std::string(code));
-  OPALINE_TRY(const auto reply, parsed<wire::v1::CheckReply>(service_.registration("check", serialized(request))));
+  OPALINE_TRY(const auto reply, parsed<wire::v1::CheckReply>(service_.post("registration/check", serialized(request))));
   const auto account = AccountId::from(as_view(reply.account()));
   const auto mailbox = MailboxId::from(as_view(reply.mailbox()));
   if (!account || !mailbox || reply.device() == 0)
@@ -111,7 +111,7 @@ Result<std::string, Failure> Registration::complete(std::string_view pin) {
   request.mutable_prekeys()->set_signed_prekeys(text(keys->prekeys.signed_set));
   request.mutable_prekeys()->set_one_time_batch(text(keys->prekeys.one_time_batch));
   OPALINE_TRY(const auto reply,
-              parsed<wire::v1::CompleteReply>(service_.registration("complete", serialized(request))));
+              parsed<wire::v1::CompleteReply>(service_.post("registration/complete", serialized(request))));
   if (const auto done = endpoint::Endpoint::confirm_registration(rows_); !done) return fail(failure_of(done.error()));
   return reply.handle();
 }

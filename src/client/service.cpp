@@ -70,6 +70,7 @@ int status_of(const net::HttpResponse& response) {
 Failure refusal(int status, ByteView body, std::string_view fallback) {
   wire::v1::Failure theirs;
   Failure out{refused_as(status), std::string(fallback)};
+  out.call_status = status;
   if (!theirs.ParseFromArray(body.data(), static_cast<int>(body.size()))) return out;
   if (!theirs.message().empty()) out.message = theirs.message();
   out.retry_after_seconds = theirs.retry_after_seconds();
@@ -97,11 +98,11 @@ Result<std::unique_ptr<Service>, Failure> Service::create(net::EventLoop& loop, 
 Service::Service(net::EventLoop& loop, net::Url url, net::TlsClientContext tls)
     : loop_(loop), url_(std::move(url)), tls_(std::move(tls)), http_(loop, http_options(url_, tls_)) {}
 
-Result<Bytes, Failure> Service::registration(std::string_view step, ByteView body) {
+Result<Bytes, Failure> Service::post(std::string_view step, ByteView body) {
   std::optional<Result<net::HttpResponse, net::NetError>> answer;
   net::HttpClientRequest request;
   request.method = "POST";
-  request.target = "/v1/registration/" + std::string(step);
+  request.target = "/v1/" + std::string(step);
   request.headers = {{"Content-Type", "application/x-protobuf"}};
   request.body = to_bytes(body);
   request.deadline = kRequestDeadline;

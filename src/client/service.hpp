@@ -1,5 +1,5 @@
 #pragma once
-// Talking to the service before there is an account: registration over HTTPS (docs/device-api.md).
+// Talking to the service before there is an account: registration, linking, recovery over HTTPS (docs/device-api.md).
 // Synchronous for the caller: the loop runs until the answer is here.
 #include <memory>
 #include <string>
@@ -16,9 +16,9 @@ class Service {
   /// server_unknown (no usable URL), certificate_rejected (the authority is no certificate).
   [[nodiscard]] static Result<std::unique_ptr<Service>, Failure> create(net::EventLoop& loop, const Settings& settings);
 
-  /// Sends `body` to `/v1/registration/<step>`. connect_failed, certificate_rejected, timed_out, what `refusal` gives
-  /// (the service's own words in `message`), protocol.
-  [[nodiscard]] Result<Bytes, Failure> registration(std::string_view step, ByteView body);
+  /// Sends `body` to `/v1/<step>` ("registration/start", "link/turn"). connect_failed, certificate_rejected, timed_out,
+  /// what `refusal` gives (the service's own words in `message`), protocol.
+  [[nodiscard]] Result<Bytes, Failure> post(std::string_view step, ByteView body);
 
   [[nodiscard]] const net::Url& url() const { return url_; }
   [[nodiscard]] const net::TlsClientContext& tls() const { return tls_; }

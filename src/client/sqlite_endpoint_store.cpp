@@ -156,7 +156,7 @@ Result<void, DatabaseError> SqliteEndpointStore::apply(const endpoint::AddOutgoi
   e.device = m.device;
   e.sent_at = e.at = e.placed = m.sent_at;
   e.state = endpoint::MessageState::queued;
-  e.shown = true;
+  e.shown = m.device == DeviceNumber{};  // what was written elsewhere is shown here once
   // One of another device may be here already, in a page of the history.
   return add(e, m.body, m.device == DeviceNumber{}, false);
 }

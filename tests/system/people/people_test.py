@@ -1,5 +1,5 @@
 """What people do with Opaline beside writing: somebody registers their handle anew, passphrases, several terminals, deleting an account, wrong codes,
-mail, --help. With real `opalined` and `opaline`.
+mail, several devices, --help. With real `opalined` and `opaline`.
 
     python3 tests/system/people/people_test.py SOURCE_DIR DIR_WITH_PROGRAMS [STORY..]
 """
@@ -15,6 +15,7 @@ import tempfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))  # support
 import codes  # noqa: E402
+import devices  # noqa: E402
 import printed_help  # noqa: E402
 import json_lines  # noqa: E402
 import mail  # noqa: E402
@@ -313,7 +314,7 @@ def story_handles(check, world):
 
 
 STORIES = [story_takeover, story_new_holder_writes_first, story_pin, story_passphrase, story_terminal, story_beside, story_receipts, story_handles,
-           codes.story_codes, codes.story_expired]
+           codes.story_codes, *devices.STORIES, codes.story_expired]
 
 
 def main():

@@ -63,9 +63,57 @@ class Shell:
         if process.poll() is None:
             os.killpg(process.pid, number)
 
+    def waiting_device(self):
+        """A home that runs `opaline link`: its process, code and number."""
+        home = self.directory / f"linked{len(list(self.directory.iterdir()))}"
+        return self.shown(self.start(f"opaline --server {self.world.url} --home {home} link --name example"))
+
+    @staticmethod
+    def shown(process):
+        """What `opaline link` shows before it waits."""
+        out = ""
+        while "Show the code" not in out and (line := process.stdout.readline()):
+            out += line
+        return process, re.search(r"opaline-link:[\w-]+", out).group(0), re.search(r'add "([\d ]+)"', out).group(1)
+
+    def type_device(self, line):
+        """The examples that need a second device, another account, or a message that is there; None: it is none of them."""
+        if " link" in line and "register" not in line:
+            process, code, _ = self.shown(self.start(line))
+            added, said = self.type(f"opaline devices add {code} --yes")
+            errors = process.communicate(timeout=90)[1]
+            return added or process.returncode, said + errors
+        if "devices add" in line and "--yes" not in line:
+            process, code, number = self.waiting_device()
+            typed = line.replace("opaline-link:AbCd...", code) if "opaline-link" in line else f'opaline devices add "{number}"'
+            other = self.start(typed)
+            process.stdin.write("yes\n")
+            process.stdin.flush()
+            out, errors = other.communicate("yes\nyes\n", timeout=90)
+            errors += process.communicate(timeout=90)[1]
+            return other.returncode or process.returncode, out + errors
+        if "recovery import" in line:  # of an account that no other example needs
+            spare = self.world.home(self.directory / f"spare{len(list(self.directory.iterdir()))}")
+            spare.register(f"{spare.path.name}@example.org")
+            done = spare.run("recovery", "export", self.directory / "opaline.recovery", "--force", "--recovery-passphrase-file", self.directory / "secret.txt")
+            if done.code != 0:
+                return done.code, str(done)
+        if "opaline delete" in line:
+            said = self.type("opaline --json send ben@example.org \"to be deleted\"")[1]
+            ident = re.search(r'"id":"(\w+)"', said)
+            return self.run(line.replace("00112233445566778899aabbccddeeff", ident.group(1)), "yes\n") if ident else (1, said)
+        return None
+
+    def run(self, line, typed):
+        process = self.start(line)
+        out, errors = process.communicate(typed, timeout=90)
+        return process.returncode, (out + errors).strip()
+
     def type(self, line):
         """Runs an example; the exit code and what was said."""
         line = line.replace("https://chat.example.org", self.world.url).replace("https://HOST", self.world.url).replace(" && systemctl enable --now opalined", "")
+        if (done := self.type_device(line)) is not None:
+            return done
         if " register " in line:
             self.environment["OPALINE_HOME"] = str(self.directory / f"home{len(list(self.directory.iterdir()))}")
             if self.home is None or "register anna@" in line:  # a second registration of Anna's takes over from the first

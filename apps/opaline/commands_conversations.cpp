@@ -1,0 +1,150 @@
+// Conversations, blocks and deletions.
+#include <fmt/format.h>
+
+#include <set>
+
+#include "apps/opaline/commands.hpp"
+#include "apps/opaline/devices.hpp"
+
+namespace opaline::cli {
+namespace {
+
+using client::ClientError;
+using client::Failure;
+using namespace std::chrono_literals;
+
+constexpr auto kWithin = 20s;
+
+/// The account of a person who is known here, or whom the directory finds. Of a handle that changed hands: the one that
+/// the person has written with.
+Result<AccountId, Failure> account_of(Context& context, const std::string& peer) {
+  const auto contact = context.client().contacts().find(peer);
+  if (contact && *contact && (*contact)->account) return *(*contact)->account;
+  (void)context.connect(kWithin);
+  return await<AccountId>(context, kWithin, [&](auto done) { context.client().resolve(peer, done); });
+}
+
+}  // namespace
+
+Exit run_block(Context& context, const std::string& peer, bool blocked) {
+  if (const auto opened = context.open(); !opened) return failed(context, opened.error());
+  const auto account = account_of(context, peer);
+  if (!account) return failed(context, account.error());
+  if (*account == context.client().device().address().account)
+    return failed(context, client::failure_of(endpoint::Error::to_self));
+  if (const auto done = context.client().change([&](endpoint::Endpoint& d) { d.set_blocked(*account, blocked); });
+      !done)
+    return failed(context, done.error());
+  if (blocked && !context.client().device().peer_status(*account) && context.connect(kWithin)) {
+    // So that `blocked` can tell of it.
+    (void)context.client().change([&](endpoint::Endpoint& device) { device.refresh_peer(*account); });
+    context.wait(5s, [&] { return context.client().device().peer_status(*account).has_value(); });
+  }
+  const std::string shown = printable(as_view(peer));
+  context.output().line(
+      {{"event", "blocked"}, {"peer", peer}, {"account", account->hex()}, {"blocked", blocked}},
+      blocked
+          ? fmt::format(
+                "{0} is blocked, on all your devices, and is not told: nothing that {0} sends is kept or shown.", shown)
+          : fmt::format("{} is no longer blocked. What was sent meanwhile is gone.", shown));
+  if (context.client().online() || context.connect(kWithin))
+    context.finish(5s);  // else the other devices hear it later
+  return Exit::ok;
+}
+
+Exit run_blocked(Context& context) {
+  if (const auto opened = context.open_to_look(); !opened) return failed(context, opened.error());
+  const auto blocked = context.blocked_accounts();
+  if (!blocked) return failed(context, blocked.error());
+  const client::Contacts contacts(context.store(), context.random());
+  for (const AccountId& account : *blocked) {
+    const std::string peer = contacts.display_name(account);
+    context.output().line({{"event", "blocked"}, {"peer", peer}, {"account", account.hex()}, {"blocked", true}},
+                          printable(as_view(peer)));
+  }
+  if (blocked->empty()) context.output().hint("nobody is blocked");
+  return Exit::ok;
+}
+
+Exit run_conversations(Context& context) {
+  if (const auto opened = context.open_to_look(); !opened) return failed(context, opened.error());
+  const auto talks = client::History(context.store()).conversations();
+  if (!talks) return failed(context, {talks.error(), "the history could not be read"});
+  const client::Contacts contacts(context.store(), context.random());
+  for (const auto& talk : *talks) {
+    const std::string peer = contacts.display_name(talk.peer);
+    const auto status = context.looked().peer_status(talk.peer);
+    const bool blocked = status && status->blocked;
+    std::string text =
+        fmt::format("{}  {}  {} messages", local_time(talk.active_at), printable(as_view(peer)), talk.messages);
+    if (talk.unread > 0) text += fmt::format(", {} unread", talk.unread);
+    if (blocked) text += "  (blocked)";
+    context.output().line({{"event", "conversation"},
+                           {"peer", peer},
+                           {"account", talk.peer.hex()},
+                           {"active_at", iso_time(talk.active_at)},
+                           {"messages", talk.messages},
+                           {"unread", talk.unread},
+                           {"blocked", blocked}},
+                          text);
+  }
+  if (talks->empty()) context.output().hint("nothing yet");
+  return Exit::ok;
+}
+
+Exit run_delete(Context& context, const DeleteArguments& arguments) {
+  if (const auto opened = context.open(); !opened) return failed(context, opened.error());
+  std::vector<MessageId> ids;
+  for (const std::string& text : arguments.messages) {
+    const auto id = MessageId::from_hex(text);
+    if (!id)
+      return failed(context,
+                    {ClientError::bad_text, "'" + text + "' is no message id (opaline --json history shows them)"});
+    ids.push_back(*id);
+  }
+  auto accounts = context.client().contacts().accounts_of(arguments.peer);
+  if (!accounts) return failed(context, {accounts.error(), "the local store could not be read"});
+  if (const auto id = AccountId::from_hex(arguments.peer)) accounts->push_back(*id);
+  client::History::Filter filter;
+  filter.peers = *accounts;
+  const auto newest = accounts->empty()
+                          ? std::vector<client::Entry>()
+                          : context.client().history().entries(filter, 100'000).value_or(std::vector<client::Entry>());
+  if (newest.empty())
+    return failed(context, {ClientError::unknown_peer, "there is no conversation with " + arguments.peer + " here"});
+  const std::string peer = printable(as_view(arguments.peer));
+  if (!arguments.yes) {
+    const std::string what =
+        ids.empty() ? fmt::format("all messages with {}", peer) : fmt::format("{} messages", ids.size());
+    if (!agrees(fmt::format("Delete {} on all your devices? (yes/no) ", what)))
+      return failed(context, {ClientError::refused, "nothing was deleted"});
+  }
+  // The sender's clock may be ahead of ours: what is shown is what goes.
+  Time through = context.clock().now();
+  std::set<MessageId> here;
+  for (const auto& entry : newest) {
+    through = std::max(through, entry.sent_at);
+    here.insert(entry.message);
+  }
+  for (const MessageId& id : ids)
+    if (!here.contains(id))
+      return failed(context,
+                    {ClientError::unknown_peer, "there is no message " + id.hex() + " with " + arguments.peer});
+  const auto done = context.client().change([&](endpoint::Endpoint& device) {
+    for (const AccountId& account : *accounts) {
+      if (ids.empty())
+        device.delete_conversation(account, through);
+      else
+        device.delete_messages(account, ids);
+    }
+  });
+  if (!done) return failed(context, done.error());
+  boost::json::object object{
+      {"event", "deleted"}, {"peer", arguments.peer}, {"messages", ids.size()}, {"all", ids.empty()}};
+  context.output().line(object, ids.empty() ? fmt::format("The conversation with {} is gone from your devices.", peer)
+                                            : fmt::format("{} messages are gone from your devices.", ids.size()));
+  if (context.connect(kWithin)) context.finish(5s);
+  return Exit::ok;
+}
+
+}  // namespace opaline::cli

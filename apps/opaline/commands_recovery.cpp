@@ -1,0 +1,203 @@
+// `opaline recovery`: the account key in a file under a passphrase, for the day when the primary device is lost.
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <filesystem>
+
+#include "apps/opaline/call.hpp"
+#include "apps/opaline/devices.hpp"
+#include "apps/opaline/prompt.hpp"
+#include "client/recovering.hpp"
+
+namespace opaline::cli {
+namespace {
+
+using client::ClientError;
+using client::Failure;
+using namespace std::chrono_literals;
+
+/// The passphrase of a recovery file: from a file, or from the terminal (twice where it is new).
+Result<SecretBytes, Failure> passphrase(const RecoveryArguments& arguments, bool is_new) {
+  std::optional<SecretBytes> out;
+  if (!arguments.passphrase_file.empty()) {
+    auto text = read_file(arguments.passphrase_file);
+    if (!text) return fail(Failure{ClientError::passphrase_needed, "cannot read " + arguments.passphrase_file});
+    out = to_secret_bytes(as_view(std::string_view(*text).substr(0, text->find('\n'))));
+    wipe(text->data(), text->size());
+  } else {
+    out = is_new ? ask_new_secret("passphrase for the recovery file (12 characters or more)")
+                 : ask_passphrase("Passphrase of the recovery file: ");
+  }
+  if (!out)
+    return fail(
+        Failure{ClientError::passphrase_needed,
+                "a recovery file has a passphrase; run in a terminal, or give --recovery-passphrase-file FILE"});
+  if (!session::is_recovery_passphrase(*out))
+    return fail(Failure{ClientError::passphrase_needed, "the passphrase of a recovery file has 12 to 1,024 bytes"});
+  return std::move(*out);
+}
+
+/// Writes beside the target and moves it there once it is on the disk: there is never half a file.
+Result<void, Failure> write_private(const std::string& path, ByteView bytes, bool force) {
+  const Failure cannot{ClientError::store_failed, "cannot write " + path};
+  if (struct stat info{}; !force && ::lstat(path.c_str(), &info) == 0)
+    return fail(Failure{ClientError::store_failed, path + " is there already; --force replaces it"});
+  const std::string fresh = path + ".new";
+  const int fd = ::open(fresh.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
+  if (fd < 0) return fail(cannot);
+  const bool written = ::fchmod(fd, 0600) == 0 &&
+                       ::write(fd, bytes.data(), bytes.size()) == static_cast<ssize_t>(bytes.size()) &&
+                       ::fsync(fd) == 0;
+  ::close(fd);
+  // link() fails where something has come there meanwhile; rename() replaces.
+  const bool placed =
+      written && (force ? ::rename(fresh.c_str(), path.c_str()) : ::link(fresh.c_str(), path.c_str())) == 0;
+  if (!placed || !force) ::unlink(fresh.c_str());
+  if (!placed) return fail(cannot);
+  return {};
+}
+
+Result<session::Recovery, Failure> read_recovery(const RecoveryArguments& arguments) {
+  std::error_code ignored;
+  const auto size = std::filesystem::file_size(arguments.file, ignored);
+  if (ignored || size > session::kMaxRecoveryFileBytes)
+    return fail(
+        Failure{ClientError::bad_recovery_file, "cannot read " + arguments.file + ", or it is no recovery file"});
+  const auto file = read_file(arguments.file);
+  if (!file) return fail(Failure{ClientError::bad_recovery_file, "cannot read " + arguments.file});
+  OPALINE_TRY(const SecretBytes secret, passphrase(arguments, false));
+  auto recovery = session::open_recovery_file(as_view(*file), secret);
+  if (!recovery) return fail(client::recovery_failure(recovery.error()));
+  return std::move(*recovery);
+}
+
+/// Waits for the answer to a change of the list.
+bool list_taken(Context& context) {
+  bool refused = false;
+  context.on_event = [&refused](const endpoint::Event& event) {
+    refused = refused || std::holds_alternative<endpoint::DeviceChangeRefused>(event);
+  };
+  context.wait(kAnswerWithin, [&] { return refused || !context.client().device().list_change_pending(); });
+  context.on_event = [](const endpoint::Event&) {};
+  return !refused && !context.client().device().list_change_pending();
+}
+
+Exit report(Context& context, const std::string& handle) {
+  const auto& address = context.client().device().address();
+  const auto device = static_cast<std::uint32_t>(address.device);
+  context.output().line(
+      {{"event", "recovered"}, {"handle", handle}, {"account", address.account.hex()}, {"device", device}},
+      fmt::format("This is device {} of {} now, and its primary one. The device that wrote the file is none any more.",
+                  device, printable(as_view(handle))));
+  context.output().hint(
+      "Contacts see no change of who you are. Make a new recovery file: the old one names the old devices.");
+  context.finish(10s);
+  return Exit::ok;
+}
+
+/// A device of the account takes the primary one's place.
+Exit become_primary(Context& context, const RecoveryArguments& arguments) {
+  if (const auto ready = open_and_connect(context); !ready) return failed(context, ready.error());
+  const auto recovery = read_recovery(arguments);
+  if (!recovery) return failed(context, recovery.error());
+  endpoint::Endpoint& device = context.client().device();
+  if (recovery->list.list().account != device.address().account)
+    return failed(context, {ClientError::bad_recovery_file, "this recovery file is of another account"});
+  if (const auto primary = device.is_primary(); primary && *primary)
+    return failed(context, {ClientError::registered, "this is the primary device already"});
+  std::optional<Result<void, endpoint::Error>> staged;
+  const auto changed = context.client().change(
+      [&](endpoint::Endpoint& d) { staged = d.become_primary(recovery->account_key, recovery->primary); });
+  if (!*staged) return failed(context, client::failure_of(staged->error()));
+  if (!changed) return failed(context, changed.error());
+  if (!list_taken(context))
+    return failed(context, {ClientError::list_busy,
+                            "this device has the account key now, but the former primary device is still on the list; "
+                            "remove it when the server is reached: opaline devices remove N"});
+  const auto handle = own_handle(context);
+  if (!handle) return failed(context, handle.error());
+  return report(context, *handle);
+}
+
+}  // namespace
+
+Exit run_recovery_export(Context& context, const RecoveryArguments& arguments) {
+  if (const auto opened = context.open(); !opened) return failed(context, opened.error());
+  endpoint::Endpoint& device = context.client().device();
+  const auto key = device.account_key();
+  if (!key) return failed(context, client::failure_of(key.error()));
+  const auto list = device.own_list();
+  if (!list) return failed(context, client::failure_of(list.error()));
+  const auto secret = passphrase(arguments, true);
+  if (!secret) return failed(context, secret.error());
+  std::vector<std::string> handles;  // for the person who reads the file one day; not needed
+  if (context.connect(kAnswerWithin)) {
+    if (const auto account = call<wire::v1::AccountReply>(context, wire::v1::METHOD_ACCOUNT, wire::v1::Empty()))
+      for (const auto& handle : account->handles())
+        if (handles.size() < session::kMaxRecoveryHandles) handles.push_back(handle);
+  }
+  const auto file = session::make_recovery_file({.account_key = *key,
+                                                 .list = *list,
+                                                 .primary = device.address().device,
+                                                 .created = context.clock().now(),
+                                                 .handles = {handles.begin(), handles.end()}},
+                                                *secret, context.random());
+  if (!file) return failed(context, client::recovery_failure(file.error()));
+  if (const auto written = write_private(arguments.file, *file, arguments.force); !written)
+    return failed(context, written.error());
+  context.output().line({{"event", "recovery_exported"}, {"file", arguments.file}},
+                        fmt::format("The recovery file is {}. Keep it away from this device, and its passphrase away "
+                                    "from it: who has both has your account.",
+                                    arguments.file));
+  context.finish(2s);
+  return Exit::ok;
+}
+
+Exit run_recovery_import(Context& context, const RecoveryArguments& arguments) {
+  if (const auto opened = context.open_for_registration(arguments.passphrase); !opened)
+    return failed(context, opened.error());
+  const auto unfinished = client::Recovering::unfinished(context.store(), context.random());
+  if (!unfinished) return failed(context, {unfinished.error(), "the local store could not be read"});
+  const bool loaded = [&] {
+    client::SqliteEndpointStore rows(context.store(), context.random());
+    return endpoint::Endpoint::load(rows, context.random(), context.clock()).has_value();
+  }();
+  if (loaded && !*unfinished) {
+    context.close_home();
+    return become_primary(context, arguments);
+  }
+  if (!loaded) {
+    client::SqliteEndpointStore rows(context.store(), context.random());
+    client::Recovering recovering(
+        {context.loop(), context.service(), context.store(), rows, context.random(), context.clock()});
+    const auto before = recovering.resume();
+    if (!before) return failed(context, before.error());
+    if (!*before) {
+      const auto recovery = read_recovery(arguments);
+      if (!recovery) return failed(context, recovery.error());
+      if (const auto done = recovering.run(*recovery); !done) return failed(context, done.error());
+    }
+  }
+  if (const auto ready = context.load_client(); !ready) return failed(context, ready.error());
+  if (const auto reached = context.connect(kAnswerWithin); !reached) return failed(context, reached.error());
+  const auto handle = own_handle(context);
+  if (!handle) return failed(context, handle.error());
+  // The person's other devices have what this one lacks.
+  if (const auto asked = context.client().change([](endpoint::Endpoint& device) {
+        device.set_device_name(client::default_device_name());
+        device.ask_history(Time{});
+      });
+      !asked)
+    return failed(context, asked.error());
+  if (const auto done = client::Recovering::finish(context.store(), context.random()); !done)
+    return failed(context, {done.error(), "the local store could not be written"});
+  if (context.client().device().own_devices().size() > 1)
+    context.output().hint("Your other devices were asked for messages and contacts: opaline receive");
+  else
+    context.output().hint("There was no other device: messages and contacts of before are not here.");
+  return report(context, *handle);
+}
+
+}  // namespace opaline::cli

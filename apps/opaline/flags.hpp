@@ -1,0 +1,34 @@
+#pragma once
+// The flags of `opaline`, by CLI11, and which command they lead to.
+#include <CLI/CLI.hpp>
+
+#include "apps/opaline/commands.hpp"
+
+namespace opaline::cli {
+
+/// All flags and what to run; filled by CLI11.
+struct Arguments {
+  GlobalOptions global;
+  RegisterArguments registration;
+  SendArguments send;
+  ReceiveArguments receive;
+  HistoryArguments history;
+  VerifyArguments verify;
+  HandleArguments handle;
+  std::string peer, pin, receipts;
+  LinkArguments link;
+  RecoveryArguments recovery;
+  DeleteArguments deletion;
+  std::string device_code, device_name;
+  std::uint32_t device_number = 0;
+  bool yes = false;
+  std::function<Exit(Context&)> run;
+};
+
+inline constexpr const char* kWhom = "A phone number (+49...), e-mail address, or account id";
+
+void add_devices(CLI::App& app, Arguments& a);
+void add_recovery(CLI::App& app, Arguments& a);
+void add_conversations(CLI::App& app, Arguments& a);
+
+}  // namespace opaline::cli
