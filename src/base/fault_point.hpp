@@ -16,7 +16,7 @@ namespace opaline {
 
 /// Every point there is: tests iterate over this list, and hitting a point that is not on it is a bug (asserted when
 /// armed).
-inline constexpr std::array<std::string_view, 30> kFaultPoints = {
+inline constexpr std::array<std::string_view, 53> kFaultPoints = {
     "store.before_day_key",        // the first envelope of a day is about to be committed, its key does not exist yet
     "store.before_day_family",     // the key is synced, the day's rows have no place yet
     "store.before_wal_sync",       // a group is sealed, not a byte of it was given to the disk
@@ -47,6 +47,29 @@ inline constexpr std::array<std::string_view, 30> kFaultPoints = {
     "blobs.after_unlink",          // a blob's file has no name any more, the directory is not synced
     "blobs.before_expiry",         // days are about to expire
     "blobs.after_expired_file",    // the keys are gone, some of the files are
+    "files.before_spool_sync",     // a file is sealed into the sender's home, not synced
+    "files.after_spool",           // it is on stable storage, the message is not accepted yet
+    "files.after_accepted",        // the message is accepted, nobody was told
+    "files.before_create",         // the service is about to be asked for a place
+    "files.after_create",          // it gave one, the home does not know it
+    "files.after_create_saved",    // the home knows it, nothing was sent
+    "files.before_piece",          // a piece is about to be sent
+    "files.after_piece",           // the service answered a piece
+    "files.after_last_piece",      // the service has all of a file, the home does not know it
+    "files.before_queue",          // all files are up, the message is not queued
+    "files.after_queue",           // it is queued and the upload forgotten, its file lies in the home
+    "files.after_spool_removed",   // that is removed, nothing was sent
+    "files.after_wanted",          // a file is remembered as wanted, nothing of it was fetched
+    "files.before_part",           // a piece came, it is not written
+    "files.after_part",            // it is written, not synced
+    "files.before_text_sync",      // a file is checked and opened, not synced
+    "files.after_text_sync",       // it is on stable storage under a temporary name
+    "files.before_rename",         // its name is recorded, it does not have it
+    "files.after_rename",          // it has it, the home does not know it
+    "files.after_saved",           // the home knows it, and that it is to be released
+    "files.after_part_removed",    // the ciphertext is removed
+    "files.before_errand",         // the service is about to be told of a release or removal
+    "files.after_errand",          // it was told, the home does not know it
 };
 
 namespace fault {

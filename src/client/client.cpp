@@ -247,6 +247,19 @@ Result<void, Failure> Client::change(const std::function<void(endpoint::Endpoint
   return {};
 }
 
+Result<MessageId, Failure> Client::send_files(const AccountId& peer, ByteView text,
+                                              std::vector<endpoint::Attachment> attachments,
+                                              std::function<Result<void, DatabaseError>(const Database&)> also) {
+  std::optional<Result<MessageId, endpoint::Error>> queued;
+  const auto changed = change([&](endpoint::Endpoint& device) {
+    queued = device.send_text(peer, as_text(text), std::move(attachments));
+    if (*queued) rows_.also_commit(std::move(also));
+  });
+  if (!*queued) return fail(failure_of(queued->error()));
+  if (!changed) return fail(changed.error());
+  return **queued;
+}
+
 void Client::send(std::string_view to, std::string_view text, Done<MessageId> done) {
   resolve(to, [this, text = SecretBytes(to_secret_bytes(as_view(text))),
                done = std::move(done)](Result<AccountId, Failure> account) {

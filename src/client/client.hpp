@@ -52,6 +52,10 @@ class Client final : private ConnectionOwner {
   [[nodiscard]] Result<void, Failure> accept_new_account(std::string_view handle);
   /// Queues a text. Known recipients: works offline, answers at once.
   void send(std::string_view to, std::string_view text, Done<MessageId> done);
+  /// Queues a message whose files are at the service, and with `also` in the same commit (Transfers::erase).
+  [[nodiscard]] Result<MessageId, Failure> send_files(const AccountId& peer, ByteView text,
+                                                      std::vector<endpoint::Attachment> attachments,
+                                                      std::function<Result<void, DatabaseError>(const Database&)> also);
   /// Runs something on the endpoint and commits it. The failure is the store's.
   [[nodiscard]] Result<void, Failure> change(const std::function<void(endpoint::Endpoint&)>& what);
   /// Calls a method of proto/device.proto. connect_failed if offline; refused with the service's words.

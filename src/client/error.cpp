@@ -80,8 +80,19 @@ const char* name(ClientError error) {
       return "link_failed";
     case ClientError::bad_recovery_file:
       return "bad_recovery_file";
+    case ClientError::file_gone:
+      return "file_gone";
+    case ClientError::file_damaged:
+      return "file_damaged";
   }
   return "unknown";
+}
+
+std::optional<ClientError> error_by_name(std::string_view wanted) {
+  for (auto error = ClientError::not_registered; error <= ClientError::file_damaged;
+       error = ClientError(static_cast<int>(error) + 1))
+    if (name(error) == wanted) return error;
+  return std::nullopt;
 }
 
 }  // namespace opaline::client

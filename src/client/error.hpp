@@ -1,7 +1,9 @@
 #pragma once
 // The errors of this room. Each is one on which a caller acts, or speaks, differently.
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <string_view>
 
 #include "base/result.hpp"
 
@@ -46,6 +48,8 @@ enum class ClientError : std::uint8_t {
   removed,         ///< this device is not on the account's list any more
   link_failed,     ///< the exchange of a linking broke off, or was tampered with: start again
   bad_recovery_file,
+  file_gone,     ///< an attachment is no longer at the service
+  file_damaged,  ///< what the service has is not what the sender described
 };
 
 /// What went wrong, for programs (`error`) and for people (`message`: a sentence that says what to do).
@@ -59,5 +63,7 @@ struct Failure {
 
 /// A stable name: the enumerator's.
 [[nodiscard]] const char* name(ClientError error);
+/// nullopt: there is none of this name.
+[[nodiscard]] std::optional<ClientError> error_by_name(std::string_view name);
 
 }  // namespace opaline::client

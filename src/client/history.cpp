@@ -98,6 +98,13 @@ Result<std::optional<Entry>, ClientError> History::outgoing(const MessageId& mes
   return std::optional<Entry>(std::move(found.front()));
 }
 
+Result<std::vector<Entry>, ClientError> History::with_files(std::string_view begin) const {
+  auto statement = store_.database().prepare(
+      std::string(kColumns) + "WHERE files IS NOT NULL AND substr(lower(hex(message)), 1, ?2) = ?1 ORDER BY id DESC");
+  statement.bind_text(1, begin).bind(2, static_cast<std::int64_t>(begin.size()));
+  return read_all(statement, store_.key());
+}
+
 Result<std::vector<Entry>, ClientError> History::messages(std::int64_t first, std::int64_t last) const {
   auto statement =
       store_.database().prepare(std::string(kColumns) + "WHERE id BETWEEN ?1 AND ?2 AND kind IN (1, 2) ORDER BY id");

@@ -46,6 +46,8 @@ class History {
   /// store_damaged if a text does not open.
   [[nodiscard]] Result<std::vector<Entry>, ClientError> entries(const Filter& filter, std::size_t limit) const;
   [[nodiscard]] Result<std::optional<Entry>, ClientError> outgoing(const MessageId& message) const;
+  /// Messages with attachments whose id begins with these hexadecimal digits (lower case), newest first.
+  [[nodiscard]] Result<std::vector<Entry>, ClientError> with_files(std::string_view begin) const;
   /// The messages (no lines) with an id from `first` to `last`.
   [[nodiscard]] Result<std::vector<Entry>, ClientError> messages(std::int64_t first, std::int64_t last) const;
   [[nodiscard]] Result<void, ClientError> mark_shown(std::span<const std::int64_t> ids) const;

@@ -5,10 +5,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "client/transfers_schema.hpp"
+
 namespace opaline::client {
 namespace {
 
-constexpr std::int64_t kSchemaVersion = 3;
+constexpr std::int64_t kSchemaVersion = 4;
 constexpr const char* kSchema = R"sql(
 CREATE TABLE setting(name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
 -- rows of the endpoint room: value sealed
@@ -104,6 +106,7 @@ Result<void, DatabaseError> make_schema(const Database& database, ByteView wrapp
   OPALINE_CHECK(put_setting(database, "authority", as_view(settings.authority)));
   OPALINE_CHECK(database.execute(kSchema2));
   OPALINE_CHECK(database.execute(kSchema3));
+  OPALINE_CHECK(database.execute(kSchema4));
   return transaction.commit();
 }
 
@@ -113,6 +116,7 @@ Result<void, DatabaseError> migrate(const Database& database) {
   OPALINE_TRY(const std::int64_t version, user_version(database));
   if (version <= 1) OPALINE_CHECK(database.execute(kSchema2));
   if (version <= 2) OPALINE_CHECK(database.execute(kSchema3));
+  if (version <= 3) OPALINE_CHECK(database.execute(kSchema4));
   return transaction.commit();
 }
 

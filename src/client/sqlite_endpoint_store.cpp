@@ -112,10 +112,12 @@ Result<void, StoreError> SqliteEndpointStore::commit(endpoint::Batch batch) {
 }
 
 Result<void, DatabaseError> SqliteEndpointStore::apply_all(const endpoint::Batch& batch) {
+  const auto also = std::exchange(also_, nullptr);
   OPALINE_TRY(auto transaction, Transaction::begin(store_.database()));
   for (const auto& change : batch.rows) OPALINE_CHECK(apply(change));
   for (const auto& change : batch.history)
     OPALINE_CHECK(std::visit([this](const auto& c) { return apply(c); }, change));
+  if (also) OPALINE_CHECK(also(store_.database()));
   return transaction.commit();
 }
 

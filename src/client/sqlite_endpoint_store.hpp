@@ -1,5 +1,7 @@
 #pragma once
 // The endpoint's store in SQLite, and in the same transactions the conversation that the person sees.
+#include <functional>
+
 #include "client/history.hpp"
 
 namespace opaline::client {
@@ -21,6 +23,10 @@ class SqliteEndpointStore final : public endpoint::EndpointStore {
   Result<SecretBytes, endpoint::StoreError> history_page(const HistoryPage& page) override;
   Result<std::vector<endpoint::AddContact>, endpoint::StoreError> contacts() override;
   Result<void, endpoint::StoreError> commit(endpoint::Batch batch) override;
+
+  /// Something of the application's that is committed with the next batch, or not at all: an error of `what` is the
+  /// batch's. Forgotten after that batch, whatever became of it.
+  void also_commit(std::function<Result<void, DatabaseError>(const Database&)> what) { also_ = std::move(what); }
 
   /// Accounts whose handle is somebody else's now, as another device said since the last call: it is pending, and the
   /// person is to be told.
@@ -48,6 +54,7 @@ class SqliteEndpointStore final : public endpoint::EndpointStore {
   RandomSource& random_;
   DeviceNumber own_device_{};
   std::vector<AccountId> alarms_;
+  std::function<Result<void, DatabaseError>(const Database&)> also_;
   Statement get_, scan_, put_, erase_, body_, add_, state_;
 };
 

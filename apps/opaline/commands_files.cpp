@@ -1,0 +1,227 @@
+// Sending files, saving what came, giving up what is on its way.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <filesystem>
+
+#include "apps/opaline/agent.hpp"
+#include "apps/opaline/commands.hpp"
+#include "apps/opaline/files.hpp"
+#include "base/fault_point.hpp"
+#include "wire/contents.hpp"
+
+namespace opaline::cli {
+namespace {
+
+using client::ClientError;
+using client::Entry;
+using client::Failure;
+using client::Upload;
+using client::UploadId;
+using namespace std::chrono_literals;
+
+constexpr auto kConnectWithin = 15s;
+constexpr auto kLongest = 24h * 30;  // what is worth waiting for ends by itself
+
+Result<std::vector<client::LocalFile>, Failure> look_at_all(const std::vector<std::string>& paths) {
+  if (paths.size() > wire::kMaxAttachments)
+    return fail(Failure{ClientError::bad_attachment, "a message has at most 8 files"});
+  std::vector<client::LocalFile> out;
+  for (const std::string& path : paths) {
+    OPALINE_TRY(auto file, client::look_at(path));
+    out.push_back(std::move(file));
+  }
+  return out;
+}
+
+Result<void, Failure> check_text(std::string_view text) {
+  if (text.size() > wire::kMaxTextBytes) return fail(client::failure_of(endpoint::Error::too_large));
+  if (!wire::is_utf8(as_view(text))) return fail(client::failure_of(endpoint::Error::bad_text));
+  return {};
+}
+
+/// Encrypts all files into the home and accepts the message: from here on it goes out, whatever is killed.
+Result<UploadId, Failure> accept(Context& context, const AccountId& peer, const SendArguments& arguments,
+                                 std::string_view text, const std::vector<client::LocalFile>& files) {
+  const auto folder = client::home_folder(context.home(), "outgoing");
+  if (!folder) return fail(Failure{folder.error(), context.options().home + " cannot be written; nothing was sent"});
+  Upload upload;
+  upload.id = context.random().id<UploadId>();
+  upload.peer = peer;
+  upload.to = arguments.to.substr(0, client::kMaxToBytes);
+  upload.text = to_secret_bytes(as_view(text));
+  upload.at = context.clock().now();
+  ProgressBar bar(context.output(), true);
+  std::vector<client::OpenFile> held;  // locked until the message is accepted
+  const auto discard = [&] {
+    for (const auto& file : upload.files) std::filesystem::remove(*folder / file.spool);
+  };
+  for (const client::LocalFile& file : files) {
+    auto sealed = client::seal(file, *folder, context.random(), [&](std::uint64_t done) {
+      bar.show("encrypting", upload.id.hex(), file.name, done, file.size_bytes);
+      context.loop().run_once(0s);  // pings are answered, and Ctrl-C is heard
+      return !context.interrupted();
+    });
+    bar.clear();
+    if (!sealed) {
+      discard();
+      return fail(sealed.error());
+    }
+    upload.files.push_back({std::move(sealed->attachment), std::move(sealed->spool), {}, {}, false});
+    held.push_back(std::move(sealed->file));
+  }
+  fault_point("files.after_spool");
+  const client::Transfers transfers(context.store(), context.random());
+  if (const auto added = transfers.add(upload); !added) {
+    discard();
+    return fail(Failure{added.error(), "the local store could not be written; nothing was sent"});
+  }
+  fault_point("files.after_accepted");
+  return upload.id;
+}
+
+/// Another process of this home is connected: it finds the account and uploads; the files are encrypted here.
+Exit send_beside(Context& context, const SendArguments& arguments, const std::string& text,
+                 const std::vector<client::LocalFile>& files) {
+  context.close_home();
+  if (const auto opened = context.open_beside(); !opened) return failed(context, opened.error());
+  const auto peer = resolve_through_agent(context, arguments.to);
+  if (!peer) return failed(context, peer.error());
+  const auto id = accept(context, *peer, arguments, text, files);
+  if (!id) return failed(context, id.error());
+  return send_through_agent(context, {.to = arguments.to,
+                                      .text = "",
+                                      .until = *state_by_name(arguments.until),
+                                      .wait = seconds(arguments.wait_seconds),
+                                      .upload = id->hex()});
+}
+
+}  // namespace
+
+Exit report_upload(Context& context, const UploadId& id) {
+  const auto upload = client::Transfers(context.store(), context.random()).upload(id);
+  if (!upload) return failed(context, {upload.error(), "the local store could not be read"});
+  if (!*upload) return failed(context, {ClientError::refused, "it was cancelled"});
+  context.output().line(upload_json(**upload), upload_text(**upload));
+  return is_final((*upload)->reason) ? Exit::failed : Exit::queued;
+}
+
+Exit run_send_files(Context& context, const SendArguments& arguments, const std::string& text) {
+  const auto files = look_at_all(arguments.files);
+  if (!files) return failed(context, files.error());
+  if (const auto sound = check_text(text); !sound) return failed(context, sound.error());
+  if (const auto opened = context.open(); !opened) {
+    if (opened.error().error == ClientError::locked) return send_beside(context, arguments, text, *files);
+    return failed(context, opened.error());
+  }
+  const auto reached = context.connect(kConnectWithin);
+  if (!reached && context.fatal()) return failed(context, reached.error());
+  const auto peer =
+      await<AccountId>(context, kConnectWithin, [&](auto done) { context.client().resolve(arguments.to, done); });
+  if (!peer) return failed(context, peer.error());
+  endpoint::Endpoint& device = context.client().device();
+  const auto status = device.peer_status(*peer);
+  if (*peer == device.address().account) return failed(context, client::failure_of(endpoint::Error::to_self));
+  if (status && status->blocked) return failed(context, client::failure_of(endpoint::Error::blocked));
+  const auto id = accept(context, *peer, arguments, text, *files);
+  if (!id) {
+    context.finish(2s);
+    return failed(context, id.error());
+  }
+  Files moving(context, true);
+  moving.start();
+  if (reached) context.wait(kLongest, [&] { return moving.queued(*id).has_value() || !moving.busy(); });
+  const auto message = moving.queued(*id);
+  if (message) return report_message(context, *message, arguments, reached.has_value());
+  moving.stop();
+  context.finish(2s);
+  return report_upload(context, *id);
+}
+
+// ---- what came
+
+namespace {
+
+/// The messages with files whose id begins so.
+Result<std::vector<Entry>, ClientError> find_messages(Context& context, const std::string& begin,
+                                                      const std::string& from) {
+  const client::Contacts contacts(context.store(), context.random());
+  client::History::Filter filter;
+  if (!from.empty()) {
+    OPALINE_TRY(filter.peers, contacts.accounts_of(from));
+    if (const auto id = AccountId::from_hex(from)) filter.peers.push_back(*id);
+    if (filter.peers.empty()) return std::vector<Entry>();
+  }
+  OPALINE_TRY(auto ids, client::History(context.store()).with_files(begin));
+  std::vector<Entry> out;
+  for (Entry& entry : ids)
+    if (filter.peers.empty() || std::ranges::find(filter.peers, entry.peer) != filter.peers.end())
+      out.push_back(std::move(entry));
+  return out;
+}
+
+bool is_id_begin(const std::string& text) {
+  return text.size() >= 4 && text.size() <= 32 && text.find_first_not_of("0123456789abcdef") == std::string::npos;
+}
+
+}  // namespace
+
+Exit run_save(Context& context, const SaveArguments& arguments) {
+  if (!is_id_begin(arguments.message))
+    return failed(context, {ClientError::bad_text,
+                            "'" + arguments.message + "' is no message id: opaline history shows it beside each file"});
+  if (const auto opened = context.open_beside(); !opened) return failed(context, opened.error());
+  auto found = find_messages(context, arguments.message, arguments.from);
+  if (!found) return failed(context, {found.error(), "the history could not be read"});
+  if (found->empty())
+    return failed(context, {ClientError::unknown_peer, "no message here with files has an id that begins with " +
+                                                           arguments.message + " (opaline history)"});
+  if (found->size() > 1)
+    return failed(context, {ClientError::unknown_peer, "several messages have an id that begins with " +
+                                                           arguments.message + "; give more of it, or --from WITH"});
+  const Entry& entry = found->front();
+  if (arguments.file > entry.attachments.size())
+    return failed(context,
+                  {ClientError::bad_attachment, fmt::format("this message has {} files", entry.attachments.size())});
+  Files files(context, true);
+  files.start();
+  const std::string folder = arguments.folder.empty() ? "." : arguments.folder;
+  if (const auto wanted = files.want(entry, std::filesystem::absolute(folder).string(), arguments.file); !wanted)
+    return failed(context, wanted.error());
+  files.fetch_wanted();
+  context.wait(kLongest, [&] { return !files.busy(); });
+  if (context.interrupted()) context.output().hint("interrupted; the same command goes on where it was");
+  files.stop();
+  return files.failures() > 0 || context.interrupted() ? Exit::failed : Exit::ok;
+}
+
+Exit run_cancel(Context& context, const std::string& upload) {
+  if (!is_id_begin(upload))
+    return failed(context, {ClientError::bad_text, "'" + upload + "' is no id of an upload (opaline history)"});
+  if (const auto opened = context.open_beside(); !opened) return failed(context, opened.error());
+  Files files(context, false);
+  const auto all = files.transfers().uploads();
+  if (!all) return failed(context, {all.error(), "the local store could not be read"});
+  std::vector<const Upload*> found;
+  for (const Upload& each : *all)
+    if (each.id.hex().starts_with(upload)) found.push_back(&each);
+  if (found.size() != 1)
+    return failed(context,
+                  {ClientError::unknown_peer,
+                   found.empty() ? "there is no upload " + upload + ": it may be sent already (opaline history)"
+                                 : "several uploads begin with " + upload + "; give more of it"});
+  const auto cancelled = files.transfers().cancel(found.front()->id);
+  if (!cancelled) return failed(context, {cancelled.error(), "the local store could not be written"});
+  if (!*cancelled) return failed(context, {ClientError::unknown_peer, "it has just been sent (opaline history)"});
+  for (const auto& file : found.front()->files) {
+    std::error_code ignored;
+    std::filesystem::remove(context.home().directory() / "outgoing" / file.spool, ignored);
+  }
+  files.errands().look();  // what is at the service already
+  context.wait(5s, [&] { return files.errands().idle(); });
+  context.output().line({{"event", "cancelled"}, {"id", found.front()->id.hex()}},
+                        fmt::format("given up; {} was not sent to", printable(as_view(found.front()->to))));
+  return Exit::ok;
+}
+
+}  // namespace opaline::cli

@@ -1,0 +1,431 @@
+#include "client/uploads.hpp"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+
+#include "base/fault_point.hpp"
+#include "proto/device.pb.h"
+#include "session/attachment.hpp"
+
+namespace opaline::client {
+
+using namespace std::chrono_literals;
+using endpoint::BlobId;
+
+namespace {
+
+constexpr auto kWorthWaiting = 20s;
+constexpr auto kPulse = 200ms;
+constexpr std::uint64_t kSmallestPiece = 64 << 10;  // on a slow line
+constexpr auto kFirstBackOff = 250ms;
+constexpr auto kLastBackOff = 15'000ms;
+constexpr auto kRecipientsWithin = 5s;
+/// Answers in a row that do not get further than before: more than any honest server gives.
+constexpr int kMaxWasted = 32;
+/// Times that the service may have forgotten what was begun, in one go.
+constexpr int kMaxForgotten = 3;
+constexpr std::uint32_t kQuotaSeconds = 600, kBusySeconds = 30, kRefusedSeconds = 3600;
+
+Bytes hashes_for(const UploadFile& file, std::span<const session::DeviceAddress> devices) {
+  const session::ReleaseSecret secret(ByteView(file.attachment.release).first<32>());
+  Bytes out;
+  for (const auto& device : devices) append(out, session::release_hash(session::release_token(secret, device)).view());
+  return out;
+}
+
+}  // namespace
+
+std::vector<session::DeviceAddress> ClientUploadHost::recipients(const AccountId& peer) {
+  return client_.device().recipients(peer);
+}
+
+bool ClientUploadHost::refresh(const AccountId& peer) {
+  return client_.change([&](endpoint::Endpoint& device) { device.refresh_peer(peer); }).has_value();
+}
+
+void ClientUploadHost::create(ByteView request, Done<Bytes> done) {
+  client_.call(wire::v1::METHOD_BLOB_CREATE, request, std::move(done));
+}
+
+Result<MessageId, Failure> ClientUploadHost::queue(const Upload& upload,
+                                                   std::function<Result<void, DatabaseError>(const Database&)> also) {
+  std::vector<endpoint::Attachment> attachments;
+  for (const UploadFile& file : upload.files) attachments.push_back(file.attachment);
+  return client_.send_files(upload.peer, upload.text, std::move(attachments), std::move(also));
+}
+
+/// The upload that is being worked on.
+struct Uploads::Current {
+  explicit Current(Upload u) : upload(std::move(u)) {}
+  Upload upload;
+  OpenFile spool;                       ///< of file `open`
+  std::optional<std::size_t> open;      ///< which file's ciphertext is open
+  std::optional<std::uint64_t> offset;  ///< of it; nullopt: the service is to be asked
+  std::uint64_t high = 0;               ///< the furthest that it ever was
+  std::uint64_t piece = kMaxPieceUpBytes;
+  std::chrono::milliseconds back_off{0};
+  int wasted = 0, forgotten = 0;
+  std::optional<Instant> asked_for_devices;
+};
+
+Uploads::Uploads(net::EventLoop& loop, const Clock& clock, const Transfers& transfers, const Home& home,
+                 UploadHost& host, BlobService& blobs)
+    : loop_(loop),
+      clock_(clock),
+      transfers_(transfers),
+      home_(home),
+      host_(host),
+      blobs_(blobs),
+      progress_at_(clock.monotonic()),
+      retry_(loop),
+      pulse_(loop) {}
+
+Uploads::~Uploads() = default;
+
+/// A callback that comes to nothing when this is gone or works on something else.
+template <class T>
+std::function<void(Result<T, BlobFailure>)> Uploads::when(std::function<void(Result<T, BlobFailure>)> then) {
+  return [this, alive = std::weak_ptr(alive_), at = current_.get(),
+          then = std::move(then)](Result<T, BlobFailure> answer) {
+    if (!alive.expired() && current_.get() == at) then(std::move(answer));
+  };
+}
+
+void Uploads::look() {
+  const auto all = transfers_.uploads();
+  const bool any = all && std::ranges::any_of(*all, [this](const Upload& u) {
+                     return !is_final(u.reason) && !not_before_.contains(u.id);
+                   });
+  if (any && !std::exchange(pending_, true)) progress();
+  schedule();
+}
+
+bool Uploads::moving() const {
+  return pending_ && clock_.monotonic() - progress_at_ < kWorthWaiting;
+}
+
+void Uploads::clear_up() {
+  const auto folder = home_folder(home_, "outgoing");
+  if (!folder) return;
+  remove_leftovers(*folder, [this](std::string_view name) {
+    const auto all = transfers_.uploads();
+    if (!all) return true;
+    return std::ranges::any_of(*all, [name](const Upload& upload) {
+      return std::ranges::find(upload.files, name, &UploadFile::spool) != upload.files.end();
+    });
+  });
+}
+
+// ---- which one
+
+void Uploads::schedule() {
+  if (stopped_ || current_ || std::exchange(scheduled_, true)) return;
+  loop_.post([this, alive = std::weak_ptr(alive_)] {
+    if (alive.expired()) return;
+    scheduled_ = false;
+    step();
+  });
+}
+
+void Uploads::step() {
+  if (stopped_ || current_ || !host_.online()) return;
+  auto all = transfers_.uploads();
+  if (!all) return;
+  const Instant now = clock_.monotonic();
+  std::optional<Instant> next;
+  pending_ = false;
+  for (Upload& upload : *all) {
+    if (is_final(upload.reason)) continue;
+    const auto waits = not_before_.find(upload.id);
+    if (waits != not_before_.end() && waits->second > now) {
+      next = std::min(next.value_or(waits->second), waits->second);
+      continue;
+    }
+    not_before_.erase(upload.id);
+    pending_ = true;
+    progress();
+    current_ = std::make_unique<Current>(std::move(upload));
+    beat();
+    return advance();
+  }
+  if (next) retry_.arm(*next - now, [this] { schedule(); });
+}
+
+/// Whoever waits for moving() looks after each round of the loop: there is to be one now and then.
+void Uploads::beat() {
+  if (!pending_ || stopped_) return;
+  schedule();
+  pulse_.arm(kPulse, [this] { beat(); });
+}
+
+/// The connection is down: goes on when it is up again.
+void Uploads::rest() {
+  current_.reset();
+}
+
+void Uploads::again() {
+  auto& wait = current_->back_off;
+  wait = wait == 0ms ? kFirstBackOff : std::min<std::chrono::milliseconds>(wait * 2, kLastBackOff);
+  retry_.arm(wait, [this] {
+    if (current_) advance();
+  });
+}
+
+void Uploads::put_off(UploadReason reason, std::uint32_t seconds) {
+  Upload& upload = current_->upload;
+  upload.reason = reason;
+  if (save()) {
+    not_before_[upload.id] = clock_.monotonic() + std::chrono::seconds(std::clamp(seconds, 1U, 86'400U));
+    events.on_changed(upload);
+  }
+  current_.reset();
+  step();
+}
+
+/// False: it was cancelled, or the store has trouble; either way there is nothing more to be done now.
+bool Uploads::save() {
+  const auto saved = transfers_.save(current_->upload);
+  return saved && *saved;
+}
+
+// ---- one step after the other
+
+void Uploads::advance() {
+  Upload& upload = current_->upload;
+  const auto next = std::ranges::find(upload.files, false, &UploadFile::up);
+  if (next == upload.files.end()) {
+    if (add_releases()) queue();
+    return;
+  }
+  const auto index = static_cast<std::size_t>(next - upload.files.begin());
+  if (current_->open != index) {
+    current_->spool =
+        OpenFile(::open((home_.directory() / "outgoing" / next->spool).c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+    if (!current_->spool || current_->spool.size_bytes() != next->attachment.size_bytes)
+      return put_off(UploadReason::file_missing, 1);
+    current_->open = index;
+    current_->offset.reset();
+    current_->high = 0;
+  }
+  if (next->attachment.blob.is_zero()) return create(index);
+  if (!current_->offset) return ask(index);
+  put(index);
+}
+
+void Uploads::await_recipients() {
+  const Instant now = clock_.monotonic();
+  if (!current_->asked_for_devices) {
+    current_->asked_for_devices = now;
+    if (!host_.refresh(current_->upload.peer)) return rest();
+  }
+  if (now - *current_->asked_for_devices > kRecipientsWithin)
+    return put_off(UploadReason::no_such_account, kBusySeconds);
+  retry_.arm(20ms, [this] {
+    if (current_) advance();
+  });
+}
+
+void Uploads::create(std::size_t index) {
+  if (!host_.online()) return rest();
+  const UploadFile& file = current_->upload.files[index];
+  auto devices = host_.recipients(current_->upload.peer);
+  if (devices.empty()) return await_recipients();
+  wire::v1::BlobCreateRequest request;
+  request.set_size(file.attachment.size_bytes);
+  for (const auto& device : devices) request.add_release_hashes(to_string(hashes_for(file, std::span(&device, 1))));
+  fault_point("files.before_create");
+  host_.create(as_view(request.SerializeAsString()),
+               [this, alive = std::weak_ptr(alive_), at = current_.get(), index,
+                devices = std::move(devices)](const Result<Bytes, Failure>& body) {
+                 if (!alive.expired() && current_.get() == at) created(index, body, devices);
+               });
+}
+
+void Uploads::created(std::size_t index, const Result<Bytes, Failure>& body,
+                      std::vector<session::DeviceAddress> devices) {
+  if (!body) {
+    if (!host_.online()) return rest();
+    const auto after = body.error().retry_after_seconds;
+    if (body.error().error == ClientError::quota)
+      return put_off(UploadReason::quota, after == 0 ? kQuotaSeconds : after);
+    if (body.error().call_status == wire::v1::CALL_STATUS_FORBIDDEN ||
+        body.error().call_status == wire::v1::CALL_STATUS_BAD_REQUEST)
+      return put_off(UploadReason::refused, kRefusedSeconds);
+    return put_off(UploadReason::unavailable, after == 0 ? kBusySeconds : after);
+  }
+  wire::v1::BlobCreateReply reply;
+  const bool read = reply.ParseFromArray(body->data(), static_cast<int>(body->size()));
+  const auto blob = read ? BlobId::from(as_view(reply.blob())) : std::nullopt;
+  if (!blob || blob->is_zero() || reply.upload_token().size() != 32)
+    return put_off(UploadReason::refused, kRefusedSeconds);
+  fault_point("files.after_create");
+  UploadFile& file = current_->upload.files[index];
+  file.attachment.blob = *blob;
+  file.upload_token = to_secret_bytes(as_view(reply.upload_token()));
+  file.devices = std::move(devices);
+  current_->upload.reason = UploadReason::none;
+  current_->offset = 0;
+  if (!save()) return rest();
+  fault_point("files.after_create_saved");
+  progress();
+  advance();
+}
+
+void Uploads::ask(std::size_t index) {
+  const UploadFile& file = current_->upload.files[index];
+  blobs_.ask(file.attachment.blob, file.upload_token, file.attachment.size_bytes,
+             when<BlobService::Uploaded>([this, index](const Result<BlobService::Uploaded, BlobFailure>& answer) {
+               if (!answer) return trouble(index, answer.error());
+               if (answer->whole) return is_up(index);
+               current_->high = std::max(current_->high, answer->offset);
+               is_at(index, answer->offset);
+             }));
+}
+
+void Uploads::put(std::size_t index) {
+  const UploadFile& file = current_->upload.files[index];
+  const std::uint64_t at = *current_->offset;
+  Bytes piece(std::min(current_->piece, file.attachment.size_bytes - at));
+  const auto got = current_->spool.read(at, piece);
+  if (!got || *got != piece.size()) return put_off(UploadReason::file_missing, 1);
+  fault_point("files.before_piece");
+  const std::uint64_t expected = at + piece.size();
+  blobs_.put(file.attachment.blob, file.upload_token, at, std::move(piece),
+             when<BlobService::Uploaded>([this, index, expected](const Result<BlobService::Uploaded, BlobFailure>& a) {
+               answered(index, expected, a);
+             }));
+}
+
+void Uploads::answered(std::size_t index, std::uint64_t expected,
+                       const Result<BlobService::Uploaded, BlobFailure>& answer) {
+  if (!answer) return trouble(index, answer.error());
+  fault_point("files.after_piece");
+  const std::uint64_t size = current_->upload.files[index].attachment.size_bytes;
+  current_->back_off = 0ms;
+  current_->piece = std::min(current_->piece * 2, kMaxPieceUpBytes);
+  if (answer->whole && answer->offset == size) return is_up(index);
+  // Whole at another size, all there but not stored, or more than was ever sent: what it says here does not count.
+  if (answer->whole || answer->offset == size || answer->offset > expected) {
+    current_->offset.reset();
+    return ++current_->wasted > kMaxWasted ? put_off(UploadReason::unavailable, kBusySeconds) : ask(index);
+  }
+  is_at(index, answer->offset);
+}
+
+/// The service says how far it is; that may be less than it was, after a crash of its own.
+void Uploads::is_at(std::size_t index, std::uint64_t offset) {
+  const UploadFile& file = current_->upload.files[index];
+  if (offset >= file.attachment.size_bytes) return put_off(UploadReason::refused, kBusySeconds);
+  if (offset > current_->high) {
+    current_->high = offset;
+    current_->wasted = 0;
+    progress();
+    events.on_progress(current_->upload, index, offset);
+  } else if (++current_->wasted > kMaxWasted) {
+    return put_off(UploadReason::unavailable, kBusySeconds);
+  }
+  current_->offset = offset;
+  put(index);
+}
+
+void Uploads::is_up(std::size_t index) {
+  fault_point("files.after_last_piece");
+  UploadFile& file = current_->upload.files[index];
+  file.up = true;
+  current_->upload.reason = UploadReason::none;
+  if (!save()) return rest();
+  progress();
+  events.on_progress(current_->upload, index, file.attachment.size_bytes);
+  advance();
+}
+
+void Uploads::trouble(std::size_t index, const BlobFailure& failure) {
+  const auto after = failure.words.retry_after_seconds;
+  switch (failure.error) {
+    case BlobError::unreachable:
+      current_->offset.reset();  // whether it took the piece is not known
+      current_->piece = std::max(current_->piece / 2, kSmallestPiece);
+      return again();
+    case BlobError::gone:
+      return forgotten(index);
+    case BlobError::elsewhere:
+      if (failure.offset == current_->upload.files[index].attachment.size_bytes) return is_up(index);
+      return is_at(index, failure.offset);
+    case BlobError::quota:
+      return put_off(UploadReason::quota, after == 0 ? kQuotaSeconds : after);
+    case BlobError::unavailable:
+      current_->offset.reset();
+      return put_off(UploadReason::unavailable, after == 0 ? kBusySeconds : after);
+    case BlobError::refused:
+    case BlobError::nonsense:
+      return put_off(UploadReason::refused, kBusySeconds);
+  }
+}
+
+/// The service does not have it (any more): the same ciphertext goes to a new place.
+void Uploads::forgotten(std::size_t index) {
+  UploadFile& file = current_->upload.files[index];
+  file.attachment.blob = {};
+  file.upload_token.clear();
+  file.devices.clear();
+  file.up = false;
+  current_->open.reset();
+  if (!save()) return rest();
+  if (++current_->forgotten > kMaxForgotten) return put_off(UploadReason::unavailable, kBusySeconds);
+  advance();
+}
+
+// ---- the message
+
+/// True if the service knows the release hashes of every device that the message goes to; else it is being told.
+bool Uploads::add_releases() {
+  if (!host_.online()) return rest(), false;
+  const auto devices = host_.recipients(current_->upload.peer);
+  for (std::size_t i = 0; i < current_->upload.files.size(); ++i) {
+    UploadFile& file = current_->upload.files[i];
+    std::vector<session::DeviceAddress> more;
+    std::ranges::copy_if(devices, std::back_inserter(more),
+                         [&](const auto& d) { return std::ranges::find(file.devices, d) == file.devices.end(); });
+    if (more.empty()) continue;
+    Bytes hashes = hashes_for(file, more);
+    blobs_.add_releases(file.attachment.blob, file.upload_token, std::move(hashes),
+                        when<std::monostate>([this, i, more](const Result<std::monostate, BlobFailure>& answer) {
+                          if (!answer) return trouble(i, answer.error());
+                          auto& known = current_->upload.files[i].devices;
+                          known.insert(known.end(), more.begin(), more.end());
+                          if (!save()) return rest();
+                          advance();
+                        }));
+    return false;
+  }
+  return true;
+}
+
+void Uploads::queue() {
+  Upload& upload = current_->upload;
+  fault_point("files.before_queue");
+  const auto queued = host_.queue(upload, [id = upload.id](const Database& database) -> Result<void, DatabaseError> {
+    OPALINE_TRY(const bool there, Transfers::erase(database, id));
+    if (!there) return fail(DatabaseError::failed);  // cancelled a moment ago: no message
+    return {};
+  });
+  if (!queued) {
+    const auto error = queued.error().error;
+    if (error == ClientError::blocked) return put_off(UploadReason::blocked, 1);
+    if (error == ClientError::outbox_full) return put_off(UploadReason::outbox_full, kBusySeconds);
+    if (error == ClientError::bad_text || error == ClientError::bad_attachment || error == ClientError::to_self)
+      return put_off(UploadReason::not_possible, 1);
+    return rest();  // the store: the connection ends and comes back
+  }
+  fault_point("files.after_queue");
+  for (const UploadFile& file : upload.files) ::unlink((home_.directory() / "outgoing" / file.spool).c_str());
+  fault_point("files.after_spool_removed");
+  const auto done = std::move(current_);
+  progress();
+  events.on_queued(done->upload, *queued);
+  step();
+}
+
+}  // namespace opaline::client
