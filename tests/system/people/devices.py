@@ -59,10 +59,10 @@ def numbers(home):
 
 def story_link(check, world):
     """A phone, a tablet and a laptop: linking, history, and what devices tell each other"""
-    phone, ben = world.person("dora"), world.person("ben-of-dora")
+    phone, ben = world.person("vera"), world.person("ben-of-vera")
     ben.run("send", phone.handle, "before")
     phone.run("receive")
-    tablet, laptop = world.home("dora-tablet"), world.home("dora-laptop")
+    tablet, laptop = world.home("vera-tablet"), world.home("vera-laptop")
 
     code, done = by_code(phone, tablet, "--name", "tablet")
     check(code == 0 and done.code == 0 and done.event("device_added")["name"] == "tablet", f"the tablet is linked by its code: {done}")
