@@ -166,7 +166,7 @@ void OwnDevices::told(DeviceNumber number, const wire::DeviceInfo& info) {
 void OwnDevices::history_wanted(DeviceNumber number, Time since) {
   OwnDeviceRecord record = read(number);
   const milliseconds last = core_.now() - record.history_at;
-  if (last >= milliseconds(0) && last < kHistoryEvery) return;
+  if ((last >= milliseconds(0) && last < kHistoryEvery) || outbox_.history_waits(number)) return;
   record.history_at = core_.now();
   write(number, record);
   outbox_.give_history(number, since);
@@ -187,7 +187,12 @@ void OwnDevices::ask_history(Time since, DeviceNumber only) {
 
 void OwnDevices::missed_something() {
   const milliseconds last = core_.now() - core_.ledger.caught_up_at;
-  if (!core_.has_others() || (last >= milliseconds(0) && last < kCatchUpEvery)) return;
+  if (!core_.has_others()) return;
+  if (last >= milliseconds(0) && last < kCatchUpEvery) {
+    // What comes so soon is of the same loss; what comes later is another one, for which it is too early.
+    missed_again_ = missed_again_ || last >= kHistoryEvery;
+    return;
+  }
   core_.ledger.caught_up_at = core_.now();
   core_.ledger_dirty = true;
   const Time oldest = core_.now() - kCatchUpFor;
@@ -207,13 +212,34 @@ void OwnDevices::connected() {
   peers_.busy(own);
 }
 
+void OwnDevices::pay_history() {
+  for (auto& [number, device] : peers_.get(core_.address.account).devices) {
+    if (device.record.owed_since == Time{} || !device.queue.empty()) continue;
+    const Time since = std::exchange(device.record.owed_since, Time{}) - kCatchUpOverlap;
+    device.dirty = true;
+    if (core_.own_list.find(number) != nullptr) outbox_.give_history(number, since);
+  }
+}
+
+void OwnDevices::catch_up_again() {
+  const Time before = core_.ledger.caught_up_at;
+  if (!missed_again_ || (core_.now() >= before && core_.now() - before < kCatchUpEvery)) return;
+  missed_again_ = false;
+  core_.ledger.caught_up_at = core_.now();
+  core_.ledger_dirty = true;
+  // What came before was asked for then.
+  ask_history(std::min(core_.now(), before) - kCatchUpOverlap, {});
+}
+
 void OwnDevices::upkeep() {
+  catch_up_again();
   const milliseconds since = core_.now() - core_.ledger.told_at;
   if (core_.has_others() && link_.is_connected() && (since >= kTellEvery || since < milliseconds(0))) {
     core_.ledger.told_at = core_.now();
     core_.ledger_dirty = true;
     outbox_.tell({wire::DeviceInfo{core_.ledger.name, has_account_key()}});
   }
+  if (link_.is_connected() && core_.has_others()) pay_history();
   if (!next_ || !link_.is_connected() || requests_.full() || core_.instant() < not_before_) return;
   if (requests_.has(Requests::Open::Kind::update)) return;
   requests_.send({.kind = Requests::Open::Kind::update, .account = {}, .bundles = {}},

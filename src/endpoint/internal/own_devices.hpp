@@ -45,6 +45,9 @@ class OwnDevices {
   [[nodiscard]] Result<void, Error> sign(const session::DeviceList& list, const session::AccountKey& key,
                                          ByteView exchange, const UploadPrekeys& prekeys);
   void forget_next();
+  void catch_up_again();
+  /// Devices for which too much waited get as history what they were not told.
+  void pay_history();
 
   Core& core_;
   Peers& peers_;
@@ -52,6 +55,7 @@ class OwnDevices {
   Link& link_;
   Requests& requests_;
   std::optional<NextListRecord> next_;
+  bool missed_again_ = false;  ///< within kCatchUpEvery; a program that ends forgets it
   Instant not_before_{};
   std::uint32_t failures_ = 0;
 };

@@ -1,0 +1,197 @@
+// What the devices of one person tell each other comes by different ways, and in any order: they agree all the same.
+// Each of these was found by a storm (storm_devices_test.cpp).
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "endpoint/testing/world.hpp"
+
+namespace opaline::endpoint {
+namespace {
+
+using testing::Device;
+using testing::World;
+using Texts = std::vector<std::string>;
+
+class SyncOrderTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    world.connect(anna);
+    world.connect(ben);
+    ASSERT_TRUE(world.settle());
+  }
+  MessageId say(Device& from, const Device& to, std::string_view text) {
+    const MessageId id = world.send(from, to, text);
+    EXPECT_TRUE(world.settle());
+    return id;
+  }
+  World world{31};
+  Device& anna = world.add("anna");
+  Device& ben = world.add("ben");
+};
+
+TEST_F(SyncOrderTest, AReceiptThatIsFasterThanTheCopyOfItsTextIsKept) {
+  Device& tablet = world.link_live(anna, "tablet");
+  say(anna, ben, "hello");
+  world.full_for = tablet.mailbox;
+  world.full_of = anna.address.account;
+  const MessageId delivered = say(anna, ben, "one");
+  const MessageId read = say(anna, ben, "two");
+  ben.endpoint->mark_read(anna.address.account, std::span(&read, 1));
+  world.round(ben);
+  ASSERT_TRUE(world.settle());
+  ASSERT_EQ(tablet.store.history().outgoing.size(), 1u);
+  world.full_for = {};
+  ASSERT_TRUE(world.pass(std::chrono::hours(1)));
+  EXPECT_EQ(tablet.state_of(delivered), MessageState::delivered);
+  EXPECT_EQ(tablet.state_of(read), MessageState::read);
+}
+
+TEST_F(SyncOrderTest, TheNewsThatATextIsSentMayOvertakeItsCopy) {
+  Device& tablet = world.link_live(anna, "tablet");
+  ben.endpoint->set_receipts(false);
+  world.round(ben);
+  say(anna, ben, "hello");
+  bool once = true;
+  world.damage = [&](const Device& to, Bytes& ciphertext) {
+    if (&to == &tablet && std::exchange(once, false)) ciphertext.back() ^= std::byte{1};
+  };
+  const MessageId id = say(anna, ben, "its copy is damaged");
+  ASSERT_TRUE(world.pass(std::chrono::minutes(10)));
+  ASSERT_FALSE(once);
+  EXPECT_EQ(tablet.state_of(id), MessageState::sent);
+  EXPECT_EQ(tablet.notices(NoticeKind::session_healed), 1u);
+}
+
+TEST_F(SyncOrderTest, ReceiptsFollowToADeviceThatTheirAuthorDidNotKnowOf) {
+  say(ben, anna, "hello");
+  world.notices = false;
+  Device& tablet = world.link_live(anna, "tablet");
+  const MessageId id = say(anna, ben, "one");
+  ASSERT_TRUE(world.pass(std::chrono::minutes(5)));
+  EXPECT_EQ(anna.state_of(id), MessageState::delivered);
+  EXPECT_EQ(tablet.state_of(id), MessageState::delivered);
+}
+
+TEST_F(SyncOrderTest, ATextThatIsAcceptedInTheRoundInWhichANewListComesFollowsIt) {
+  say(ben, anna, "hello");
+  world.notices = false;
+  Device& tablet = world.link_live(anna, "tablet");
+  world.clock.advance(std::chrono::minutes(1));
+  world.send(ben, anna, "by the old list");
+  world.serve(ben, 100);
+  world.deliver(anna, 100);
+  world.round(anna);
+  world.serve(anna, 100);
+  // The answer, and anna's list, in one round of Ben's.
+  ASSERT_GE(ben.to_device.size(), 2u);
+  world.deliver(ben, 100);
+  world.round(ben);
+  ASSERT_TRUE(world.pass(std::chrono::minutes(5)));
+  EXPECT_EQ(tablet.texts(), Texts{"by the old list"});
+}
+
+TEST_F(SyncOrderTest, WhatIsWrittenBeforeTheServiceHasAnsweredIsForTheFirstOtherDeviceToo) {
+  say(anna, ben, "long before");
+  Device& tablet = world.start_link(anna, "tablet");
+  world.cut(anna, 100);  // the service has the list; its answer is lost
+  world.send(anna, ben, "written offline");
+  world.crash(anna);
+  world.connect(anna);
+  ASSERT_TRUE(world.settle());
+  world.finish_link(tablet);
+  world.connect(tablet);
+  ASSERT_TRUE(world.pass(std::chrono::minutes(5)));
+  ASSERT_EQ(tablet.store.history().outgoing.size(), 1u);
+  EXPECT_EQ(to_string(tablet.store.history().outgoing.front().message.body.text), "written offline");
+  EXPECT_EQ(tablet.store.history().outgoing.front().state, MessageState::delivered);
+}
+
+TEST_F(SyncOrderTest, WhatIsWrittenWhileAListIsRefusedWaitsForNobody) {
+  world.refuse_lists = true;
+  world.start_link(anna, "tablet");
+  world.send(anna, ben, "alone after all");
+  ASSERT_TRUE(world.pass(std::chrono::minutes(5)));
+  EXPECT_EQ(anna.endpoint->waiting(), 0u);
+  EXPECT_EQ(ben.texts(), Texts{"alone after all"});
+}
+
+TEST_F(SyncOrderTest, TheLastWordOnABlockCountsAlsoWhereItSeemedSaid) {
+  Device& tablet = world.link_live(anna, "tablet");
+  say(ben, anna, "hello");
+  world.cut(tablet);
+  anna.endpoint->set_blocked(ben.address.account, true);
+  world.round(anna);
+  ASSERT_TRUE(world.settle());
+  world.clock.advance(std::chrono::minutes(1));
+  tablet.endpoint->set_blocked(ben.address.account, false);  // the tablet knows of no block yet
+  world.round(tablet);
+  world.connect(tablet);
+  ASSERT_TRUE(world.settle());
+  for (Device* device : {&anna, &tablet})
+    EXPECT_FALSE(device->endpoint->peer_status(ben.address.account)->blocked) << device->name;
+}
+
+TEST_F(SyncOrderTest, TwoWordsOfOneMomentAreTakenAlike) {
+  Device& tablet = world.link_live(anna, "tablet");
+  say(ben, anna, "hello");
+  for (const bool first : {true, false}) {
+    world.clock.advance(std::chrono::minutes(1));
+    anna.endpoint->set_blocked(ben.address.account, first);
+    tablet.endpoint->set_blocked(ben.address.account, !first);
+    world.round(anna);
+    world.round(tablet);
+    ASSERT_TRUE(world.settle());
+    for (Device* device : {&anna, &tablet})
+      EXPECT_TRUE(device->endpoint->peer_status(ben.address.account)->blocked) << device->name << " " << first;
+  }
+}
+
+TEST_F(SyncOrderTest, WhatWasReadElsewhereStaysReadWhenAPageOfHistoryWasFaster) {
+  Device& tablet = world.link_live(anna, "tablet");
+  say(ben, anna, "hello");
+  world.full_for = tablet.mailbox;
+  world.full_of = ben.address.account;
+  const MessageId id = say(ben, anna, "comes late by itself");
+  anna.endpoint->mark_read(ben.address.account, std::span(&id, 1));
+  world.round(anna);
+  world.clock.advance(std::chrono::minutes(11));  // it was given the contacts when it was linked
+  tablet.endpoint->ask_history(testing::kStart);
+  world.round(tablet);
+  ASSERT_TRUE(world.settle());
+  ASSERT_EQ(tablet.texts().back(), "comes late by itself") << "by the page";
+  world.full_for = {};
+  ASSERT_TRUE(world.pass(std::chrono::hours(1)));
+  const auto& incoming = tablet.store.history().incoming;
+  EXPECT_TRUE(std::ranges::find(incoming, id, &IncomingMessage::id)->read);
+}
+
+TEST_F(SyncOrderTest, ASecondLossSoonAfterTheFirstIsMadeUpForToo) {
+  Device& tablet = world.link_live(anna, "tablet");
+  say(ben, anna, "hello");
+  const auto lose_some = [&](std::string_view text) {
+    world.clock.advance(std::chrono::hours(1));
+    bool lost = false;
+    // The relay says that it took it, and drops it: the next message shows that something is missing.
+    world.on_submit = [&](const Device& from, const EnvelopeId&) -> std::optional<wire::SubmitStatus> {
+      if (&from == &ben && !lost) return lost = true, wire::SubmitStatus::accepted;
+      return std::nullopt;
+    };
+    say(ben, anna, text);
+    world.on_submit = nullptr;
+    ASSERT_TRUE(lost);
+    say(ben, anna, std::string("after ") + std::string(text));
+  };
+  lose_some("one");
+  lose_some("two");
+  ASSERT_TRUE(world.pass(std::chrono::hours(14), std::chrono::minutes(10)));
+  // Each of Ben's texts reached one of the two devices at least; now both have all.
+  Texts phone = anna.texts(), other = tablet.texts();
+  std::ranges::sort(phone);
+  std::ranges::sort(other);
+  EXPECT_EQ(phone.size(), 5u);
+  EXPECT_EQ(other.size(), 5u);
+}
+
+}  // namespace
+}  // namespace opaline::endpoint
