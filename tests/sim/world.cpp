@@ -81,6 +81,7 @@ bool World::finish_link(std::size_t fresh, std::size_t primary, bool ask_history
   const auto listed =
       std::ranges::any_of(list->list().devices, [&](const auto& d) { return d.keys == identity->public_keys(); });
   if (!listed) return false;
+  device.store.fail_commits = 0;  // a person whose disk fails here begins again
   if (random.below(2) == 0 || !endpoint::Endpoint::confirm_linked(device.store, list->bytes(), ask_history))
     EXPECT_TRUE(endpoint::Endpoint::confirm_linked(device.store, {}, ask_history));
   device.load();
