@@ -35,10 +35,18 @@ endpoint::Reason reason_by_name(std::string_view wanted) {
 /// One `send` that waits for its state, until its time is over.
 class Agent::Waiting : public std::enable_shared_from_this<Waiting> {
  public:
-  Waiting(Context& context, net::HttpResponder responder, AgentSend send)
-      : context_(context), responder_(std::move(responder)), send_(std::move(send)), late_(context.loop()) {}
+  Waiting(Context& context, Files& files, net::HttpResponder responder, AgentSend send)
+      : context_(context),
+        files_(files),
+        responder_(std::move(responder)),
+        send_(std::move(send)),
+        late_(context.loop()) {}
 
   void start() {
+    if (upload_) {
+      files_.look();
+      return look();
+    }
     context_.client().send(send_.to, send_.text, [self = shared_from_this()](Result<MessageId, Failure> id) {
       if (self->done_) return;
       if (!id) {
@@ -54,6 +62,7 @@ class Agent::Waiting : public std::enable_shared_from_this<Waiting> {
   /// Answers if the message is so far.
   void look() {
     if (done_) return;
+    if (id_.is_zero() && upload_ && !is_queued()) return;
     const auto found = context_.client().history().outgoing(id_);
     if (found && *found && ((*found)->state >= send_.until || (*found)->state == MessageState::failed)) return answer();
   }
@@ -62,6 +71,7 @@ class Agent::Waiting : public std::enable_shared_from_this<Waiting> {
   void answer() {
     if (std::exchange(done_, true)) return;
     late_.cancel();
+    if (id_.is_zero() && upload_) return answer_upload();
     if (id_.is_zero()) return responder_.respond(json_response(503, failure_json(process_ended())));
     const auto found = context_.client().history().outgoing(id_);
     if (found && *found) return responder_.respond(json_response(200, entry_json(**found, send_.to)));
@@ -69,16 +79,43 @@ class Agent::Waiting : public std::enable_shared_from_this<Waiting> {
   }
 
  private:
+  /// Its files are up; else it may be that they will not be for now.
+  bool is_queued() {
+    const auto id = files_.queued(*upload_);
+    if (!id) {
+      const auto upload = files_.transfers().upload(*upload_);
+      const bool there = upload && *upload;
+      // Its message is a moment old if it is not there the first time; the second time it was cancelled.
+      const bool ended = there ? (*upload)->reason != client::UploadReason::none : std::exchange(missing_, true);
+      if (ended || !files_.busy()) {
+        answer();
+      } else {
+        late_.arm(200ms, [this] { look(); });
+      }
+      return false;
+    }
+    id_ = *id;
+    late_.arm(send_.wait, [this] { answer(); });
+    return true;
+  }
+  void answer_upload() {
+    const auto upload = files_.transfers().upload(*upload_);
+    if (upload && *upload) return responder_.respond(json_response(200, upload_json(**upload)));
+    responder_.respond(json_response(409, failure_json({ClientError::refused, "it was cancelled"})));
+  }
+
   Context& context_;
+  Files& files_;
   net::HttpResponder responder_;
   AgentSend send_;
+  std::optional<client::UploadId> upload_ = client::UploadId::from_hex(send_.upload);
   MessageId id_;
   net::Timer late_;
-  bool done_ = false;
+  bool done_ = false, missing_ = false;
 };
 
-std::unique_ptr<Agent> Agent::start(Context& context) {
-  std::unique_ptr<Agent> agent(new Agent(context));
+std::unique_ptr<Agent> Agent::start(Context& context, Files& files) {
+  std::unique_ptr<Agent> agent(new Agent(context, files));
   net::HttpServerOptions options;
   options.address.unix_path = context.home().socket_file().string();
   options.max_connections = 32;
@@ -92,10 +129,13 @@ std::unique_ptr<Agent> Agent::start(Context& context) {
     return nullptr;
   }
   agent->server_ = std::move(*server);
+  files.on_upload = [raw = agent.get()] { raw->look(); };
   return agent;
 }
 
-Agent::~Agent() = default;
+Agent::~Agent() {
+  files_.on_upload = [] {};
+}
 
 void Agent::end() {
   ended_ = true;
@@ -110,9 +150,10 @@ void Agent::end() {
 void Agent::handle(const net::HttpRequest& request, net::HttpResponder responder) {
   auto send = request.method == "POST" && request.path() == "/send" ? parse_send(request.body) : std::nullopt;
   if (ended_) return responder.respond(json_response(503, failure_json(process_ended())));
+  if (request.method == "POST" && request.path() == "/resolve") return resolve(request, std::move(responder));
   if (!send)
     return responder.respond(json_response(400, failure_json({ClientError::protocol, "not a request to send"})));
-  waiting_.push_back(std::make_shared<Waiting>(context_, std::move(responder), std::move(*send)));
+  waiting_.push_back(std::make_shared<Waiting>(context_, files_, std::move(responder), std::move(*send)));
   waiting_.back()->start();
 }
 
@@ -121,7 +162,38 @@ void Agent::look() {
   std::erase_if(waiting_, [](const auto& each) { return each->done(); });
 }
 
-Exit send_through_agent(Context& context, const AgentSend& send) {
+void Agent::resolve(const net::HttpRequest& request, net::HttpResponder responder) {
+  boost::system::error_code error;
+  const auto value = boost::json::parse(boost::json::string_view(as_text(request.body)), error);
+  const auto* to = !error && value.is_object() ? value.as_object().if_contains("to") : nullptr;
+  if (to == nullptr || !to->is_string())
+    return responder.respond(json_response(400, failure_json({ClientError::protocol, "not a request to resolve"})));
+  auto shared = std::make_shared<net::HttpResponder>(std::move(responder));
+  context_.client().resolve(std::string(to->as_string()), [this, shared](const Result<AccountId, Failure>& account) {
+    if (!account) return shared->respond(json_response(409, failure_json(account.error())));
+    endpoint::Endpoint& device = context_.client().device();
+    const auto status = device.peer_status(*account);
+    if (*account == device.address().account)
+      return shared->respond(json_response(409, failure_json(client::failure_of(endpoint::Error::to_self))));
+    if (status && status->blocked)
+      return shared->respond(json_response(409, failure_json(client::failure_of(endpoint::Error::blocked))));
+    shared->respond(json_response(200, {{"account", account->hex()}}));
+  });
+}
+
+namespace {
+
+/// What the process that holds the home answers.
+struct AgentAnswer {
+  unsigned status = 0;
+  boost::json::object object;
+  [[nodiscard]] std::string field(const char* key) const {
+    const auto* found = object.if_contains(key);
+    return found != nullptr && found->is_string() ? std::string(found->as_string()) : std::string();
+  }
+};
+
+Result<AgentAnswer, Failure> ask_agent(Context& context, const char* target, const std::string& body, seconds within) {
   net::HttpClientOptions options;
   options.unix_path = context.home().socket_file().string();
   options.origin.tls = false;
@@ -129,33 +201,52 @@ Exit send_through_agent(Context& context, const AgentSend& send) {
   net::HttpClient http(context.loop(), std::move(options));
   net::HttpClientRequest request;
   request.method = "POST";
-  request.target = "/send";
-  request.body = to_bytes(send_request(send));
-  request.deadline = send.wait + 30s;
+  request.target = target;
+  request.body = to_bytes(body);
+  request.deadline = within;
   std::optional<Result<net::HttpResponse, net::NetError>> answer;
   http.request(std::move(request),
                [&answer](Result<net::HttpResponse, net::NetError> a) { answer.emplace(std::move(a)); });
-  context.wait(send.wait + 31s, [&answer] { return answer.has_value(); });
+  context.wait(within + 1s, [&answer] { return answer.has_value(); });
   if (answer && !*answer && (answer->error() == net::NetError::closed || answer->error() == net::NetError::timed_out))
-    return failed(context, process_ended());
+    return fail(process_ended());
   if (!answer || !*answer)
-    return failed(context, {ClientError::locked, "another opaline process uses " + context.options().home +
-                                                     " and does not take messages; stop it first"});
+    return fail(Failure{ClientError::locked, "another opaline process uses " + context.options().home +
+                                                 " and does not take messages; stop it first"});
   boost::system::error_code error;
   const auto value = boost::json::parse(boost::json::string_view(as_text((*answer)->body)), error);
   if (error || !value.is_object())
-    return failed(context, {ClientError::protocol, "the other opaline process answered nonsense"});
-  const boost::json::object& object = value.as_object();
-  const auto field = [&](const char* key) {
-    const auto* found = object.if_contains(key);
-    return found != nullptr && found->is_string() ? std::string(found->as_string()) : std::string();
-  };
-  if ((*answer)->status != 200) {
-    context.output().refused(object, field("message"));
+    return fail(Failure{ClientError::protocol, "the other opaline process answered nonsense"});
+  return AgentAnswer{(*answer)->status, value.as_object()};
+}
+
+}  // namespace
+
+Result<AccountId, Failure> resolve_through_agent(Context& context, const std::string& to) {
+  OPALINE_TRY(const AgentAnswer answer,
+              ask_agent(context, "/resolve", boost::json::serialize(boost::json::object{{"to", to}}), 30s));
+  const auto account = AccountId::from_hex(answer.field("account"));
+  if (answer.status == 200 && account) return *account;
+  Failure why{client::error_by_name(answer.field("error")).value_or(ClientError::refused), answer.field("message")};
+  return fail(why);
+}
+
+Exit send_through_agent(Context& context, const AgentSend& send) {
+  // Files take as long as they move; the process that moves them knows when to give up.
+  const auto within = send.upload.empty() ? send.wait + 30s : seconds(24h * 30);
+  const auto answer = ask_agent(context, "/send", send_request(send), within);
+  if (!answer && !send.upload.empty()) {
+    context.output().hint(answer.error().message);
+    if (const auto upload = client::UploadId::from_hex(send.upload)) return report_upload(context, *upload);
+  }
+  if (!answer) return failed(context, answer.error());
+  if (answer->status != 200) {
+    context.output().refused(answer->object, answer->field("message"));
     return Exit::failed;
   }
-  const auto state = state_by_name(field("state")).value_or(MessageState::failed);
-  context.output().line(object, sent_text(state, reason_by_name(field("reason")), send.to));
+  if (answer->field("event") == "upload") return report_upload(context, *client::UploadId::from_hex(send.upload));
+  const auto state = state_by_name(answer->field("state")).value_or(MessageState::failed);
+  context.output().line(answer->object, sent_text(state, reason_by_name(answer->field("reason")), send.to));
   return state == MessageState::failed ? Exit::failed : state == MessageState::queued ? Exit::queued : Exit::ok;
 }
 

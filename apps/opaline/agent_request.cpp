@@ -23,8 +23,10 @@ std::string_view name_of(MessageState wanted) {
 }  // namespace
 
 std::string send_request(const AgentSend& send) {
-  return boost::json::serialize(boost::json::object{
-      {"to", send.to}, {"text", send.text}, {"until", name_of(send.until)}, {"wait_seconds", send.wait.count()}});
+  boost::json::object out{
+      {"to", send.to}, {"text", send.text}, {"until", name_of(send.until)}, {"wait_seconds", send.wait.count()}};
+  if (!send.upload.empty()) out["upload"] = send.upload;
+  return boost::json::serialize(out);
 }
 
 std::optional<AgentSend> parse_send(ByteView body) {
@@ -41,7 +43,7 @@ std::optional<AgentSend> parse_send(ByteView body) {
   if (!to || !message || !until || wait == nullptr || !wait->is_int64()) return std::nullopt;
   const auto state = state_by_name(*until);
   if (!state || wait->as_int64() < 0 || wait->as_int64() > kMaxAgentWait.count()) return std::nullopt;
-  return AgentSend{*to, *message, *state, seconds(wait->as_int64())};
+  return AgentSend{*to, *message, *state, seconds(wait->as_int64()), text("upload").value_or("")};
 }
 
 std::optional<MessageState> state_by_name(std::string_view wanted) {

@@ -13,11 +13,12 @@ struct AgentSend {
   std::string to;
   std::string text;
   endpoint::MessageState until{};
-  seconds wait{};  ///< 0 to kMaxAgentWait
+  seconds wait{};      ///< 0 to kMaxAgentWait
+  std::string upload = {};  ///< the id of an upload in the home, in place of a text; empty: none
   friend bool operator==(const AgentSend&, const AgentSend&) = default;
 };
 
-/// {"to","text","until","wait_seconds"}
+/// {"to","text","until","wait_seconds"}, and "upload" if there is one
 [[nodiscard]] std::string send_request(const AgentSend& send);
 /// nullopt: not such an object. Members that it does not know are skipped.
 [[nodiscard]] std::optional<AgentSend> parse_send(ByteView body);

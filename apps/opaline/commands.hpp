@@ -4,6 +4,7 @@
 #include <vector>
 
 #include "apps/opaline/context.hpp"
+#include "client/transfers.hpp"
 
 namespace opaline::cli {
 
@@ -20,14 +21,31 @@ struct SendArguments {
   std::string text;  ///< "-": standard input
   std::string until = "sent";
   unsigned wait_seconds = 15;
+  std::vector<std::string> files;
 };
+/// `text`: what was read of it.
+[[nodiscard]] Exit run_send_files(Context& context, const SendArguments& arguments, const std::string& text);
+/// Waits until a message is as far as it is to be, says so, and ends the connection.
+[[nodiscard]] Exit report_message(Context& context, const MessageId& id, const SendArguments& arguments, bool reached);
 [[nodiscard]] Exit run_send(Context& context, const SendArguments& arguments);
 
 struct ReceiveArguments {
   bool follow = false;
+  std::string folder;  ///< where files are saved; empty: they are not
   unsigned wait_seconds = 15;
 };
 [[nodiscard]] Exit run_receive(Context& context, const ReceiveArguments& arguments);
+
+struct SaveArguments {
+  std::string message;  ///< the beginning of its id
+  std::string folder;   ///< empty: the current one
+  std::string from;
+  std::size_t file = 0;  ///< from 1 on; 0: all
+};
+[[nodiscard]] Exit run_save(Context& context, const SaveArguments& arguments);
+/// What is to be said of a message whose files are not up.
+[[nodiscard]] Exit report_upload(Context& context, const client::UploadId& id);
+[[nodiscard]] Exit run_cancel(Context& context, const std::string& upload);
 
 struct HistoryArguments {
   std::string peer;

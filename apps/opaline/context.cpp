@@ -153,6 +153,11 @@ Result<std::vector<AccountId>, Failure> Context::blocked_accounts() {
   }
 }
 
+Result<void, Failure> Context::open_beside() {
+  OPALINE_CHECK(open_to_read());
+  return open_service();
+}
+
 void Context::close_home() {
   client_.reset();
   service_.reset();

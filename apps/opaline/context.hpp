@@ -34,6 +34,9 @@ class Context {
   [[nodiscard]] Result<void, client::Failure> open_to_look();
   [[nodiscard]] endpoint::Endpoint& looked() { return *looked_; }
   [[nodiscard]] Result<std::vector<AccountId>, client::Failure> blocked_accounts();
+  /// Opens the store and the service, but no device: for what works beside a process that has the home.
+  [[nodiscard]] Result<void, client::Failure> open_beside();
+  [[nodiscard]] bool has_client() const { return client_ != nullptr; }
   /// Forgets an opened home, so that it can be opened in another way.
   void close_home();
   /// The same for `register`: makes the store if there is none. `with_passphrase` asks for a new one.

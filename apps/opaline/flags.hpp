@@ -20,6 +20,8 @@ struct Arguments {
   RecoveryArguments recovery;
   DeleteArguments deletion;
   std::string device_code, device_name;
+  SaveArguments save;
+  std::string upload;
   std::uint32_t device_number = 0;
   bool yes = false;
   std::function<Exit(Context&)> run;
@@ -30,5 +32,6 @@ inline constexpr const char* kWhom = "A phone number (+49...), e-mail address, o
 void add_devices(CLI::App& app, Arguments& a);
 void add_recovery(CLI::App& app, Arguments& a);
 void add_conversations(CLI::App& app, Arguments& a);
+void add_files(CLI::App& app, Arguments& a);
 
 }  // namespace opaline::cli

@@ -4,6 +4,7 @@
 #include <cstdlib>
 
 #include "apps/opaline/flags.hpp"
+#include "base/fault_point.hpp"
 #include "crypto/version.hpp"
 
 namespace opaline::cli {
@@ -58,7 +59,7 @@ void add_register(CLI::App& app, Arguments& a) {
 }
 
 void add_messages(CLI::App& app, Arguments& a) {
-  auto* send = app.add_subcommand("send", "Send a text");
+  auto* send = app.add_subcommand("send", "Send a text, files, or both");
   send->footer(
       "`sent` means: their device has it, or it is safely stored for it. Without a connection the message is kept "
       "here\n"
@@ -66,16 +67,22 @@ void add_messages(CLI::App& app, Arguments& a) {
       "Examples:\n"
       "  opaline send ben@example.org \"hello Ben\"\n"
       "  opaline send ben@example.org \"At eight?\" --until delivered --wait 5\n"
+      "  opaline send ben@example.org \"the plans\" --attach plan.pdf --attach photo.jpg\n"
       "  echo \"from a script\" | opaline send ben@example.org -");
   send->add_option("TO", a.send.to, kWhom)->required();
-  send->add_option("TEXT", a.send.text, "The text; - reads it from standard input")->required();
+  auto* text =
+      send->add_option("TEXT", a.send.text, "The text; - reads it from standard input; may be left out beside files");
+  send->add_option("--attach", a.send.files, "A file, up to 100 MiB; repeatable, up to 8")->allow_extra_args(false);
   send->add_option("--until", a.send.until, "Wait until it is so far")
       ->check(CLI::IsMember({"queued", "sent", "delivered", "read"}))
       ->default_val("sent");
   send->add_option("--wait", a.send.wait_seconds, "Seconds to wait at most")
       ->check(CLI::Range(0, 600))
       ->default_val(15);
-  send->callback([&a] { a.run = [&a](Context& context) { return run_send(context, a.send); }; });
+  send->callback([&a, text] {
+    if (text->count() == 0 && a.send.files.empty()) throw CLI::RequiredError("TEXT");
+    a.run = [&a](Context& context) { return run_send(context, a.send); };
+  });
 
   auto* receive = app.add_subcommand("receive", "Fetch and show what has come");
   receive->footer(
@@ -89,6 +96,7 @@ void add_messages(CLI::App& app, Arguments& a) {
   receive->add_option("--wait", a.receive.wait_seconds, "Seconds to wait at most without --follow")
       ->check(CLI::Range(1, 600))
       ->default_val(15);
+  receive->add_option("--files", a.receive.folder, "Save the files that come into this directory");
   receive->callback([&a] { a.run = [&a](Context& context) { return run_receive(context, a.receive); }; });
 
   auto* history = app.add_subcommand("history", "Show the messages on this device");
@@ -216,6 +224,10 @@ int explain(const CLI::App& app, const CLI::ParseError& error) {
 }
 
 int run(int argc, char** argv) {
+  if (!fault::arm_from_environment()) {
+    fmt::print(stderr, "opaline: OPALINE_FAULT names no fault point\n");
+    return static_cast<int>(Exit::usage);
+  }
   CLI::App app{kIntroduction, "opaline"};
   app.require_subcommand(1);
   app.fallthrough();
@@ -226,6 +238,7 @@ int run(int argc, char** argv) {
   add_contacts(app, arguments);
   add_devices(app, arguments);
   add_recovery(app, arguments);
+  add_files(app, arguments);
   add_conversations(app, arguments);
   add_account(app, arguments);
   leave_out_types(app);

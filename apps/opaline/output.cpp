@@ -5,6 +5,8 @@
 
 #include <cstdio>
 
+#include "apps/opaline/files.hpp"
+
 namespace opaline::cli {
 namespace {
 
@@ -246,6 +248,7 @@ boost::json::object entry_json(const client::Entry& entry, const std::string& pe
                           {"id", entry.message.hex()},   {in ? "from" : "to", peer},
                           {"account", entry.peer.hex()}, {"sent_at", iso_time(entry.sent_at)},
                           {"text", as_text(entry.text)}};
+  if (!entry.attachments.empty()) out["files"] = files_json(entry);
   if (in) {
     out["received_at"] = iso_time(entry.at);
     if (entry.late) out["late"] = true;
@@ -266,14 +269,16 @@ std::string entry_text(const client::Entry& entry, const std::string& peer, cons
     const std::string text = entry.incoming == endpoint::IncomingKind::newer_version
                                  ? "(something that this version of opaline does not know; update it)"
                                  : printable(entry.text);
-    return fmt::format("{}  {}: {}{}", local_time(entry.sent_at), shown_peer, text, entry.late ? "  (came late)" : "");
+    return fmt::format("{}  {}: {}{}{}", local_time(entry.sent_at), shown_peer, text, entry.late ? "  (came late)" : "",
+                       files_text(entry));
   }
   std::string state(name(entry.state));
   if (const auto why = explain(entry.reason); !why.empty()) state += fmt::format(": {}", why);
   if (entry.device != DeviceNumber{})
-    return fmt::format("{}  you, on {}, to {}: {}  [{}]", local_time(entry.sent_at), printable(as_view(device)),
-                       shown_peer, printable(entry.text), state);
-  return fmt::format("{}  to {}: {}  [{}]", local_time(entry.sent_at), shown_peer, printable(entry.text), state);
+    return fmt::format("{}  you, on {}, to {}: {}  [{}]{}", local_time(entry.sent_at), printable(as_view(device)),
+                       shown_peer, printable(entry.text), state, files_text(entry));
+  return fmt::format("{}  to {}: {}  [{}]{}", local_time(entry.sent_at), shown_peer, printable(entry.text), state,
+                     files_text(entry));
 }
 
 }  // namespace opaline::cli

@@ -37,25 +37,6 @@ Bytes hashes_for(const UploadFile& file, std::span<const session::DeviceAddress>
 
 }  // namespace
 
-std::vector<session::DeviceAddress> ClientUploadHost::recipients(const AccountId& peer) {
-  return client_.device().recipients(peer);
-}
-
-bool ClientUploadHost::refresh(const AccountId& peer) {
-  return client_.change([&](endpoint::Endpoint& device) { device.refresh_peer(peer); }).has_value();
-}
-
-void ClientUploadHost::create(ByteView request, Done<Bytes> done) {
-  client_.call(wire::v1::METHOD_BLOB_CREATE, request, std::move(done));
-}
-
-Result<MessageId, Failure> ClientUploadHost::queue(const Upload& upload,
-                                                   std::function<Result<void, DatabaseError>(const Database&)> also) {
-  std::vector<endpoint::Attachment> attachments;
-  for (const UploadFile& file : upload.files) attachments.push_back(file.attachment);
-  return client_.send_files(upload.peer, upload.text, std::move(attachments), std::move(also));
-}
-
 /// The upload that is being worked on.
 struct Uploads::Current {
   explicit Current(Upload u) : upload(std::move(u)) {}
@@ -104,18 +85,6 @@ void Uploads::look() {
 
 bool Uploads::moving() const {
   return pending_ && clock_.monotonic() - progress_at_ < kWorthWaiting;
-}
-
-void Uploads::clear_up() {
-  const auto folder = home_folder(home_, "outgoing");
-  if (!folder) return;
-  remove_leftovers(*folder, [this](std::string_view name) {
-    const auto all = transfers_.uploads();
-    if (!all) return true;
-    return std::ranges::any_of(*all, [name](const Upload& upload) {
-      return std::ranges::find(upload.files, name, &UploadFile::spool) != upload.files.end();
-    });
-  });
 }
 
 // ---- which one

@@ -300,10 +300,10 @@ TEST(RocksdbCrash, TheCheckNoticesALoss) {
     EXPECT_THAT(complaints, testing::Contains(each));
 }
 
-/// Those of the blobs have a test of their own (blob_crash_test.cpp).
+/// Those of the blobs and of the client have tests of their own (blob_crash_test.cpp, tests/system/files_test.py).
 std::vector<std::string_view> points() {
   std::vector<std::string_view> out(kFaultPoints.begin(), kFaultPoints.end());
-  std::erase_if(out, [](std::string_view name) { return name.starts_with("blobs."); });
+  std::erase_if(out, [](std::string_view name) { return name.starts_with("blobs.") || name.starts_with("files."); });
   return out;
 }
 

@@ -16,6 +16,7 @@ import tempfile
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))  # support
 import codes  # noqa: E402
 import devices  # noqa: E402
+import files  # noqa: E402
 import printed_help  # noqa: E402
 import json_lines  # noqa: E402
 import mail  # noqa: E402
@@ -313,7 +314,7 @@ def story_handles(check, world):
     check(world.person("mia-again", mia.handle).run("account").event("account")["handles"] == [mia.handle], "the handle is free")
 
 
-STORIES = [story_takeover, story_new_holder_writes_first, story_pin, story_passphrase, story_terminal, story_beside, story_receipts, story_handles,
+STORIES = [story_takeover, story_new_holder_writes_first, story_pin, story_passphrase, story_terminal, story_beside, story_receipts, story_handles, files.story_files,
            codes.story_codes, *devices.STORIES, codes.story_expired]
 
 

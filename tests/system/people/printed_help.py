@@ -51,6 +51,9 @@ class Shell:
         self.world, self.directory, self.home = world, world.directory / "typed", None
         self.directory.mkdir()
         (self.directory / "secret.txt").write_text("a passphrase\n")
+        for name in ("plan.pdf", "photo.jpg"):
+            (self.directory / name).write_text(name)
+        (self.directory / "Downloads").mkdir()
         path = f"{world.programs.opaline.parent}:{world.programs.opalined.parent}:{os.environ['PATH']}"
         self.environment = {**os.environ, "PATH": path, "OPALINE_CA": str(world.authority), "OPALINED_CONFIG": str(world.server.directory / "opalined.toml")}
 
@@ -98,6 +101,14 @@ class Shell:
             done = spare.run("recovery", "export", self.directory / "opaline.recovery", "--force", "--recovery-passphrase-file", self.directory / "secret.txt")
             if done.code != 0:
                 return done.code, str(done)
+        if "opaline save" in line:
+            said = self.type("opaline --json send ben@example.org --attach plan.pdf --attach photo.jpg")[1]
+            ident = re.search(r'"event":"message".*?"id":"(\w{8})', said)
+            return self.run(line.replace("3f2a90c1", ident.group(1)), "") if ident else (1, said)
+        if "opaline cancel" in line:
+            self.run("env OPALINE_FAULT=files.after_accepted opaline send ben@example.org --attach plan.pdf", "")
+            ident = re.search(r'"event":"upload","id":"(\w{8})', self.run("opaline --json history", "")[1])
+            return self.run(line.replace("77c0a5e2", ident.group(1)), "") if ident else (1, "no upload")
         if "opaline delete" in line:
             said = self.type("opaline --json send ben@example.org \"to be deleted\"")[1]
             ident = re.search(r'"id":"(\w+)"', said)
