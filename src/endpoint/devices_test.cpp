@@ -552,6 +552,28 @@ TEST_F(DevicesTest, ALinkedDeviceBecomesThePrimaryOne) {
   EXPECT_EQ(laptop.endpoint->own_devices().size(), 2u);
 }
 
+TEST_F(DevicesTest, WhatIsTooMuchForOneDeviceComesAsHistoryAndTheOthersHearEverything) {
+  Device& tablet = world.link_live(anna, "tablet");
+  Device& laptop = world.link_live(anna, "laptop");
+  world.cut(tablet);
+  world.full_for = tablet.mailbox;
+  const std::size_t texts = kMaxSyncPerDevice / 2 + 200;  // each is told twice: that it was written, and sent
+  for (std::size_t i = 0; i < texts; ++i) {
+    world.send(anna, ben, std::to_string(i));
+    if (i % 50 == 0) ASSERT_TRUE(world.settle());
+  }
+  ASSERT_TRUE(world.pass(std::chrono::hours(1), std::chrono::minutes(10)));
+  EXPECT_EQ(written(laptop).size(), texts);
+  EXPECT_EQ(ben.texts().size(), texts);
+  world.full_for = {};
+  world.connect(tablet);
+  ASSERT_TRUE(world.pass(std::chrono::hours(24), std::chrono::minutes(20)));
+  Texts there = written(tablet), all = written(anna);
+  std::ranges::sort(there);
+  std::ranges::sort(all);
+  EXPECT_EQ(there, all);
+}
+
 TEST_F(DevicesTest, ADeviceThatIsNeverSwitchedOnDoesNotStopTheOthers) {
   Device& tablet = world.link_live(anna, "tablet");
   say(anna, ben, "hello");

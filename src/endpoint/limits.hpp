@@ -22,8 +22,11 @@ inline constexpr std::chrono::days kSeenFor{62};
 
 /// Messages that wait on this device. Beyond it, send_text answers outbox_full.
 inline constexpr std::size_t kMaxOutboxMessages = 10'000;
-/// What waits for this account's other devices; beyond it they are not told, and catch up by asking for the history.
-inline constexpr std::size_t kMaxSyncWaiting = 10'000;
+/// What waits for one of this account's other devices; what comes beyond it, that device gets as history, once the rest
+/// has gone out.
+inline constexpr std::size_t kMaxSyncPerDevice = 5'000;
+/// What was not even given to the devices' queues, for want of a connection; beyond it nothing more is told.
+inline constexpr std::size_t kMaxSyncWaiting = 20'000;
 /// A device says once in this time that it is there, and how it is called.
 inline constexpr std::chrono::hours kTellEvery{24};
 /// When a device was last heard of is kept this coarse.

@@ -58,9 +58,10 @@ Answer<calls::RecoveryOpenReply> Service::recovery_open(const SourceAddress& sou
   const auto signature = crypto::HybridSignature::from(as_view(request.signature()));
   if (!id || !signature) return bad_request("An account has 16 bytes and a signature 3373.");
   if (!s.recoveries.is_good(*id, as_view(request.challenge()), now)) return over();
-  const auto bucket = s.source_key("recovery", source, 8, id->view());
+  // Of a source, whatever the account: each costs a verification, and who has the account key needs one.
+  const auto bucket = s.source_key("recovery", source, 8);
   if (const auto wait = s.failed_auth.peek(bucket, 1, now))
-    return internal::quota("Too many wrong signatures for this account came from this address.", *wait);
+    return internal::quota("Too many wrong signatures came from this address.", *wait);
 
   OPALINE_TRY(const auto account, s.load_by_id(*id));
   Bytes message = to_bytes(request.challenge());

@@ -70,8 +70,7 @@ Result<MessageId, Error> Outbox::add_text(const AccountId& account, std::string_
   if (core_.is_own(account)) return fail(Error::to_self);
   Peer& peer = peers_.get(account);
   if (peer.record.blocked) return fail(Error::blocked);
-  if (count_waiting([](ContentKind kind) { return !is_sync(kind); }) >= kMaxOutboxMessages)
-    return fail(Error::outbox_full);
+  if (count_waiting() >= kMaxOutboxMessages) return fail(Error::outbox_full);
   const auto id = core_.random.id<MessageId>();
   const Time at = core_.sent_time();
   core_.staging.history(
@@ -84,11 +83,10 @@ Result<MessageId, Error> Outbox::add_text(const AccountId& account, std::string_
   return id;
 }
 
-std::size_t Outbox::count_waiting(bool (*of)(ContentKind)) const {
-  // All of them together are seldom many: then there is nothing to count.
-  if (entries_.size() < std::min(kMaxOutboxMessages, kMaxSyncWaiting)) return entries_.size();
+std::size_t Outbox::count_waiting() const {
+  if (entries_.size() < kMaxOutboxMessages) return entries_.size();  // all of them together are seldom many
   return static_cast<std::size_t>(
-      std::ranges::count_if(entries_, [&](const auto& item) { return of(item.second.record.kind); }));
+      std::ranges::count_if(entries_, [](const auto& item) { return !is_sync(item.second.record.kind); }));
 }
 
 void Outbox::add_control(Peer& peer, DeviceNumber only, ContentKind kind, Bytes body) {

@@ -32,6 +32,8 @@ class Outbox {
   void tell_read(const AccountId& peer, const MessageId& id) { marks_[peer].read.push_back(id); }
   /// The history since then, and all contacts, for one device.
   void give_history(DeviceNumber device, Time since);
+  /// Whether some of it has not gone out.
+  [[nodiscard]] bool history_waits(DeviceNumber device) const;
   /// Another device of ours sent this text: receipts for it come here too.
   void written_elsewhere(const AccountId& peer, const MessageId& id, Time sent_at);
   /// It says what became of it.
@@ -86,13 +88,14 @@ class Outbox {
   [[nodiscard]] bool waits(const Peer& peer, DeviceNumber only, ContentKind kind);
   void make_receipts();
   void enqueue(Peer& peer, Entry& entry);
-  [[nodiscard]] std::size_t count_waiting(bool (*of)(ContentKind)) const;
+  /// What waits for others than our own devices; exact once it is many.
+  [[nodiscard]] std::size_t count_waiting() const;
   [[nodiscard]] bool is_this_device(const Peer& peer, DeviceNumber number) const {
     return core_.is_own(peer.account) && number == core_.address.device;
   }
 
   // outbox_sync.cpp
-  [[nodiscard]] bool may_tell() const;
+  [[nodiscard]] bool may_tell();
   void add_copy(const MessageRecord& text);
   void make_marks();
   /// Of a text of another device of ours whose copy is not here yet: they come by different ways.

@@ -60,10 +60,16 @@ void Outbox::add_deliveries(Peer& peer, Entry& entry) {
   for (const session::DeviceEntry& listed : peer.pinned->list().devices) {
     if (record.only != DeviceNumber{0} && record.only != listed.number) continue;
     if (is_this_device(peer, listed.number) || delivery_to(entry, listed.number) != nullptr) continue;
+    PeerDevice& device = peers_.device(peer, listed.number);
+    const bool told = record.kind == ContentKind::sync || record.kind == ContentKind::sent_copy;
+    if (told && device.queue.size() >= kMaxSyncPerDevice) {
+      if (device.record.owed_since == Time{}) device.record.owed_since = record.queued_at;
+      device.dirty = true;
+      continue;
+    }
     Delivery& delivery = record.deliveries.emplace_back();
     delivery.device = listed.number;
     delivery.identity = listed.keys.hash();
-    PeerDevice& device = peers_.device(peer, listed.number);
     device.queue.insert(record.sequence);
     if (device.waits_for != Reason::none) set_state(entry, MessageState::queued, device.waits_for);
   }

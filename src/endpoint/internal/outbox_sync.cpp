@@ -29,10 +29,9 @@ Bytes early_key(const AccountId& peer, const MessageId& id) {
 
 }  // namespace
 
-bool Outbox::may_tell() const {
-  // A history on its way is bounded by what there is.
-  const auto counts = [](ContentKind kind) { return kind == ContentKind::sync || kind == ContentKind::sent_copy; };
-  return (core_.has_others() || core_.list_pending) && count_waiting(counts) < kMaxSyncWaiting;
+bool Outbox::may_tell() {
+  if (!core_.has_others() && !core_.list_pending) return false;
+  return peers_.get(core_.address.account).unfanned.size() < kMaxSyncWaiting;
 }
 
 void Outbox::tell(const wire::Sync& what, DeviceNumber only) {
@@ -83,6 +82,14 @@ void Outbox::make_marks() {
     in_portions(marks.failed,
                 [&](const wire::MessageIds& ids) { tell({wire::StateMarks{peer, wire::SentState::failed, ids}}); });
   }
+}
+
+bool Outbox::history_waits(DeviceNumber device) const {
+  return std::ranges::any_of(entries_, [&](const auto& item) {
+    const Entry& entry = item.second;
+    return entry.record.kind == ContentKind::history_part && entry.record.only == device && !entry.settled &&
+           !entry.gone;
+  });
 }
 
 void Outbox::give_history(DeviceNumber device, Time since) {

@@ -189,8 +189,8 @@ void OwnDevices::missed_something() {
   const milliseconds last = core_.now() - core_.ledger.caught_up_at;
   if (!core_.has_others()) return;
   if (last >= milliseconds(0) && last < kCatchUpEvery) {
-    // What comes so soon is of the same loss; what comes later is another one, for which it is too early.
-    missed_again_ = missed_again_ || last >= kHistoryEvery;
+    // Another loss, or of the same one what the device that was asked did not have yet either.
+    missed_again_ = true;
     return;
   }
   core_.ledger.caught_up_at = core_.now();

@@ -254,7 +254,7 @@ SecretBytes encode(const DeviceRecord& r) {
     out.raw(s.hash.view()).time(s.answer_by).u64(s.last_use).time(s.unanswered_since).flag(s.failed);
   out.count(r.heals.size());
   for (const Time t : r.heals) out.time(t);
-  return out.take();
+  return out.time(r.owed_since).take();
 }
 bool decode(ByteView bytes, DeviceRecord& r) {
   In in(bytes);
@@ -275,6 +275,7 @@ bool decode(ByteView bytes, DeviceRecord& r) {
   }
   r.heals.resize(in.count(8));
   for (Time& t : r.heals) in.time(t);
+  if (in.version() >= 2) in.time(r.owed_since);
   return in.finished();
 }
 

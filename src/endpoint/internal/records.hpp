@@ -120,6 +120,8 @@ struct DeviceRecord {
   Time newer_list_at{};
   Time last_use{};
   Time newest_sent_at{};  ///< of its messages: what comes with an older time was sent again
+  // since 2
+  Time owed_since{};  ///< of an own device: what it was not told since then, it gets as history; zero: nothing
 };
 
 // ---- Table::session, by handshake hash: tags ever accepted (the latest kMaxTagsKept), then Session::serialise
