@@ -13,7 +13,7 @@ struct AgentSend {
   std::string to;
   std::string text;
   endpoint::MessageState until{};
-  seconds wait{};      ///< 0 to kMaxAgentWait
+  seconds wait{};           ///< 0 to kMaxAgentWait
   std::string upload = {};  ///< the id of an upload in the home, in place of a text; empty: none
   friend bool operator==(const AgentSend&, const AgentSend&) = default;
 };

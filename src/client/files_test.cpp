@@ -531,6 +531,15 @@ TEST_F(FilesTest, NothingOfAFileIsInTheStoreInClear) {
   EXPECT_EQ(all.find("ben@example"), std::string::npos);
 }
 
+TEST_F(FilesTest, AStoreOfVersionThreeIsBroughtUp) {
+  ASSERT_TRUE(
+      store_->database().execute("DROP TABLE upload; DROP TABLE download; DROP TABLE errand; PRAGMA user_version = 3"));
+  const auto store = LocalStore::open(*home_, {std::nullopt, home_->key_file()});
+  ASSERT_TRUE(store);
+  const Transfers transfers(*store, random_);
+  EXPECT_TRUE(transfers.uploads()->empty() && transfers.downloads()->empty() && transfers.errands()->empty());
+}
+
 TEST_F(FilesTest, RowsThatWereSwappedAreFoundOut) {
   accept("one", "one");
   accept("two", "two");

@@ -146,7 +146,8 @@ TEST_F(SyncStoreTest, AStoreOfAnEarlierVersionIsBroughtUp) {
         "late, "
         "shown, text FROM entry; CREATE TABLE settings_then AS SELECT * FROM setting; DROP TABLE setting; "
         "DROP TABLE row; DROP TABLE entry; DROP TABLE contact; DROP TABLE claim; DROP TABLE former; "
-        "DROP TABLE deleted_message; DROP TABLE deleted_conversation; DROP TABLE progress"));
+        "DROP TABLE deleted_message; DROP TABLE deleted_conversation; DROP TABLE progress; "
+        "DROP TABLE upload; DROP TABLE download; DROP TABLE errand"));
     ASSERT_TRUE(database.execute(kFirstSchema));
     if (version == 2) ASSERT_TRUE(database.execute(kSecondSchema));
     ASSERT_TRUE(database.execute(
