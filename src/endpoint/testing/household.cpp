@@ -133,8 +133,9 @@ void Household::start_link(Person& person) {
 void Household::finish_links(Person& person, bool told) {
   std::erase_if(person.linking, [&](Device* device) {
     if (!listed(*device)) return !person.primary->endpoint->list_change_pending();
-    const auto list = session::load_device_list(world_.accounts.at(person.account).lists.back());
-    const bool first = list->find(device->address.device)->created == list->list().created;
+    // It is told the list that it came with; of another one it cannot say that it follows.
+    const auto& lists = world_.accounts.at(person.account).lists;
+    const bool first = session::load_device_list(lists[lists.size() - 2])->find(device->address.device) == nullptr;
     world_.finish_link(*device, dice_.below(2) == 0, told && first);
     if (dice_.below(2) == 0) world_.connect(*device);
     return true;
