@@ -198,6 +198,77 @@ def conversation(server, homes, program, check):
     _, lines = anna.run("history", ben.handle)
     states = [line["state"] for line in lines if line.get("direction") == "out"]
     check(states == ["read"] * 3, f"Anna's history shows her messages as: {', '.join(states)}")
+    return anna, ben
+
+
+def link(primary, device, check, *flags):
+    """Links `device` to the account of `primary` by comparing digits; what both printed."""
+    ca = primary.server.directory / "ca.pem"
+    say(f"   {DIM}{device.name} types:{OFF} {device.shown('link', *flags)}")
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    new = subprocess.Popen(device.command + ["--json", "--server", primary.server.url, "--ca", str(ca), "link", *flags], **pipes)
+    number = lines_until(new, "link_code")[-1]["number"]
+    say(f"   {DIM}{primary.name} types:{OFF} {primary.shown('devices', 'add', number)}")
+    old = subprocess.Popen(primary.command + ["--json", "devices", "add", number], **pipes)
+    digits = [lines_until(each, "link_digits")[-1]["digits"] for each in (new, old)]
+    check(digits[0] == digits[1], f"both screens show {digits[0][:4]} {digits[0][4:]}; a person compares, and says yes on both")
+    for each in (new, old):
+        each.stdin.write("yes\n")
+        each.stdin.flush()
+    old_out, _ = old.communicate("yes\n", timeout=120)
+    new_out, _ = new.communicate(timeout=120)
+    check(old.returncode == 0 and new.returncode == 0, "the device is on the account's list")
+    return [[json.loads(line) for line in out.splitlines()] for out in (old_out, new_out)]
+
+
+def lines_until(process, event):
+    """JSON lines of a process up to the first with this event."""
+    lines = []
+    for line in process.stdout:
+        lines.append(json.loads(line))
+        if lines[-1].get("event") == event:
+            return lines
+    raise RuntimeError(f"the program ended without '{event}': {lines[-1:]}")
+
+
+def devices_and_files(anna, ben, server, homes, program, check):
+    laptop = Person("Laptop", anna.handle, program, server, homes)
+    say(f"\n{BOLD}6. Anna has a laptop, too.{OFF} It makes keys of its own; the account key stays on her phone, which signs the new device list.")
+    _, lines = link(anna, laptop, check, "--name", "laptop", "--with-history")
+    _, history = laptop.run("history", ben.handle, show=False)
+    _, theirs = anna.run("history", ben.handle, show=False)
+    check(sorted(texts(history)) == sorted(texts(theirs)) and texts(history), f"the laptop has the {len(texts(history))} messages that the phone gave it, device to device")
+    code, lines = laptop.run("send", ben.handle, "Now from my laptop")
+    check(code == 0 and lines[-1]["state"] == "sent", f"the laptop's message is '{lines[-1].get('state')}'")
+    _, lines = ben.run("receive")
+    check([line.get("from") for line in lines if line.get("text") == "Now from my laptop"] == [anna.handle], "Ben sees it from anna@example.org: his program has followed her device list")
+    anna.run("receive")
+    _, lines = anna.run("history", ben.handle, show=False)
+    check("Now from my laptop" in texts(lines), "Anna's phone has it, too")
+
+    say(f"\n{BOLD}7. A file, while the laptop is off.{OFF} It is encrypted on Ben's device; the server deletes it when each of Anna's devices has it.")
+    photo = homes / "harbour.jpg"
+    photo.write_bytes(os.urandom(1 << 20) + b"the end of the photo" * 1000)
+    code, lines = ben.run("send", anna.handle, "The harbour", "--attach", str(photo))
+    check(code == 0 and lines[-1]["state"] == "sent", f"the message with the file is '{lines[-1].get('state')}'")
+    message = lines[-1]["id"]
+    for person in (anna, laptop):
+        person.run("receive")
+        target = homes / f"{person.name.lower()}-files"
+        target.mkdir()
+        code, _ = person.run("save", message, "--to", str(target))
+        saved = [path.read_bytes() for path in target.iterdir()]
+        check(code == 0 and saved == [photo.read_bytes()], f"{person.name} has saved {photo.name}, {len(saved[0]) if saved else 0:,} bytes, checked against the hash in the message")
+        left = server.metric("opaline_blobs")
+        check(left == (1 if person is anna else 0), f"files that the server holds now: {left}")
+
+    say(f"\n{BOLD}8. The laptop is sold.{OFF} Removed from the list, it is disconnected, and its queue is destroyed.")
+    code, lines = anna.run("devices")
+    number = next((line["device"] for line in lines if line.get("name") == "laptop"), 0)
+    code, _ = anna.run("devices", "remove", str(number), "--yes")
+    check(code == 0, "Anna's list has one device again")
+    code, lines = laptop.run("receive", show=False)
+    check(code == 1 and lines[-1].get("error") == "removed", "the laptop is told that it was removed")
 
 
 def main():
@@ -221,7 +292,8 @@ def main():
     try:
         say(f"{BOLD}Opaline is up{OFF} at {server.url}, with a certificate authority of its own ({options.dir / 'server' / 'ca.pem'}).")
         try:
-            conversation(server, options.dir, program, check)
+            anna, ben = conversation(server, options.dir, program, check)
+            devices_and_files(anna, ben, server, options.dir, program, check)
         except (TimeoutError, KeyError, RuntimeError, subprocess.TimeoutExpired) as problem:
             check(False, f"{type(problem).__name__}: {problem}")
         if check.wrong:

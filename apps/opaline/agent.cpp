@@ -75,7 +75,7 @@ class Agent::Waiting : public std::enable_shared_from_this<Waiting> {
     if (id_.is_zero()) return responder_.respond(json_response(503, failure_json(process_ended())));
     const auto found = context_.client().history().outgoing(id_);
     if (found && *found) return responder_.respond(json_response(200, entry_json(**found, send_.to)));
-    responder_.respond(json_response(500, failure_json({ClientError::store_failed, "the history could not be read"})));
+    responder_.respond(json_response(500, failure_json(history_failure(context_, ClientError::store_failed))));
   }
 
  private:

@@ -104,6 +104,8 @@ struct HandleArguments {
 [[nodiscard]] Exit run_pin(Context& context, const std::string& pin, bool remove);
 [[nodiscard]] Exit run_receipts(Context& context, bool on);
 
+/// What a person is told when the history cannot be read.
+[[nodiscard]] client::Failure history_failure(const Context& context, client::ClientError error);
 /// Prints the failure and gives the exit code for it.
 [[nodiscard]] Exit failed(Context& context, const client::Failure& failure);
 /// Waits for a callback's answer.

@@ -109,6 +109,12 @@ Exit print_account(Context& context, const wire::v1::AccountReply& reply) {
 
 }  // namespace
 
+Failure history_failure(const Context& context, ClientError error) {
+  return {error, "the history (" + context.options().home +
+                     "/opaline.db) could not be read; if the disk has no trouble the file is damaged: put it back from "
+                     "a backup"};
+}
+
 Exit failed(Context& context, const Failure& failure) {
   context.output().error(failure);
   return Exit::failed;

@@ -69,7 +69,7 @@ Exit run_blocked(Context& context) {
 Exit run_conversations(Context& context) {
   if (const auto opened = context.open_to_look(); !opened) return failed(context, opened.error());
   const auto talks = client::History(context.store()).conversations();
-  if (!talks) return failed(context, {talks.error(), "the history could not be read"});
+  if (!talks) return failed(context, history_failure(context, talks.error()));
   const client::Contacts contacts(context.store(), context.random());
   for (const auto& talk : *talks) {
     const std::string peer = contacts.display_name(talk.peer);

@@ -172,7 +172,7 @@ Exit run_save(Context& context, const SaveArguments& arguments) {
                             "'" + arguments.message + "' is no message id: opaline history shows it beside each file"});
   if (const auto opened = context.open_beside(); !opened) return failed(context, opened.error());
   auto found = find_messages(context, arguments.message, arguments.from);
-  if (!found) return failed(context, {found.error(), "the history could not be read"});
+  if (!found) return failed(context, history_failure(context, found.error()));
   if (found->empty())
     return failed(context, {ClientError::unknown_peer, "no message here with files has an id that begins with " +
                                                            arguments.message + " (opaline history)"});

@@ -32,7 +32,7 @@ std::string text_argument(const std::string& text) {
 Result<void, Failure> show_new(Context& context, Files& files, const std::string& folder) {
   for (;;) {
     auto entries = context.client().history().entries({.peers = {}, .unshown_only = true, .after = 0}, kPageEntries);
-    if (!entries) return fail(Failure{entries.error(), "the history could not be read"});
+    if (!entries) return fail(history_failure(context, entries.error()));
     if (entries->empty()) return {};
     std::vector<std::int64_t> ids;
     const auto devices = context.client().device().own_devices();
@@ -111,7 +111,7 @@ Exit report_message(Context& context, const MessageId& id, const SendArguments& 
     if (!now) context.output().hint(now.error().message);
   }
   context.finish(2s);
-  if (!entry) return failed(context, {ClientError::store_failed, "the history could not be read"});
+  if (!entry) return failed(context, history_failure(context, ClientError::store_failed));
   return report_sent(context, *entry, arguments.to);
 }
 
@@ -200,7 +200,7 @@ Exit run_history(Context& context, const HistoryArguments& arguments) {
       return failed(context, {ClientError::unknown_peer, "nothing was written to or received from " + arguments.peer});
   }
   const auto entries = client::History(context.store()).entries(filter, arguments.limit);
-  if (!entries) return failed(context, {entries.error(), "the history could not be read"});
+  if (!entries) return failed(context, history_failure(context, entries.error()));
   const auto devices = context.looked().own_devices();
   for (const Entry& entry : *entries) {
     const std::string peer = contacts.display_name(entry.peer);

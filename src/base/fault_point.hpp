@@ -16,7 +16,7 @@ namespace opaline {
 
 /// Every point there is: tests iterate over this list, and hitting a point that is not on it is a bug (asserted when
 /// armed).
-inline constexpr std::array<std::string_view, 53> kFaultPoints = {
+inline constexpr std::array<std::string_view, 56> kFaultPoints = {
     "store.before_day_key",        // the first envelope of a day is about to be committed, its key does not exist yet
     "store.before_day_family",     // the key is synced, the day's rows have no place yet
     "store.before_wal_sync",       // a group is sealed, not a byte of it was given to the disk
@@ -47,6 +47,9 @@ inline constexpr std::array<std::string_view, 53> kFaultPoints = {
     "blobs.after_unlink",          // a blob's file has no name any more, the directory is not synced
     "blobs.before_expiry",         // days are about to expire
     "blobs.after_expired_file",    // the keys are gone, some of the files are
+    "client.before_commit",        // what a device has received and made is with its database, not committed
+    "client.after_commit",         // it is committed, no frame has left
+    "client.after_frames",         // its frames are with the kernel
     "files.before_spool_sync",     // a file is sealed into the sender's home, not synced
     "files.after_spool",           // it is on stable storage, the message is not accepted yet
     "files.after_accepted",        // the message is accepted, nobody was told

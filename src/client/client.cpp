@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/fault_point.hpp"
 #include "client/requests.hpp"
 #include "proto/device.pb.h"
 
@@ -164,6 +165,7 @@ Result<void, endpoint::Error> Client::commit() {
     if (!sound_alarm(account)) break;  // the handle stays pending: whoever writes to it hears it then
   for (const endpoint::Action& action : *actions) perform(action);
   if (connection_) connection_->flush();
+  if (!actions->empty()) fault_point("client.after_frames");
   arm_tick();
   return {};
 }

@@ -1,6 +1,7 @@
 #include "client/sqlite_endpoint_store.hpp"
 
 #include "base/codec.hpp"
+#include "base/fault_point.hpp"
 #include "client/contacts.hpp"
 #include "client/history_codec.hpp"
 
@@ -118,7 +119,10 @@ Result<void, DatabaseError> SqliteEndpointStore::apply_all(const endpoint::Batch
   for (const auto& change : batch.history)
     OPALINE_CHECK(std::visit([this](const auto& c) { return apply(c); }, change));
   if (also) OPALINE_CHECK(also(store_.database()));
-  return transaction.commit();
+  fault_point("client.before_commit");
+  OPALINE_CHECK(transaction.commit());
+  fault_point("client.after_commit");
+  return {};
 }
 
 Result<void, DatabaseError> SqliteEndpointStore::apply(const endpoint::RowChange& change) {

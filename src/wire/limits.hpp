@@ -1,5 +1,6 @@
 #pragma once
-// Every limit of the device connection, with its reason. docs/device-api.md repeats what concerns a device; a test compares.
+// Every limit of the device connection, with its reason. docs/device-api.md repeats what concerns a device; a test
+// compares.
 #include <cstddef>
 #include <cstdint>
 

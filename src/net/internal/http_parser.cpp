@@ -15,8 +15,8 @@ HttpParseError translate(const boost::beast::error_code& ec) {
   return HttpParseError::bad_message;
 }
 
-/// The end of every chunked body. Fewer bytes than it can be nothing yet, and Beast asserts that a last chunk which it
-/// has seen alone comes again with two more.
+/// The end of every chunked body. Beast asserts that a last chunk which it has seen alone comes again with two more
+/// bytes: so what begins like one is not shown before it can be all of it.
 constexpr std::string_view kLastChunk = "0\r\n\r\n";
 
 }  // namespace
@@ -32,7 +32,8 @@ template <bool kIsRequest>
 Result<std::size_t, HttpParseError> HttpMessageParser<kIsRequest>::feed(ByteView data) {
   std::size_t used = 0;
   while (!done() && used < data.size()) {
-    if (head_done() && this->chunked() && data.size() - used < kLastChunk.size()) break;
+    const bool may_be_last = data[used] == std::byte{'0'} && data.size() - used < kLastChunk.size();
+    if (head_done() && this->chunked() && may_be_last) break;
     Code ec;
     const std::size_t step = this->put(boost::asio::const_buffer(data.data() + used, data.size() - used), ec);
     used += step;

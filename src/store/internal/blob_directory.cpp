@@ -65,7 +65,11 @@ Result<BlobDirectory, OpenError> BlobDirectory::open(const std::filesystem::path
   if (!root.is_open()) return fail(problem(path, "cannot be reached: is it a directory that the server may enter?"));
   if (::flock(root.get(), LOCK_EX | LOCK_NB) != 0) return fail(problem(path, "are in use by another server"));
   const auto found = read_file(root.get(), kMarkFile, 64);
-  if (!found && found.error() != FileError::missing) return fail(problem(path, "cannot be read: the disk failed"));
+  if (!found && found.error() != FileError::missing) {
+    return fail(problem(path,
+                        "cannot be used: the file VAULT is damaged or cannot be read. Put it back from a copy of "
+                        "this directory, or move the directory away to begin with an empty one"));
+  }
   if (!found) {
     const auto names = list_directory(root.get());
     if (!names) return fail(problem(path, "cannot be read: the disk failed"));

@@ -127,7 +127,7 @@ def story_passphrase(check, world):
     ben.run("send", greta.handle, "zeppelin")
     greta.run("receive")
     os.umask(old)
-    check(mode(greta.path) == "700" and all(mode(f) == "600" for f in greta.path.iterdir()), "home 0700, files 0600, whatever the umask")
+    check(mode(greta.path) == "700" and all(mode(f) == ("700" if f.is_dir() else "600") for f in greta.path.iterdir()), "home and folders 0700, files 0600, whatever the umask")
     check(not (greta.path / "device.key").exists() and (ben.path / "device.key").stat().st_size == 32, "a key file only without passphrase")
     for home in (greta, ben):
         found = [(f.name, word) for f in home.path.iterdir() for word in (b"xylophone", b"zeppelin", b"greta", b"correct horse")

@@ -1,0 +1,138 @@
+"""kill -9 of the clients, at each step of sending and receiving, with two devices on each side: in the end every device has every text once, in order.
+
+    python3 tests/system/client_kill_test.py DIR_WITH_PROGRAMS
+"""
+import json
+import os
+import pathlib
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+
+SOURCE = pathlib.Path(__file__).resolve().parent.parent.parent
+sys.path.insert(0, str(SOURCE / "tools"))
+import walkthrough  # noqa: E402
+
+walkthrough.say = lambda text="": None
+programs = pathlib.Path(sys.argv[1])
+POINTS = re.findall(r'^\s+"(client\.\w+)",', (SOURCE / "src/base/fault_point.hpp").read_text(), re.MULTILINE)
+ANNA, BEN = "anna@example.org", "ben@example.org"
+# How many passes of a point one command has at most; a command that ends before is played to its end.
+PASSES = {"send": (1, 2, 3, 5), "receive": (1, 2, 3, 5)}
+
+
+def person(name, handle, server, homes):
+    return walkthrough.Person(name, handle, programs / "opaline" / "opaline", server, homes)
+
+
+def command(who, *arguments, fault=None):
+    environment = dict(os.environ, **({"OPALINE_FAULT": fault} if fault else {}))
+    done = subprocess.run(who.command + ["--json", "--server", who.server.url, *arguments], capture_output=True, text=True, timeout=120, env=environment)
+    return done.returncode, [json.loads(line) for line in done.stdout.splitlines() if line.endswith("}")]
+
+
+def history(who):
+    """What this device has: (direction, text, state) in its order."""
+    _, lines = command(who, "history", "--limit", "1000")
+    return [(line["direction"], line["text"], line.get("state")) for line in lines if line["event"] == "message"]
+
+
+def texts(who, direction):
+    return [text for way, text, _ in history(who) if way == direction]
+
+
+def story(devices, fault_at, fault):
+    """Each device of Anna writes, each of Ben's reads and answers; the command number `fault_at` has the fault. Whether it was killed."""
+    anna, laptop, ben, tablet = devices
+    steps = [(anna, "send", BEN, "one"), (ben, "receive"), (laptop, "send", BEN, "two"), (tablet, "receive"), (anna, "receive"),
+             (tablet, "send", ANNA, "three"), (laptop, "receive"), (ben, "receive"), (anna, "send", BEN, "four"), (tablet, "receive")]
+    killed = False
+    for number, (who, *arguments) in enumerate(steps):
+        armed = number == fault_at
+        code, _ = command(who, *arguments, fault=fault if armed else None)
+        if armed and code == -9:
+            killed = True
+            if arguments[0] == "send" and arguments[2] not in texts(who, "out"):
+                command(who, *arguments)  # nothing was taken: the person types it again
+        elif code not in (0, 3):
+            raise RuntimeError(f"{who.name} {arguments}: exit code {code}")
+    return killed
+
+
+def settle(devices):
+    for _ in range(4):
+        for who in devices:
+            command(who, "receive")
+
+
+def problems_of(devices):
+    anna, laptop, ben, tablet = devices
+    problems = []
+    for who, sent, got in ((anna, {"one", "two", "four"}, {"three"}), (laptop, {"one", "two", "four"}, {"three"}),
+                           (ben, {"three"}, {"one", "two", "four"}), (tablet, {"three"}, {"one", "two", "four"})):
+        for direction, expected in (("out", sent), ("in", got)):
+            there = texts(who, direction)
+            if sorted(there) != sorted(expected):
+                problems.append(f"{who.name} has {direction} {there}")
+    for who in (ben, tablet):  # of one sender device: in the order of sending
+        order = [text for text in texts(who, "in") if text in ("one", "four")]
+        if order != ["one", "four"]:
+            problems.append(f"{who.name} has them in the order {order}")
+    for who in (anna, laptop, ben, tablet):
+        waits = [(text, state) for way, text, state in history(who) if way == "out" and state not in ("delivered", "read")]
+        if waits:
+            problems.append(f"{who.name} still says {waits}")
+    return problems
+
+
+def main():
+    passed = failed = 0
+    reached = set()
+    with tempfile.TemporaryDirectory(prefix="opaline-client-kill-") as name:
+        scratch = pathlib.Path(name)
+        template = scratch / "template"
+        template.mkdir()
+        server = walkthrough.Server(programs / "opalined" / "opalined", template / "server", True)
+        anna, ben = person("Anna", ANNA, server, template), person("Ben", BEN, server, template)
+        checks = walkthrough.Checks()
+        for each in (anna, ben):
+            registered, _ = each.register()
+            assert registered, f"{each.name} could not register"
+        for primary, second, handle in ((anna, "Laptop", ANNA), (ben, "Tablet", BEN)):
+            walkthrough.link(primary, person(second, handle, server, template), checks, "--name", second.lower())
+        assert checks.wrong == 0
+        server.stop()
+        for point in POINTS:
+            for step, kind in ((0, "send"), (1, "receive"), (2, "send"), (4, "receive"), (5, "send"), (7, "receive"), (8, "send")):
+                for nth in PASSES[kind]:
+                    work = scratch / "work"
+                    shutil.copytree(template, work, symlinks=True)
+                    server = walkthrough.Server(programs / "opalined" / "opalined", work / "server", True)
+                    devices = [person(n, h, server, work) for n, h in (("Anna", ANNA), ("Laptop", ANNA), ("Ben", BEN), ("Tablet", BEN))]
+                    killed = story(devices, step, f"{point}:{nth}")
+                    if killed:
+                        reached.add((point, kind))
+                        settle(devices)
+                        problems = problems_of(devices)
+                        passed, failed = passed + (not problems), failed + bool(problems)
+                        print(f"{'ok  ' if not problems else 'FAIL'} {point}:{nth} in step {step}, {kind}", flush=True)
+                        for problem in problems:
+                            print(f"     {problem}")
+                    server.stop()
+                    shutil.rmtree(work)
+                    if not killed:
+                        break  # the command passes the point less often
+        for point in POINTS:
+            for kind in PASSES:
+                if (point, kind) not in reached:
+                    failed += 1
+                    print(f"FAIL {point}: never reached in {kind}")
+    print(f"{passed} passed, {failed} failed")
+    return 1 if failed or not passed else 0
+
+
+if __name__ == "__main__":
+    os.environ.pop("OPALINE_HOME", None)
+    sys.exit(main())
