@@ -102,6 +102,10 @@ inline constexpr std::chrono::minutes kListFetchEvery{1};
 
 /// Longest renewal token that is kept.
 inline constexpr std::size_t kMaxRenewalTokenBytes = 256;
+/// Lists that are fetched because a stranger wrote, in kStrangerWindow: they are charged to us, so that strangers must
+/// not use up our lookups. It is what the service gives back in a day.
+inline constexpr std::size_t kMaxStrangerFetches = 100;
+inline constexpr std::chrono::hours kStrangerWindow{24};
 /// Requests that wait for an answer: below wire::kMaxOpenCalls, so that the application has some left.
 inline constexpr std::size_t kMaxOpenRequests = 8;
 /// Peers and sessions kept decoded in memory between rounds.

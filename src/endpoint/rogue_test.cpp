@@ -355,6 +355,26 @@ TEST_F(RogueTest, NoDeviceHasTheLastWordForEver) {
   EXPECT_FALSE(anna.endpoint->peer_status(ben.address.account)->blocked) << "what the person said here is later";
 }
 
+TEST_F(RogueTest, StrangersDoNotUseUpOurLookups) {
+  std::vector<Device*> strangers;
+  for (std::size_t i = 0; i < kMaxStrangerFetches + 5; ++i) strangers.push_back(&world.add("stranger"));
+  for (Device* stranger : strangers) {
+    world.connect(*stranger);
+    world.send(*stranger, anna, "you do not know me");
+    ASSERT_TRUE(world.settle());
+    world.cut(*stranger);
+  }
+  const auto came = [this] { return std::ranges::count(anna.texts(), "you do not know me"); };
+  EXPECT_EQ(came(), kMaxStrangerFetches);
+  // Whom the person writes to is no stranger: that is charged to the person.
+  world.connect(*strangers.back());
+  world.send(anna, *strangers.back(), "who are you?");
+  ASSERT_TRUE(world.pass(std::chrono::minutes(5)));
+  EXPECT_EQ(strangers.back()->texts(), Texts{"who are you?"});
+  ASSERT_TRUE(world.pass(kStrangerWindow + std::chrono::hours(1), std::chrono::minutes(10)));
+  EXPECT_EQ(came(), strangers.size()) << "they wait, and are not lost";
+}
+
 TEST_F(RogueTest, StrangersWaitInBoundedSpace) {
   world.directory_out = true;
   std::size_t bytes = 0;

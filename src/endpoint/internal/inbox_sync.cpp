@@ -78,7 +78,9 @@ void Inbox::reads(const wire::ReadMarks& marks) {
 
 void Inbox::deletion(const wire::Deletion& deletion) {
   if (deletion.messages.count == 0) {
-    core_.staging.history(DeleteConversation{deletion.peer, deletion.through});
+    // Not what is written later than a clock can be ahead: a time without end would end the conversation for good.
+    core_.staging.history(
+        DeleteConversation{deletion.peer, std::min<Time>(deletion.through, core_.now() + kMaxClockAhead)});
   } else {
     DeleteMessages change{deletion.peer, to_vector(deletion.messages)};
     for (const MessageId& id : change.ids)

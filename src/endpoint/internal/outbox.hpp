@@ -114,6 +114,8 @@ class Outbox {
   std::optional<Bytes> encrypt(Peer& peer, PeerDevice& device, Entry& entry, Delivery& delivery);
   std::optional<SecretBytes> content_of(Peer& peer, const PeerDevice& device, Entry& entry);
   void ask(Peer& peer);
+  /// Whether a list may be fetched for no other reason than that its account wrote.
+  bool within_stranger_budget(Peer& peer);
 
   // outbox_settle.cpp
   void not_accepted(Peer& peer, PeerDevice& device, Entry* entry, Delivery* delivery, wire::SubmitStatus status);
@@ -143,6 +145,7 @@ class Outbox {
   };
   std::map<AccountId, PendingMarks> marks_;
   std::optional<AccountId> pumped_last_;
+  std::deque<Instant> stranger_fetches_;  ///< within kStrangerWindow
 };
 
 }  // namespace opaline::endpoint::internal

@@ -205,6 +205,18 @@ std::optional<SecretBytes> Outbox::content_of(Peer& peer, const PeerDevice& devi
   return out;
 }
 
+bool Outbox::within_stranger_budget(Peer& peer) {
+  if (peer.pinned || peer.record.met || !peer.record.renewal_token.empty() || core_.is_own(peer.account)) return true;
+  while (!stranger_fetches_.empty() && core_.instant() - stranger_fetches_.front() >= kStrangerWindow)
+    stranger_fetches_.pop_front();
+  if (stranger_fetches_.size() < kMaxStrangerFetches) {
+    stranger_fetches_.push_back(core_.instant());
+    return true;
+  }
+  peer.list_not_before = stranger_fetches_.front() + kStrangerWindow;
+  return false;
+}
+
 void Outbox::ask(Peer& peer) {
   if (peer.open_request != RequestId{0} || requests_.full() || core_.instant() < peer.not_before) return;
   Requests::Open what{.kind = Requests::Open::Kind::devices, .account = peer.account, .bundles = {}};
@@ -222,6 +234,7 @@ void Outbox::ask(Peer& peer) {
     peer.open_request = requests_.send(std::move(what), std::move(fetch));
   } else if (tokens || (peer.wants_list && core_.instant() >= peer.list_not_before)) {
     what.list_alone = !tokens;
+    if (what.list_alone && !within_stranger_budget(peer)) return;
     FetchSendTokens fetch{peer.account, peer.record.renewal_token, what.known};
     peer.open_request = requests_.send(std::move(what), std::move(fetch));
   } else {
