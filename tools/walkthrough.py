@@ -209,7 +209,7 @@ def link(primary, device, check, *flags):
     new = subprocess.Popen(device.command + ["--json", "--server", primary.server.url, "--ca", str(ca), "link", *flags], **pipes)
     number = lines_until(new, "link_code")[-1]["number"]
     say(f"   {DIM}{primary.name} types:{OFF} {primary.shown('devices', 'add', number)}")
-    old = subprocess.Popen(primary.command + ["--json", "devices", "add", number], **pipes)
+    old = subprocess.Popen(primary.command + ["--json", "--server", primary.server.url, "devices", "add", number], **pipes)
     digits = [lines_until(each, "link_digits")[-1]["digits"] for each in (new, old)]
     check(digits[0] == digits[1], f"both screens show {digits[0][:4]} {digits[0][4:]}; a person compares, and says yes on both")
     for each in (new, old):

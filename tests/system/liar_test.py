@@ -12,6 +12,7 @@ import sys
 import tempfile
 
 from support import Checks, Person, Programs, Server, opaline, people
+from walkthrough import link
 
 lying_directory, programs = sys.argv[3], Programs(sys.argv[2])
 ANNA, BEN = "anna@example.org", "ben@example.org"
@@ -132,6 +133,39 @@ def forged(_, template):
     world.stop()
 
 
+def rolled_back(_, template):
+    """Ben has linked a tablet; the directory goes back to the list without it."""
+    world = template.twin("rollback")
+    world.start()
+    tablet = Person("Tablet", BEN, programs.opaline, world.server, world.directory)
+
+    def got(who):
+        world.receive(who)  # does not show what was read on the phone
+        return world.history(who, "text", "in")
+
+    link(world.ben, tablet, check, "--name", "tablet")
+    check(world.send(world.anna, BEN, "for both")[1] == "sent" and world.receive(world.ben) == ["for both"], "Anna writes to both")
+    world.receive(world.anna)
+    world.receive(world.ben)
+    world.receive(world.anna)
+    check("for both" in got(tablet), "and the tablet gets it, too")
+    world.stop()
+    world.lie("rollback")
+    world.start()
+    tablet.server = world.server
+    check(world.send(world.anna, BEN, "still for both")[1] == "sent", "who knows the tablet writes on")
+    check(world.receive(world.ben) == ["still for both"] and "still for both" in got(tablet), "to both")
+    (carla,) = people(programs, world.server, world.directory, "Carla")
+    check(world.send(carla, BEN, "hello, new here")[1] == "sent", "a newcomer is shown the list without the tablet")
+    check(world.receive(world.ben) == ["hello, new here"], "Ben's phone gets what she writes")
+    for _ in range(2):
+        world.receive(carla)
+        world.receive(world.ben)
+    notices = world.history(carla, "notice")
+    check("list_rolled_back" in notices, "and tells her of the list that it goes by: she sees that the directory hides something", notices)
+    world.stop()
+
+
 def replayed(_, template):
     """Old files brought back: what was delivered is delivered once more, what was settled is open again."""
     world = template.twin("replay")
@@ -166,6 +200,6 @@ def replayed(_, template):
 
 with tempfile.TemporaryDirectory(prefix="opaline-liar-") as scratch:
     template = begin(pathlib.Path(scratch) / "template")
-    for story in (swapped, squatted, forged, replayed):
+    for story in (swapped, squatted, forged, rolled_back, replayed):
         checks.case(story, template)
 checks.end()

@@ -5,6 +5,7 @@
 //
 //   swap      HANDLE's account gets another account key, device and mailbox; HOME (made) is the home of that device
 //   squat     the same, but the old mailbox stays: the lie is only seen by who asks the directory
+//   rollback  HANDLE's account has the device list of before again, its devices stay; HOME is not used
 //   forge     the devices stay, their prekeys become another device's, whose home is HOME
 #include <fmt/format.h>
 
@@ -77,6 +78,16 @@ int lie(std::span<char*> arguments) {
   must(*account, "nobody has this handle");
   auto record = **must(directory.account(**account), "rows");
   auto device = **must(directory.device(**account, DeviceNumber{1}), "rows");
+  if (mode == "rollback") {
+    const auto list = must(credentials::load_device_list(record.device_list), "device list");
+    const ListNumber before{static_cast<std::uint32_t>(list->list().number) - 1};
+    record.device_list =
+        must(*must(directory.list(**account, before), "rows"), "there is no list of before")->device_list;
+    auto back = directory.changes();
+    back.put(**account, record);
+    must(directory.write(std::move(back)), "write");
+    return 0;
+  }
   std::ifstream authority(arguments[6]);
   const auto liar = make_home(arguments[4], **account, arguments[3],
                               {arguments[5], {std::istreambuf_iterator<char>(authority), {}}}, random, clock);
@@ -100,7 +111,7 @@ int lie(std::span<char*> arguments) {
 
 int main(int argc, char** argv) {
   if (argc != 7) {
-    fmt::print(stderr, "usage: lying_directory swap|squat|forge SERVER_DIR HANDLE HOME SERVER_URL CA_FILE\n");
+    fmt::print(stderr, "usage: lying_directory swap|squat|forge|rollback SERVER_DIR HANDLE HOME SERVER_URL CA_FILE\n");
     return 2;
   }
   return opaline::lie({argv, static_cast<std::size_t>(argc)});
