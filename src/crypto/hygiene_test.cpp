@@ -15,14 +15,7 @@
 #include "crypto/random.hpp"
 #include "crypto/sign.hpp"
 #include "crypto/x25519.hpp"
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define OPALINE_SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define OPALINE_SANITIZED 1
-#endif
-#endif
+#include "support/sanitized.hpp"
 
 namespace opaline::crypto {
 namespace {
@@ -105,9 +98,7 @@ class Hygiene : public ::testing::Test {
   /// What is left may depend on the value (a field element left unreduced is equal to its bytes half of the time).
   static constexpr int kRepeats = 8;
   void SetUp() override {
-#ifdef OPALINE_SANITIZED
-    GTEST_SKIP() << "a sanitizer's allocator keeps and maps memory in its own way";
-#endif
+    if (testing::kSanitized) GTEST_SKIP() << "a sanitizer's allocator keeps and maps memory in its own way";
   }
   /// Runs `use` with a fresh secret of 32 (or 64) bytes, in a stack frame of its own.
   template <std::size_t N>

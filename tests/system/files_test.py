@@ -1,6 +1,6 @@
 """Files between real clients over a real server: every size, kill -9 of the client at each step, a cut network, two devices, hostile disks.
 
-    python3 tests/system/files_test.py DIR_WITH_PROGRAMS [CASE ...]
+    python3 tests/system/files_test.py DIR_WITH_PROGRAMS [CASE ...] [--sanitized]
 """
 import hashlib
 import os
@@ -20,6 +20,7 @@ MIB = 1 << 20
 POINTS = re.findall(r'^\s+"(files\.\w+)",', (SOURCE / "src/base/fault_point.hpp").read_text(), re.MULTILINE)
 FETCHING = ("after_wanted", "before_part", "after_part", "before_text_sync", "after_text_sync", "before_rename", "after_rename", "after_saved", "after_part_removed",
             "before_errand", "after_errand")
+SANITIZED = "--sanitized" in sys.argv  # a sanitizer keeps freed memory for a while: how much a program holds says nothing
 
 
 class World:
@@ -121,11 +122,11 @@ def sizes(check, world):
     large = file_of(directory, "100 MiB.bin", 104857600)
     text, _ = memory(anna.command + ["--server", server.url, "send", BEN, "how much memory?"])
     up, code = memory(anna.command + ["--server", server.url, "send", BEN, "--attach", str(large)])
-    check(code == 0 and up < text + 24 * MIB, f"100 MiB up: {up / MIB:.0f} MiB of memory, a text takes {text / MIB:.0f}")
+    check(code == 0 and (SANITIZED or up < text + 24 * MIB), f"100 MiB up: {up / MIB:.0f} MiB of memory, a text takes {text / MIB:.0f}")
     opaline(ben, "receive")
     message = messages(ben)[-1]["id"]
     down, code = memory(ben.command + ["--server", server.url, "save", message, "--to", str(directory / "in")])
-    check(code == 0 and down < text + 40 * MIB, f"100 MiB down: {down / MIB:.0f} MiB of memory")
+    check(code == 0 and (SANITIZED or down < text + 40 * MIB), f"100 MiB down: {down / MIB:.0f} MiB of memory")
     check(saved(directory / "in")[large.name] == digest(large), "100 MiB arrive as they were")
     check(holds(server, 0), "the server has deleted every file")
     check({oct(path.stat().st_mode & 0o777) for path in (directory / "in").iterdir()} == {"0o600"}, "files are saved with mode 0600")

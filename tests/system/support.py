@@ -68,8 +68,8 @@ class Checks:
 
 
 def run_cases(name, cases, arguments):
-    """The main program of a test: DIR_WITH_PROGRAMS [CASE ...]. Each case gets what `arguments` makes of programs and scratch directory, made once."""
-    programs, chosen = Programs(sys.argv[1]), sys.argv[2:] or cases
+    """The main program of a test: DIR_WITH_PROGRAMS [CASE ...] [--OPTION ...]. Each case gets what `arguments` makes of programs and scratch directory, made once."""
+    programs, chosen = Programs(sys.argv[1]), [word for word in sys.argv[2:] if not word.startswith("--")] or cases
     check = Checks()
     with tempfile.TemporaryDirectory(prefix=f"opaline-{name}-") as scratch:
         given = arguments(programs, pathlib.Path(scratch))
