@@ -173,9 +173,8 @@ void Endpoint::remember_renewal_token(const AccountId& account, ByteView token) 
 void Endpoint::refresh_peer(const AccountId& account) {
   if (Engine* const engine = state_->touch()) {
     Peer& peer = engine->peers.get(account);
-    peer.wants_list = true;
+    engine->peers.want_list(peer);
     peer.list_not_before = {};
-    engine->peers.busy(peer);
   }
 }
 

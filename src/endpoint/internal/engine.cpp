@@ -108,7 +108,7 @@ void Engine::take_devices(Peer& peer, const Requests::Open& asked, const Devices
   if (outcome == ListOutcome::waiting && Peers::accepted_elsewhere(peer)) return inbox.accept_candidate(peer);
   if (outcome == ListOutcome::partly) {  // the answer could not hold all lists: the next one goes on from here
     outbox.list_changed(peer);
-    peer.wants_list = true;
+    peers.want_list(peer);
     return;
   }
   peer.wants_list = false;

@@ -104,7 +104,7 @@ Inbox::Outcome Inbox::open_handshake(const EnvelopeId& id, ByteView ciphertext, 
   const ClaimCheck check = peer.pinned ? session::check_claim(*peer.pinned, claim) : ClaimCheck::newer_list;
   if (check != ClaimCheck::confirmed) {
     const bool by_candidate = peer.candidate && session::check_claim(*peer.candidate, claim) == ClaimCheck::confirmed;
-    // A list that its devices go by, but the directory does not show: it will be shown by them (list_hidden).
+    // A list that its devices go by, but the directory does not show: it will be shown by them (list_shown).
     const bool hidden = check == ClaimCheck::newer_list && claim.list.number <= peer.record.told_list;
     if (knowledge == Knowledge::fetched && !by_candidate && !hidden) {
       ++core_.counters.unconfirmed;
@@ -169,7 +169,7 @@ void Inbox::park(const AccountId& account, const session::HandshakeHash& handsha
   core_.staging.put(Table::parked, number_key(number),
                     encode(ParkedRecord{account, id, received_at, to_bytes(ciphertext)}));
   add_parked(number, {account, received_at, ciphertext.size(), handshake});
-  if (!peer.alarmed() && knowledge == Knowledge::pinned) peer.wants_list = true;
+  if (!peer.alarmed() && knowledge == Knowledge::pinned) peers_.want_list(peer);
   peers_.busy(peer);
 }
 
@@ -205,7 +205,7 @@ std::vector<std::uint64_t> Inbox::parked_by(const AccountId& account) const {
 void Inbox::connected() {
   for (const auto& [account, share] : parked_of_) {
     Peer& peer = peers_.get(account);
-    if (!peer.alarmed()) peer.wants_list = true;
+    if (!peer.alarmed()) peers_.want_list(peer);
     peers_.busy(peer);
   }
 }
@@ -303,7 +303,7 @@ void Inbox::newer_list(Peer& peer, const wire::NewerList& list) {
   const bool same_key = shown && shown->list().account_key == peer.pinned->list().account_key;
   const ListOutcome outcome = same_key ? peers_.take_list(peer, list.signed_list, {}, {}) : ListOutcome::refused;
   if (outcome == ListOutcome::refused || outcome == ListOutcome::behind) {
-    peers_.want_list(peer);  // the directory has those in between
+    peers_.want_list_by_word(peer);  // the directory has those in between
   } else if (peer.pinned->reference() != before) {
     outbox_.list_changed(peer);
     list_known(peer);
@@ -324,11 +324,11 @@ void Inbox::compare_list_numbers(Peer& peer, PeerDevice& device, const wire::Con
       peers_.changed(peer);
     }
     peer.told_by = device.address.device;
-    peers_.want_list(peer);
+    peers_.want_list_by_word(peer);
   }
   if (content.list_number > core_.own_list.list().number) {
     // It goes by a list of ours that we do not know: another device of ours may have made it.
-    peers_.want_list(peers_.get(core_.address.account));
+    peers_.want_list_by_word(peers_.get(core_.address.account));
   }
   const bool silent = std::holds_alternative<wire::Typing>(content.body) ||
                       std::holds_alternative<wire::NewerList>(content.body) ||

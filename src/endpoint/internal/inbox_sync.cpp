@@ -107,8 +107,7 @@ void Inbox::contact(const wire::Contact& contact) {
     if (Peers::accepted_elsewhere(peer)) {
       accept_candidate(peer);
     } else if (peer.pinned && Peers::pinned_key(peer) != *key) {
-      peer.wants_list = true;  // accepted there, or the directory shows two of us different keys
-      peers_.busy(peer);
+      peers_.want_list(peer);  // accepted there, or the directory shows two of us different keys
     }
   }
   // Said on two devices in one millisecond: all of them take the same.

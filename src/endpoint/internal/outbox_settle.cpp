@@ -106,8 +106,7 @@ void Outbox::not_accepted(Peer& peer, PeerDevice& device, Entry* entry, Delivery
 }
 
 void Outbox::device_gone(Peer& peer, PeerDevice& device) {
-  peer.wants_list = true;
-  peers_.busy(peer);
+  peers_.want_list(peer);
   for (const std::uint64_t sequence : std::exchange(device.queue, {})) {
     Entry* const entry = open(sequence);
     Delivery* const delivery = entry == nullptr ? nullptr : delivery_to(*entry, device.address.device);

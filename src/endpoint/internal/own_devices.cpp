@@ -89,9 +89,7 @@ void OwnDevices::request_failed(RequestFailure failure, seconds retry_after) {
     // Another list is there, or the exchange is over: nothing was changed, and nobody has seen this list.
     forget_next();
     core_.events.emplace_back(DeviceChangeRefused{});
-    Peer& own = peers_.get(core_.address.account);
-    own.wants_list = true;
-    peers_.busy(own);
+    peers_.want_list(peers_.get(core_.address.account));
     return;
   }
   const milliseconds said = std::min<milliseconds>(retry_after, kLastBackOff);
@@ -207,9 +205,7 @@ void OwnDevices::connected() {
   not_before_ = {};
   // The list may have changed while this device was away. Alone on its list, only it could have changed it.
   if (!core_.has_others() && core_.own_list.find(core_.address.device) != nullptr) return;
-  Peer& own = peers_.get(core_.address.account);
-  own.wants_list = true;
-  peers_.busy(own);
+  peers_.want_list(peers_.get(core_.address.account));
 }
 
 void OwnDevices::pay_history() {

@@ -132,13 +132,17 @@ void Peers::own_list_claimed(const session::ListReference& reference) {
   if (reference.number < core_.own_list.list().number || reference == core_.own_list.reference()) return;
   own.claimed = reference;
   if (reference.number == core_.own_list.list().number) return check_claimed(own);
-  want_list(own);  // another device may have made it: the directory knows
+  want_list_by_word(own);  // another device may have made it: the directory knows
 }
 
 void Peers::want_list(Peer& peer) {
   peer.wants_list = true;
-  peer.list_not_before = peer.list_asked_at ? *peer.list_asked_at + kListFetchEvery : Instant{};
   busy(peer);
+}
+
+void Peers::want_list_by_word(Peer& peer) {
+  want_list(peer);
+  peer.list_not_before = peer.list_asked_at ? *peer.list_asked_at + kListFetchEvery : Instant{};
 }
 
 void Peers::check_claimed(Peer& own) {

@@ -45,8 +45,10 @@ class Peers {
   void compare_with_others(Peer& peer);
   /// One of its devices goes by a newer list than the directory shows.
   void hidden(Peer& peer) { alarm(peer, peer.pinned->hash(), NoticeKind::list_rolled_back); }
-  /// Somebody's word calls another list newer: the directory is asked, once in kListFetchEvery.
+  /// The directory is asked for the list.
   void want_list(Peer& peer);
+  /// The same, once in kListFetchEvery: only somebody's word says that there is another one.
+  void want_list_by_word(Peer& peer);
   /// A text goes to this peer or came from it: the first time that is worth a line.
   void meet(Peer& peer);
   /// The candidate becomes the pinned list. There must be one (asserted).
