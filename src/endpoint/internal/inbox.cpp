@@ -252,8 +252,7 @@ void Inbox::text(Peer& peer, PeerDevice& device, const wire::Content& content, T
   const bool silent = peer.alarmed() || peer.record.blocked;
   if (core_.ledger.receipts && !silent)
     outbox_.add_receipt(peer.account, wire::ReceiptKind::delivered, content.message);
-  Bytes key = to_bytes(peer.account.view());
-  append(key, content.message.view());
+  const Bytes key = message_key(peer.account, content.message);
   if (core_.seen(SeenKind::message, key)) {
     ++core_.counters.duplicates;
     return;

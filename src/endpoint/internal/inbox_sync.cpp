@@ -7,12 +7,6 @@
 namespace opaline::endpoint::internal {
 namespace {
 
-Bytes message_key(const AccountId& peer, const MessageId& id) {
-  Bytes key = to_bytes(peer.view());
-  append(key, id.view());
-  return key;
-}
-
 std::vector<MessageId> to_vector(const wire::MessageIds& ids) {
   return {ids.ids.begin(), ids.ids.begin() + static_cast<std::ptrdiff_t>(ids.count)};
 }

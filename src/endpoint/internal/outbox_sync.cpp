@@ -21,12 +21,6 @@ constexpr std::array kEarlyStates{
     EarlyState{MessageState::failed, SeenKind::is_failed}, EarlyState{MessageState::sent, SeenKind::is_sent},
     EarlyState{MessageState::delivered, SeenKind::is_delivered}, EarlyState{MessageState::read, SeenKind::is_read}};
 
-Bytes early_key(const AccountId& peer, const MessageId& id) {
-  Bytes key = to_bytes(peer.view());
-  append(key, id.view());
-  return key;
-}
-
 }  // namespace
 
 bool Outbox::may_tell() {
@@ -160,14 +154,14 @@ void Outbox::written_elsewhere(const AccountId& peer, const MessageId& id, Time 
   entry.settled = true;
   core_.staging.put(Table::message_index, id.view(), to_secret_bytes(number_key(entry.record.sequence)));
   for (const EarlyState& early : kEarlyStates)
-    if (core_.seen(early.kind, early_key(peer, id))) set_state(entry, early.state, Reason::none);
+    if (core_.seen(early.kind, message_key(peer, id))) set_state(entry, early.state, Reason::none);
 }
 
 void Outbox::remember_state(const AccountId& peer, const MessageId& id, MessageState state) {
   if (!core_.has_others()) return;
   const auto early = std::ranges::find(kEarlyStates, state, &EarlyState::state);
   OPALINE_ASSERT(early != kEarlyStates.end());
-  core_.remember(early->kind, early_key(peer, id), core_.now() + kSeenFor);
+  core_.remember(early->kind, message_key(peer, id), core_.now() + kSeenFor);
 }
 
 void Outbox::state_elsewhere(const AccountId& peer, const MessageId& id, MessageState state) {

@@ -374,6 +374,12 @@ Bytes own_device_key(DeviceNumber number) {
   Writer(key).u32(static_cast<std::uint32_t>(number));
   return key;
 }
+
+Bytes message_key(const AccountId& peer, const MessageId& id) {
+  Bytes key = to_bytes(peer.view());
+  append(key, id.view());
+  return key;
+}
 Bytes device_key(const session::DeviceAddress& device) {
   Bytes key;
   Writer(key).bytes(device.account.view()).u32(static_cast<std::uint32_t>(device.device));

@@ -218,5 +218,7 @@ struct ParkedRecord {
 [[nodiscard]] Bytes one_time_key(session::PrekeySetId id, session::OneTimeIndex index);
 [[nodiscard]] Bytes device_key(const session::DeviceAddress& device);
 [[nodiscard]] Bytes own_device_key(DeviceNumber number);
+/// A message is named by whom it is from or for, too: two people may choose one id.
+[[nodiscard]] Bytes message_key(const AccountId& peer, const MessageId& id);
 
 }  // namespace opaline::endpoint::internal
