@@ -111,13 +111,8 @@ void Endpoint::delete_messages(const AccountId& peer, std::span<const MessageId>
   Engine* const engine = state_->touch();
   if (engine == nullptr) return;
   engine->core.staging.history(DeleteMessages{peer, {ids.begin(), ids.end()}});
-  for (std::size_t i = 0; i < ids.size(); i += wire::kMaxSyncIds) {
-    wire::Deletion deletion{.peer = peer, .messages = {}};
-    const auto some = ids.subspan(i, std::min(wire::kMaxSyncIds, ids.size() - i));
-    std::ranges::copy(some, deletion.messages.ids.begin());
-    deletion.messages.count = some.size();
-    engine->outbox.tell({deletion});
-  }
+  engine->outbox.tell_of(
+      ids, [&](const wire::MessageIds& some) { return wire::Deletion{.peer = peer, .messages = some}; });
 }
 
 void Endpoint::delete_conversation(const AccountId& peer, Time through) {

@@ -1,5 +1,7 @@
 #pragma once
 // The outbox: what this device has to say, in order, to every device that has to hear it, until each has it.
+#include <algorithm>
+
 #include "endpoint/internal/link.hpp"
 #include "endpoint/internal/requests.hpp"
 #include "endpoint/internal/sessions.hpp"
@@ -26,6 +28,16 @@ class Outbox {
 
   // ---- for the account's other devices (outbox_sync.cpp). Without any, or with too much waiting for them: nothing
   void tell(const wire::Sync& what, DeviceNumber only = {});
+  /// The same of any number of messages, in portions that a Sync takes: `make` turns wire::MessageIds into one.
+  template <class Make>
+  void tell_of(std::span<const MessageId> ids, const Make& make) {
+    for (; !ids.empty(); ids = ids.subspan(std::min(ids.size(), wire::kMaxSyncIds))) {
+      wire::MessageIds some;
+      some.count = std::min(ids.size(), wire::kMaxSyncIds);
+      std::ranges::copy(ids.first(some.count), some.ids.begin());
+      tell({make(some)});
+    }
+  }
   /// What is known and wanted of this peer; `handle` may be empty.
   void tell_contact(const Peer& peer, std::string_view handle);
   /// Collected until the end of the round.

@@ -60,21 +60,12 @@ void Outbox::tell_contact(const Peer& peer, std::string_view handle) {
 }
 
 void Outbox::make_marks() {
-  const auto in_portions = [](const std::vector<MessageId>& ids, const auto& portion) {
-    for (std::size_t i = 0; i < ids.size(); i += wire::kMaxSyncIds) {
-      wire::MessageIds some;
-      some.count = std::min(wire::kMaxSyncIds, ids.size() - i);
-      std::copy_n(ids.begin() + static_cast<std::ptrdiff_t>(i), some.count, some.ids.begin());
-      portion(some);
-    }
-  };
   for (const auto& [account, marks] : std::exchange(marks_, {})) {
     const AccountId& peer = account;
-    in_portions(marks.read, [&](const wire::MessageIds& ids) { tell({wire::ReadMarks{peer, ids}}); });
-    in_portions(marks.sent,
-                [&](const wire::MessageIds& ids) { tell({wire::StateMarks{peer, wire::SentState::sent, ids}}); });
-    in_portions(marks.failed,
-                [&](const wire::MessageIds& ids) { tell({wire::StateMarks{peer, wire::SentState::failed, ids}}); });
+    tell_of(marks.read, [&](const wire::MessageIds& ids) { return wire::ReadMarks{peer, ids}; });
+    tell_of(marks.sent, [&](const wire::MessageIds& ids) { return wire::StateMarks{peer, wire::SentState::sent, ids}; });
+    tell_of(marks.failed,
+            [&](const wire::MessageIds& ids) { return wire::StateMarks{peer, wire::SentState::failed, ids}; });
   }
 }
 
