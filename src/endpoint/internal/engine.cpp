@@ -95,11 +95,7 @@ void Engine::take_devices(Peer& peer, const Requests::Open& asked, const Devices
   const ListOutcome outcome = peers.take_list(peer, reply.signed_list, reply.history, asked.known);
   if (outcome == ListOutcome::behind && (asked.all || !asked.bundles.empty())) {
     // Beside the bundles there was no room for the lists in between: they are fetched first.
-    Requests::Open what{.kind = asked.kind, .account = asked.account, .bundles = {}, .list_alone = true};
-    what.known = peer.pinned->list().number;
-    FetchSendTokens fetch{peer.account, peer.record.renewal_token, what.known};
-    peer.open_request = requests.send(std::move(what), std::move(fetch));
-    return;
+    return outbox.ask_list(peer, true);
   }
   if (outcome == ListOutcome::refused || outcome == ListOutcome::behind) {
     // What does not follow the list that we know is not used: with that one we go on as far as it goes.

@@ -54,6 +54,8 @@ class Outbox {
   // ---- out
   /// Fans out, encrypts and submits what can go now, and asks for what is missing.
   void pump();
+  /// Asks the directory for the list, without bundles: its answer has room for the lists in between.
+  void ask_list(Peer& peer, bool list_alone);
   /// One answer to a submit.
   void answered(const Link::InFlight& submit, wire::SubmitStatus status);
   /// The peer's pinned list is another now: messages follow it.

@@ -233,14 +233,20 @@ void Outbox::ask(Peer& peer) {
     FetchBundles fetch{peer.account, peer.record.renewal_token, what.bundles, what.known};
     peer.open_request = requests_.send(std::move(what), std::move(fetch));
   } else if (tokens || (peer.wants_list && core_.instant() >= peer.list_not_before)) {
-    what.list_alone = !tokens;
-    if (what.list_alone && !within_stranger_budget(peer)) return;
-    FetchSendTokens fetch{peer.account, peer.record.renewal_token, what.known};
-    peer.open_request = requests_.send(std::move(what), std::move(fetch));
+    if (!tokens && !within_stranger_budget(peer)) return;
+    ask_list(peer, !tokens);
   } else {
     return;
   }
   peer.list_asked_at = core_.instant();
+}
+
+void Outbox::ask_list(Peer& peer, bool list_alone) {
+  Requests::Open what{
+      .kind = Requests::Open::Kind::devices, .account = peer.account, .bundles = {}, .list_alone = list_alone};
+  if (peer.pinned) what.known = peer.pinned->list().number;
+  FetchSendTokens fetch{peer.account, peer.record.renewal_token, what.known};
+  peer.open_request = requests_.send(std::move(what), std::move(fetch));
 }
 
 void Outbox::wait_for(PeerDevice& device, Reason reason) {
