@@ -3,9 +3,17 @@
 // "Attachments").
 #include "endpoint/endpoint_store.hpp"
 #include "session/attachment.hpp"
+#include "session/link.hpp"
 #include "wire/contents.hpp"
 
 namespace opaline::endpoint::internal {
+
+// Two rooms that do not know each other say the same.
+static_assert(wire::kMaxAttachmentBytes == session::kMaxAttachmentBytes);
+static_assert(wire::kMaxDeviceNameBytes == session::kMaxDeviceNameBytes);
+static_assert(wire::kMaxHandleBytes == session::kMaxLinkHandleBytes);
+static_assert(wire::kAttachmentPartBytes == session::ReleaseSecret::kSize);
+static_assert(wire::kAttachmentPartBytes == session::ReleaseToken::kSize);
 
 class TextForDevice {
  public:
