@@ -189,6 +189,23 @@ TEST(BlobMemory, OneSourceLeavesRoomForOthers) {
   EXPECT_TRUE(memory.take(blob_source(other), 50, 50));
 }
 
+TEST(BlobMemory, WhatNeedsNothingHoldsNothing) {
+  BlobMemory memory(1000, 250);
+  const BlobMemory::Source source{};
+  auto nothing = memory.take(source, 0, 0);  // a release while a piece is under way, ending after it
+  ASSERT_TRUE(nothing);
+  EXPECT_EQ(nothing->bytes, 0u);
+  EXPECT_FALSE(nothing->hold);
+  auto piece = memory.take(source, 100, 100);
+  ASSERT_TRUE(piece);
+  auto more = memory.take(source, 0, 0);
+  piece.reset();
+  nothing.reset();
+  more.reset();
+  EXPECT_EQ(memory.used(), 0u);
+  EXPECT_TRUE(memory.take(source, 250, 250));
+}
+
 TEST(BlobMemory, AShareMayOutliveItsMemory) {
   std::optional<BlobMemory::Share> share;
   {

@@ -24,8 +24,9 @@ class BlobMemory {
     std::shared_ptr<void> hold;  ///< gives it back when the last copy goes; may outlive this object
   };
   /// As much as `most`, less while there is little: a quarter of what is left to this source and to all, but not below
-  /// `least`. nullopt: `least` is not to be had.
+  /// `least`. nullopt: `least` is not to be had. Nothing is held for `most` = 0.
   [[nodiscard]] std::optional<Share> take(const Source& source, std::size_t least, std::size_t most) {
+    if (most == 0) return Share{};
     const std::lock_guard lock(core_->mutex);
     const std::size_t own = core_->sources.contains(source) ? core_->sources[source] : 0;
     const std::size_t left = std::min(core_->total - core_->used, core_->per_source - own);

@@ -3,6 +3,7 @@ import atexit
 import json
 import os
 import pathlib
+import re
 import socket
 import ssl
 import subprocess
@@ -20,12 +21,28 @@ WENT_OUT = ("sent", "delivered", "read")
 HANG_SECONDS = 90  # a command that takes longer than every limit that it states hangs
 
 
+# What a program writes that a sanitizer or an assertion has ended.
+ABORTED = re.compile(r"ERROR: \w+Sanitizer|WARNING: ThreadSanitizer|runtime error: |Assertion .* failed")
+
+
 class Server(walkthrough.Server):
     """A server that is killed at the end of the test, should a case have failed before it stopped it."""
+    logs = set()
 
-    def __init__(self, *arguments, **options):
-        super().__init__(*arguments, **options)
+    def __init__(self, program, directory, *arguments, **options):
+        Server.look_for_aborts()  # a start empties the log of the one before
+        super().__init__(program, directory, *arguments, **options)
         atexit.register(self.process.kill)  # does nothing to one that has ended
+        Server.logs.add(self.log.name)
+
+    @classmethod
+    def look_for_aborts(cls):
+        """Raises what a server wrote that ended by a fault of ours."""
+        for name in cls.logs:
+            text = pathlib.Path(name).read_text(errors="replace") if os.path.exists(name) else ""
+            if found := ABORTED.search(text):
+                cls.logs.clear()
+                raise RuntimeError(f"a server aborted: {text[found.start():][:6000]}")
 
 
 class Programs:
@@ -58,6 +75,7 @@ class Checks:
         print(f"-- {function.__doc__.splitlines()[0]}", flush=True)
         try:
             function(self, *arguments)
+            Server.look_for_aborts()
         except Exception as problem:  # noqa: BLE001
             self(False, f"{function.__name__}: {type(problem).__name__}: {problem}")
         print(f"   ({time.monotonic() - begun:.1f} s)", flush=True)
@@ -116,6 +134,8 @@ def opaline(person, *arguments, url=None, within=HANG_SECONDS):
         process.kill()
         process.communicate()
         return Outcome(None, [], f"{' '.join(arguments)}: did not end within {within} s")
+    if ABORTED.search(errors):
+        raise RuntimeError(f"opaline {' '.join(arguments)} aborted: {errors[:6000]}")
     return Outcome(process.returncode, [json.loads(line) for line in out.splitlines()], errors)
 
 
