@@ -142,7 +142,8 @@ void Client::fatal(const Failure& why) {
 
 void Client::schedule_round() {
   if (std::exchange(round_scheduled_, true)) return;
-  loop_.post([this] {
+  loop_.post([this, alive = std::weak_ptr(alive_)] {
+    if (alive.expired()) return;
     round_scheduled_ = false;
     round();
   });

@@ -111,6 +111,7 @@ class Client final : private ConnectionOwner {
   std::size_t open_claims_ = 0;
   std::set<AccountId> claims_asked_;  ///< accounts whose claim is being looked up
   bool wanted_ = false, round_scheduled_ = false;
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 
 }  // namespace opaline::client
