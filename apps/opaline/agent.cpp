@@ -17,6 +17,15 @@ net::HttpResponse json_response(unsigned status, const boost::json::object& body
   return net::text_response(status, "application/json", boost::json::serialize(body));
 }
 
+constexpr auto kBorrowWithin = 15s;  ///< for which a command waits for the home
+constexpr auto kLendWithin = 10s;    ///< `receive --follow` says goodbye to the server first
+constexpr auto kLookAgain = 20ms;
+
+Failure home_is_lent() {
+  return {ClientError::locked,
+          "another opaline command has the home for now (does it ask something?); try again when it has ended"};
+}
+
 Failure process_ended() {
   return {ClientError::locked,
           "the opaline process that was to send it has ended; `opaline history` shows whether it took the message"};
@@ -35,20 +44,24 @@ endpoint::Reason reason_by_name(std::string_view wanted) {
 /// One `send` that waits for its state, until its time is over.
 class Agent::Waiting : public std::enable_shared_from_this<Waiting> {
  public:
-  Waiting(Context& context, Files& files, net::HttpResponder responder, AgentSend send)
-      : context_(context),
-        files_(files),
+  Waiting(Agent& agent, net::HttpResponder responder, AgentSend send)
+      : agent_(agent),
+        context_(agent.context_),
         responder_(std::move(responder)),
         send_(std::move(send)),
-        late_(context.loop()) {}
+        late_(context_.loop()) {}
 
+  /// At first, and again when the device is back.
   void start() {
+    if (done_ || !id_.is_zero()) return;
+    if (away()) return late_.arm(send_.wait, [this] { answer(); });
+    late_.cancel();
     if (upload_) {
-      files_.look();
+      agent_.files_->look();
       return look();
     }
     context_.client().send(send_.to, send_.text, [self = shared_from_this()](Result<MessageId, Failure> id) {
-      if (self->done_) return;
+      if (self->done_ || (!id && self->away())) return;  // the device went meanwhile, and nothing is queued
       if (!id) {
         self->done_ = true;
         return self->responder_.respond(json_response(409, failure_json(id.error())));
@@ -61,9 +74,9 @@ class Agent::Waiting : public std::enable_shared_from_this<Waiting> {
 
   /// Answers if the message is so far.
   void look() {
-    if (done_) return;
+    if (done_ || away()) return;
     if (id_.is_zero() && upload_ && !is_queued()) return;
-    const auto found = context_.client().history().outgoing(id_);
+    const auto found = client::History(context_.store()).outgoing(id_);
     if (found && *found && ((*found)->state >= send_.until || (*found)->state == MessageState::failed)) return answer();
   }
   [[nodiscard]] bool done() const { return done_; }
@@ -72,22 +85,24 @@ class Agent::Waiting : public std::enable_shared_from_this<Waiting> {
     if (std::exchange(done_, true)) return;
     late_.cancel();
     if (id_.is_zero() && upload_) return answer_upload();
-    if (id_.is_zero()) return responder_.respond(json_response(503, failure_json(process_ended())));
-    const auto found = context_.client().history().outgoing(id_);
+    if (id_.is_zero())
+      return responder_.respond(json_response(503, failure_json(away() ? home_is_lent() : process_ended())));
+    const auto found = client::History(context_.store()).outgoing(id_);
     if (found && *found) return responder_.respond(json_response(200, entry_json(**found, send_.to)));
     responder_.respond(json_response(500, failure_json(history_failure(context_, ClientError::store_failed))));
   }
 
  private:
+  [[nodiscard]] bool away() const { return agent_.files_ == nullptr; }
   /// Its files are up; else it may be that they will not be for now.
   bool is_queued() {
-    const auto id = files_.queued(*upload_);
+    const auto id = agent_.files_->queued(*upload_);
     if (!id) {
-      const auto upload = files_.transfers().upload(*upload_);
+      const auto upload = agent_.files_->transfers().upload(*upload_);
       const bool there = upload && *upload;
       // Its message is a moment old if it is not there the first time; the second time it was cancelled.
       const bool ended = there ? (*upload)->reason != client::UploadReason::none : std::exchange(missing_, true);
-      if (ended || !files_.busy()) {
+      if (ended || !agent_.files_->busy()) {
         answer();
       } else {
         late_.arm(200ms, [this] { look(); });
@@ -99,13 +114,13 @@ class Agent::Waiting : public std::enable_shared_from_this<Waiting> {
     return true;
   }
   void answer_upload() {
-    const auto upload = files_.transfers().upload(*upload_);
+    const auto upload = client::Transfers(context_.store(), context_.random()).upload(*upload_);
     if (upload && *upload) return responder_.respond(json_response(200, upload_json(**upload)));
     responder_.respond(json_response(409, failure_json({ClientError::refused, "it was cancelled"})));
   }
 
+  Agent& agent_;
   Context& context_;
-  Files& files_;
   net::HttpResponder responder_;
   AgentSend send_;
   std::optional<client::UploadId> upload_ = client::UploadId::from_hex(send_.upload);
@@ -124,7 +139,7 @@ std::unique_ptr<Agent> Agent::start(Context& context, Files& files) {
                                          raw->handle(request, std::move(responder));
                                        });
   if (!server) {
-    context.output().hint(fmt::format("`opaline send` will not work beside this process: no socket in {} ({})",
+    context.output().hint(fmt::format("other opaline commands will not work beside this process: no socket in {} ({})",
                                       context.home().directory().string(), net::name(server.error())));
     return nullptr;
   }
@@ -134,11 +149,34 @@ std::unique_ptr<Agent> Agent::start(Context& context, Files& files) {
 }
 
 Agent::~Agent() {
-  files_.on_upload = [] {};
+  if (files_ != nullptr) files_->on_upload = [] {};
+}
+
+void Agent::suspend() {
+  if (files_ != nullptr) files_->on_upload = [] {};
+  files_ = nullptr;
+}
+
+void Agent::lent() {
+  lent_ = true;
+  for (auto& borrower : std::exchange(borrowers_, {})) borrower.respond(json_response(200, {}));
+}
+
+void Agent::resume(Files& files) {
+  lent_ = false;
+  files_ = &files;
+  files.on_upload = [this] { look(); };
+  for (auto& [to, responder] : std::exchange(unresolved_, {})) resolve(to, std::move(responder));
+  for (const auto& each : std::vector(waiting_)) each->start();
+  look();
 }
 
 void Agent::end() {
   ended_ = true;
+  for (auto& borrower : std::exchange(borrowers_, {}))
+    borrower.respond(json_response(503, failure_json(process_ended())));
+  for (auto& [to, responder] : std::exchange(unresolved_, {}))
+    responder.respond(json_response(503, failure_json(process_ended())));
   for (const auto& each : std::exchange(waiting_, {})) each->answer();
   for (int i = 0; i < 2; ++i) {  // the answers leave at the end of a round
     bool turned = false;
@@ -148,12 +186,22 @@ void Agent::end() {
 }
 
 void Agent::handle(const net::HttpRequest& request, net::HttpResponder responder) {
-  auto send = request.method == "POST" && request.path() == "/send" ? parse_send(request.body) : std::nullopt;
   if (ended_) return responder.respond(json_response(503, failure_json(process_ended())));
-  if (request.method == "POST" && request.path() == "/resolve") return resolve(request, std::move(responder));
+  const auto target = request.method == "POST" ? request.path() : std::string_view();
+  if (target == "/lend") {
+    if (lent_) return responder.respond(json_response(200, {}));
+    return borrowers_.push_back(std::move(responder));
+  }
+  if (target == "/resolve") {
+    const auto to = parse_resolve(request.body);
+    if (!to)
+      return responder.respond(json_response(400, failure_json({ClientError::protocol, "not a request to resolve"})));
+    return resolve(*to, std::move(responder));
+  }
+  auto send = target == "/send" ? parse_send(request.body) : std::nullopt;
   if (!send)
     return responder.respond(json_response(400, failure_json({ClientError::protocol, "not a request to send"})));
-  waiting_.push_back(std::make_shared<Waiting>(context_, files_, std::move(responder), std::move(*send)));
+  waiting_.push_back(std::make_shared<Waiting>(*this, std::move(responder), std::move(*send)));
   waiting_.back()->start();
 }
 
@@ -162,14 +210,17 @@ void Agent::look() {
   std::erase_if(waiting_, [](const auto& each) { return each->done(); });
 }
 
-void Agent::resolve(const net::HttpRequest& request, net::HttpResponder responder) {
-  boost::system::error_code error;
-  const auto value = boost::json::parse(boost::json::string_view(as_text(request.body)), error);
-  const auto* to = !error && value.is_object() ? value.as_object().if_contains("to") : nullptr;
-  if (to == nullptr || !to->is_string())
-    return responder.respond(json_response(400, failure_json({ClientError::protocol, "not a request to resolve"})));
+void Agent::resolve(const std::string& to, net::HttpResponder responder) {
+  if (files_ == nullptr) {
+    unresolved_.emplace_back(to, std::move(responder));
+    return;
+  }
   auto shared = std::make_shared<net::HttpResponder>(std::move(responder));
-  context_.client().resolve(std::string(to->as_string()), [this, shared](const Result<AccountId, Failure>& account) {
+  context_.client().resolve(to, [this, to, shared](const Result<AccountId, Failure>& account) {
+    if (!account && files_ == nullptr) {  // the device went meanwhile
+      unresolved_.emplace_back(to, std::move(*shared));
+      return;
+    }
     if (!account) return shared->respond(json_response(409, failure_json(account.error())));
     endpoint::Endpoint& device = context_.client().device();
     const auto status = device.peer_status(*account);
@@ -212,7 +263,7 @@ Result<AgentAnswer, Failure> ask_agent(Context& context, const char* target, con
     return fail(process_ended());
   if (!answer || !*answer)
     return fail(Failure{ClientError::locked, "another opaline process uses " + context.options().home +
-                                                 " and does not take messages; stop it first"});
+                                                 "; wait until it has ended, or stop it"});
   boost::system::error_code error;
   const auto value = boost::json::parse(boost::json::string_view(as_text((*answer)->body)), error);
   if (error || !value.is_object())
@@ -221,6 +272,23 @@ Result<AgentAnswer, Failure> ask_agent(Context& context, const char* target, con
 }
 
 }  // namespace
+
+Result<void, Failure> open_or_borrow(Context& context) {
+  auto opened = context.open();
+  if (opened || opened.error().error != ClientError::locked) return opened;
+  OPALINE_CHECK(context.open_to_read());  // who cannot open the home does not get it
+  const Instant until = context.clock().monotonic() + kBorrowWithin;
+  for (;;) {
+    const auto answer = ask_agent(context, "/lend", "{}", kLendWithin);
+    if (answer && answer->status == 400)  // an older version
+      return fail(Failure{ClientError::locked, "stop `opaline receive --follow` first: it does not know how to lend " +
+                                                   context.options().home});
+    opened = context.take();
+    if (opened || opened.error().error != ClientError::locked) return opened;
+    if (context.interrupted() || context.clock().monotonic() > until) return fail(home_is_lent());
+    context.wait(kLookAgain, [] { return false; });
+  }
+}
 
 Result<AccountId, Failure> resolve_through_agent(Context& context, const std::string& to) {
   OPALINE_TRY(const AgentAnswer answer,

@@ -46,6 +46,14 @@ std::optional<AgentSend> parse_send(ByteView body) {
   return AgentSend{*to, *message, *state, seconds(wait->as_int64()), text("upload").value_or("")};
 }
 
+std::optional<std::string> parse_resolve(ByteView body) {
+  boost::system::error_code error;
+  const auto value = boost::json::parse(boost::json::string_view(as_text(body)), error);
+  const auto* to = !error && value.is_object() ? value.as_object().if_contains("to") : nullptr;
+  if (to == nullptr || !to->is_string()) return std::nullopt;
+  return std::string(to->as_string());
+}
+
 std::optional<MessageState> state_by_name(std::string_view wanted) {
   for (const auto& [name, state] : kStates)
     if (name == wanted) return state;

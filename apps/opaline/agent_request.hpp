@@ -22,6 +22,8 @@ struct AgentSend {
 [[nodiscard]] std::string send_request(const AgentSend& send);
 /// nullopt: not such an object. Members that it does not know are skipped.
 [[nodiscard]] std::optional<AgentSend> parse_send(ByteView body);
+/// The "to" of a request to find an account; nullopt: not such an object.
+[[nodiscard]] std::optional<std::string> parse_resolve(ByteView body);
 /// "queued", "sent", "delivered", "read".
 [[nodiscard]] std::optional<endpoint::MessageState> state_by_name(std::string_view name);
 

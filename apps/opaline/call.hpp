@@ -1,5 +1,6 @@
 #pragma once
 // Calls of proto/device.proto from a command.
+#include "apps/opaline/agent.hpp"
 #include "apps/opaline/commands.hpp"
 #include "proto/device.pb.h"
 
@@ -22,7 +23,7 @@ template <class Reply>
 }
 
 [[nodiscard]] inline Result<void, client::Failure> open_and_connect(Context& context) {
-  OPALINE_CHECK(context.open());
+  OPALINE_CHECK(open_or_borrow(context));
   return context.connect(kAnswerWithin);
 }
 

@@ -218,7 +218,7 @@ Exit run_handle_remove(Context& context, const std::string& handle) {
 }
 
 Exit run_pin(Context& context, const std::string& pin, bool remove) {
-  if (const auto opened = context.open(); !opened) return failed(context, opened.error());
+  if (const auto opened = open_or_borrow(context); !opened) return failed(context, opened.error());
   std::string value = pin;
   if (!remove && value.empty()) {
     const auto asked = can_ask() ? ask_new_secret("registration PIN (4 to 64 characters)") : ask_secret("");

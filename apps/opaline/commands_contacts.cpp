@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include "apps/opaline/agent.hpp"
 #include "apps/opaline/commands.hpp"
 
 namespace opaline::cli {
@@ -43,7 +44,7 @@ Result<AccountId, Failure> known_peer(Context& context, const std::string& peer)
 }  // namespace
 
 Exit run_verify(Context& context, const VerifyArguments& arguments) {
-  if (const auto opened = context.open(); !opened) return failed(context, opened.error());
+  if (const auto opened = open_or_borrow(context); !opened) return failed(context, opened.error());
   const auto account = known_peer(context, arguments.peer);
   if (!account) return failed(context, account.error());
   endpoint::Endpoint& device = context.client().device();
@@ -86,7 +87,7 @@ Exit run_verify(Context& context, const VerifyArguments& arguments) {
 }
 
 Exit run_accept(Context& context, const std::string& peer) {
-  if (const auto opened = context.open(); !opened) return failed(context, opened.error());
+  if (const auto opened = open_or_borrow(context); !opened) return failed(context, opened.error());
   if (context.client().accept_new_account(peer)) {
     context.output().line({{"event", "accepted"}, {"peer", peer}},
                           fmt::format("The new account of {0} is accepted. Compare safety numbers: opaline verify {0}",
@@ -108,7 +109,7 @@ Exit run_accept(Context& context, const std::string& peer) {
 }
 
 Exit run_receipts(Context& context, bool on) {
-  if (const auto opened = context.open(); !opened) return failed(context, opened.error());
+  if (const auto opened = open_or_borrow(context); !opened) return failed(context, opened.error());
   if (const auto changed = context.client().change([&](endpoint::Endpoint& device) { device.set_receipts(on); });
       !changed)
     return failed(context, changed.error());

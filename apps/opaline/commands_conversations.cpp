@@ -3,6 +3,7 @@
 
 #include <set>
 
+#include "apps/opaline/agent.hpp"
 #include "apps/opaline/commands.hpp"
 #include "apps/opaline/devices.hpp"
 
@@ -27,7 +28,7 @@ Result<AccountId, Failure> account_of(Context& context, const std::string& peer)
 }  // namespace
 
 Exit run_block(Context& context, const std::string& peer, bool blocked) {
-  if (const auto opened = context.open(); !opened) return failed(context, opened.error());
+  if (const auto opened = open_or_borrow(context); !opened) return failed(context, opened.error());
   const auto account = account_of(context, peer);
   if (!account) return failed(context, account.error());
   if (*account == context.client().device().address().account)
@@ -93,7 +94,7 @@ Exit run_conversations(Context& context) {
 }
 
 Exit run_delete(Context& context, const DeleteArguments& arguments) {
-  if (const auto opened = context.open(); !opened) return failed(context, opened.error());
+  if (const auto opened = open_or_borrow(context); !opened) return failed(context, opened.error());
   std::vector<MessageId> ids;
   for (const std::string& text : arguments.messages) {
     const auto id = MessageId::from_hex(text);

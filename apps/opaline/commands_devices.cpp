@@ -301,7 +301,7 @@ Exit run_devices_remove(Context& context, std::uint32_t wanted, bool yes) {
 Exit run_devices_rename(Context& context, const std::string& name) {
   if (!session::is_device_name(name))
     return failed(context, {ClientError::bad_text, "a device's name has 1 to 64 bytes and no control characters"});
-  if (const auto opened = context.open(); !opened) return failed(context, opened.error());
+  if (const auto opened = open_or_borrow(context); !opened) return failed(context, opened.error());
   if (const auto done = context.client().change([&](endpoint::Endpoint& d) { d.set_device_name(name); }); !done)
     return failed(context, done.error());
   context.output().line({{"event", "device_renamed"}, {"name", name}},

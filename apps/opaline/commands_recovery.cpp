@@ -124,7 +124,7 @@ Exit become_primary(Context& context, const RecoveryArguments& arguments) {
 }  // namespace
 
 Exit run_recovery_export(Context& context, const RecoveryArguments& arguments) {
-  if (const auto opened = context.open(); !opened) return failed(context, opened.error());
+  if (const auto opened = open_or_borrow(context); !opened) return failed(context, opened.error());
   endpoint::Endpoint& device = context.client().device();
   const auto key = device.account_key();
   if (!key) return failed(context, client::failure_of(key.error()));

@@ -30,9 +30,7 @@ Failure home_failure(ClientError error, const std::string& home) {
     case ClientError::registered:
       return {error, "there is an account in " + home + " already"};
     case ClientError::locked:
-      return {error,
-              "another opaline process uses " + home +
-                  "; stop it first (beside `receive --follow` work: send, history, conversations, devices, blocked)"};
+      return {error, "another opaline process uses " + home + "; wait until it has ended, or stop it"};
     case ClientError::permissions:
       return {error, home + " or its key file can be read by other users; mend that with: chmod -R go= " + home};
     case ClientError::wrong_passphrase:
@@ -166,23 +164,43 @@ void Context::close_home() {
   home_.reset();
 }
 
+Result<void, Failure> Context::take_lock() {
+  auto lock = home_->lock();
+  if (!lock) return fail(home_failure(lock.error(), options_.home));
+  lock_.emplace(std::move(*lock));
+  return {};
+}
+
 Result<void, Failure> Context::open() {
   OPALINE_CHECK(open_home(false));
   const auto wants = client::LocalStore::wants_passphrase(*home_);
   if (!wants) return fail(home_failure(wants.error(), options_.home));
-  auto lock = home_->lock();
-  if (!lock) return fail(home_failure(lock.error(), options_.home));
-  lock_.emplace(std::move(*lock));
+  OPALINE_CHECK(take_lock());
   OPALINE_CHECK(open_store(*wants));
   OPALINE_CHECK(open_service());
   return load_client();
 }
 
+Result<void, Failure> Context::take() {
+  OPALINE_CHECK(take_lock());
+  if (!service_) OPALINE_CHECK(open_service());
+  return load_client();
+}
+
+void Context::lend() {
+  finish(std::chrono::milliseconds(500));  // what is not done by then is in the store
+  client_.reset();
+  lock_.reset();
+  last_link_failure_.reset();
+}
+
 Result<void, Failure> Context::open_for_registration(bool with_passphrase) {
   OPALINE_CHECK(open_home(true));
-  auto lock = home_->lock();
-  if (!lock) return fail(home_failure(lock.error(), options_.home));
-  lock_.emplace(std::move(*lock));
+  if (auto locked = take_lock(); !locked) {
+    if (locked.error().error != ClientError::locked) return locked;
+    return fail(Failure{ClientError::locked,
+                        "another opaline process uses " + options_.home + "; stop `opaline receive --follow` first"});
+  }
   OPALINE_TRY(const client::Settings settings, settings_from_options());
   const auto wants = client::LocalStore::wants_passphrase(*home_);
   if (wants) {  // an earlier registration that was not finished, or one that was: the endpoint knows

@@ -39,6 +39,10 @@ class Context {
   [[nodiscard]] bool has_client() const { return client_ != nullptr; }
   /// Forgets an opened home, so that it can be opened in another way.
   void close_home();
+  /// After open_to_read, or after lend: takes the lock and loads the device. locked: another process has it still.
+  [[nodiscard]] Result<void, client::Failure> take();
+  /// Lets the device and the lock go, so that another process can have the home; the store stays open to be read.
+  void lend();
   /// The same for `register`: makes the store if there is none. `with_passphrase` asks for a new one.
   [[nodiscard]] Result<void, client::Failure> open_for_registration(bool with_passphrase);
   /// Loads the device and builds the client. After open or a registration.
@@ -73,6 +77,7 @@ class Context {
   [[nodiscard]] Result<client::Unlock, client::Failure> unlock(bool wants_passphrase, bool is_new);
   [[nodiscard]] Result<void, client::Failure> open_store(bool wants_passphrase);
   [[nodiscard]] Result<void, client::Failure> open_service();
+  [[nodiscard]] Result<void, client::Failure> take_lock();
   [[nodiscard]] Result<client::Settings, client::Failure> settings_from_options() const;
 
   const GlobalOptions& options_;

@@ -88,7 +88,7 @@ void add_messages(CLI::App& app, Arguments& a) {
   receive->footer(
       "Shows each message once; `opaline history` shows them again. With --follow it stays and shows messages as they "
       "come;\n"
-      "`opaline send`, `history`, `conversations`, `devices` and `blocked` from another terminal work beside it.\n"
+      "all other commands work beside it, from another terminal (but `link`, `register` and `recovery import`).\n"
       "Examples:\n"
       "  opaline receive\n"
       "  opaline receive --follow");

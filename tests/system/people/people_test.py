@@ -14,6 +14,7 @@ import sys
 import tempfile
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))  # support
+import beside  # noqa: E402
 import codes  # noqa: E402
 import devices  # noqa: E402
 import files  # noqa: E402
@@ -315,7 +316,7 @@ def story_handles(check, world):
 
 
 STORIES = [story_takeover, story_new_holder_writes_first, story_pin, story_passphrase, story_terminal, story_beside, story_receipts, story_handles, files.story_files,
-           codes.story_codes, *devices.STORIES, codes.story_expired]
+           codes.story_codes, *devices.STORIES, *beside.STORIES, codes.story_expired]
 
 
 def main():
