@@ -26,19 +26,21 @@ struct Job {
 };
 
 class Link;
+using Jobs = std::deque<std::unique_ptr<Job>>;
 
 class LinkHost {
  public:
-  virtual void on_link_idle(Link& link) = 0;
-  /// The link is of no more use. `unanswered` is its request, if it had one that got no answer.
-  virtual void on_link_gone(Link& link, std::unique_ptr<Job> unanswered, NetError error, bool was_reused) = 0;
+  /// It has room for a request.
+  virtual void on_link_free(Link& link) = 0;
+  /// The link is of no more use. `unanswered` are its requests that got no answer.
+  virtual void on_link_gone(Link& link, Jobs unanswered, NetError error, bool was_reused) = 0;
   virtual void on_answer(std::unique_ptr<Job> job, HttpResponse response) = 0;
 
  protected:
   ~LinkHost() = default;
 };
 
-/// One connection to the origin, with at most one request on it.
+/// One connection to the origin, with at most one request on it, or several pipelined ones.
 class Link final : public internal::StreamOwner, public internal::Disposable {
  public:
   Link(EventLoop& loop, const HttpClientOptions& options, LinkHost& host)
@@ -49,9 +51,12 @@ class Link final : public internal::StreamOwner, public internal::Disposable {
 
   void connect();
   void assign(std::unique_ptr<Job> job);
-  [[nodiscard]] bool is_idle() const { return open_ && !job_; }
-  [[nodiscard]] const Job* job() const { return job_.get(); }
-  std::unique_ptr<Job> take_job() { return std::move(job_); }
+  [[nodiscard]] bool is_idle() const { return open_ && jobs_.empty(); }
+  /// Its unanswered requests; the first is the one that is being answered.
+  [[nodiscard]] const Jobs& jobs() const { return jobs_; }
+  [[nodiscard]] std::uint8_t lane() const { return jobs_.empty() ? 0 : jobs_.front()->request.lane; }
+  std::unique_ptr<Job> take_job(const Job& job);
+  Jobs take_jobs() { return std::exchange(jobs_, {}); }
   /// Closes it; the host is not called.
   void cut();
 
@@ -62,7 +67,8 @@ class Link final : public internal::StreamOwner, public internal::Disposable {
 
  private:
   void connected(Result<internal::UniqueFd, NetError> result);
-  void send_request();
+  void send_request(const HttpClientRequest& request);
+  void await_answer();
   [[nodiscard]] Result<std::size_t, NetError> parse(std::span<std::byte> data);
   void take_answer();
   void give_up(NetError error);
@@ -74,7 +80,7 @@ class Link final : public internal::StreamOwner, public internal::Disposable {
   std::unique_ptr<internal::Stream> stream_;
   internal::StreamCounters counters_;
   std::unique_ptr<internal::ResponseParser> parser_;
-  std::unique_ptr<Job> job_;
+  Jobs jobs_;
   Timer idle_timer_;
   bool open_ = false;
   bool reused_ = false;  // it has answered a request before
@@ -97,32 +103,45 @@ void Link::connected(Result<internal::UniqueFd, NetError> result) {
 
 void Link::on_stream_open() {
   open_ = true;
-  if (job_) return send_request();
-  host_.on_link_idle(*this);
+  for (const auto& job : jobs_) send_request(job->request);
+  if (!jobs_.empty()) return await_answer();
+  host_.on_link_free(*this);
 }
 
 void Link::assign(std::unique_ptr<Job> job) {
-  job_ = std::move(job);
+  jobs_.push_back(std::move(job));
   idle_timer_.cancel();
-  if (open_) send_request();
+  if (!open_) return;
+  send_request(jobs_.back()->request);
+  if (jobs_.size() == 1) await_answer();
 }
 
-void Link::send_request() {
-  const HttpClientRequest& request = job_->request;
+std::unique_ptr<Job> Link::take_job(const Job& job) {
+  const auto found = std::ranges::find_if(jobs_, [&](const auto& at) { return at.get() == &job; });
+  OPALINE_ASSERT(found != jobs_.end());
+  auto out = std::move(*found);
+  jobs_.erase(found);
+  return out;
+}
+
+void Link::await_answer() {
   parser_ = std::make_unique<internal::ResponseParser>(kMaxResponseHead);
-  if (request.method == "HEAD") parser_->expect_no_body();
+  if (jobs_.front()->request.method == "HEAD") parser_->expect_no_body();
+}
+
+void Link::send_request(const HttpClientRequest& request) {
   internal::append_request(stream_->output(), request.method, request.target, options_.origin.authority(),
                            request.headers, request.body);
   stream_->wrote();
 }
 
 std::size_t Link::on_stream_data(std::span<std::byte> data) {
-  if (!job_) {  // an answer that nobody asked for
+  if (jobs_.empty()) {  // an answer that nobody asked for
     give_up(NetError::protocol_violation);
     return data.size();
   }
   std::size_t used = 0;
-  while (used < data.size() && job_ && parser_) {
+  while (used < data.size() && parser_) {
     const auto step = parse(data.subspan(used));
     if (!step) {
       give_up(step.error());
@@ -130,13 +149,12 @@ std::size_t Link::on_stream_data(std::span<std::byte> data) {
     }
     used += *step;
     if (parser_->done() && parser_->status / 100 == 1) {  // 100 Continue and the like: the answer is still to come
-      parser_ = std::make_unique<internal::ResponseParser>(kMaxResponseHead);
-      if (job_->request.method == "HEAD") parser_->expect_no_body();
+      await_answer();
       continue;
     }
     if (parser_->done()) {
       take_answer();
-      break;
+      continue;
     }
     if (*step == 0) break;
   }
@@ -161,17 +179,22 @@ Result<std::size_t, NetError> Link::parse(std::span<std::byte> data) {
 void Link::take_answer() {
   HttpResponse response{
       .status = parser_->status, .headers = std::move(parser_->headers), .body = std::move(parser_->body)};
-  const bool keep = parser_->keeps_alive() && stream_->queued_bytes() == 0;
+  // An answer to what was not sent whole: the rest of it would be taken for the next request.
+  const bool keep = parser_->keeps_alive() && (jobs_.size() > 1 || stream_->queued_bytes() == 0);
   parser_.reset();
-  host_.on_answer(take_job(), std::move(response));
+  host_.on_answer(take_job(*jobs_.front()), std::move(response));
   if (!keep || stream_->closed()) return give_up(NetError::closed);
   reused_ = true;
-  idle_timer_.arm(options_.idle_within, [this] { give_up(NetError::closed); });
-  host_.on_link_idle(*this);
+  if (jobs_.empty()) {
+    idle_timer_.arm(options_.idle_within, [this] { give_up(NetError::closed); });
+  } else {
+    await_answer();
+  }
+  host_.on_link_free(*this);
 }
 
 void Link::on_stream_end(internal::StreamEnd end) {
-  if (job_ && parser_ && end == internal::StreamEnd::clean && parser_->feed_end()) {
+  if (parser_ && end == internal::StreamEnd::clean && parser_->feed_end()) {
     take_answer();  // its body ended with the connection
     return;
   }
@@ -189,7 +212,7 @@ void Link::on_stream_end(internal::StreamEnd end) {
 void Link::give_up(NetError error) {
   const bool nothing_came = !parser_ || !parser_->started();
   cut();
-  host_.on_link_gone(*this, take_job(), error, reused_ && nothing_came && error == NetError::closed);
+  host_.on_link_gone(*this, take_jobs(), error, reused_ && nothing_came && error == NetError::closed);
 }
 
 void Link::cut() {
@@ -207,8 +230,8 @@ class HttpClient::Impl final : public LinkHost, public internal::Disposable {
   void request(HttpClientRequest request, Callback callback);
   void drop();
 
-  void on_link_idle(Link& link) override;
-  void on_link_gone(Link& link, std::unique_ptr<Job> unanswered, NetError error, bool was_reused) override;
+  void on_link_free(Link&) override { pump(); }
+  void on_link_gone(Link& link, Jobs unanswered, NetError error, bool was_reused) override;
   void on_answer(std::unique_ptr<Job> job, HttpResponse response) override {
     finish(std::move(job), std::move(response));
   }
@@ -216,6 +239,7 @@ class HttpClient::Impl final : public LinkHost, public internal::Disposable {
  private:
   [[nodiscard]] Result<void, NetError> check(const HttpClientRequest& request) const;
   void pump();
+  [[nodiscard]] Link* link_for(const Job& job);
   void expire(Job& job);
   void finish(std::unique_ptr<Job> job, Result<HttpResponse, NetError> result);
   void finish(Callback callback, Result<HttpResponse, NetError> result);
@@ -223,7 +247,7 @@ class HttpClient::Impl final : public LinkHost, public internal::Disposable {
   EventLoop& loop_;
   HttpClientOptions options_;
   std::vector<std::unique_ptr<Link>> links_;
-  std::deque<std::unique_ptr<Job>> waiting_;
+  Jobs waiting_;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 
@@ -244,38 +268,42 @@ void HttpClient::Impl::request(HttpClientRequest request, Callback callback) {
   pump();
 }
 
+/// nullptr: it has to wait.
+Link* HttpClient::Impl::link_for(const Job& job) {
+  const auto lane = std::ranges::find(links_, job.request.lane, [](const auto& link) { return link->lane(); });
+  if (job.request.lane != 0 && lane != links_.end())
+    return (*lane)->jobs().size() < options_.max_pipelined ? lane->get() : nullptr;
+  const auto idle = std::ranges::find_if(links_, [](const auto& link) { return link->is_idle(); });
+  if (idle != links_.end()) return idle->get();
+  if (links_.size() >= options_.max_connections) return nullptr;
+  Link* const link = links_.emplace_back(std::make_unique<Link>(loop_, options_, *this)).get();
+  link->connect();
+  return link;
+}
+
 void HttpClient::Impl::pump() {
   while (!waiting_.empty()) {
-    const auto idle = std::ranges::find_if(links_, [](const auto& link) { return link->is_idle(); });
-    const bool reuse = idle != links_.end();
-    if (!reuse && links_.size() >= options_.max_connections) return;
-    Link* link = reuse ? idle->get() : nullptr;
-    if (link == nullptr) {
-      links_.push_back(std::make_unique<Link>(loop_, options_, *this));
-      link = links_.back().get();
-      link->connect();
-    }
+    Link* const link = link_for(*waiting_.front());
+    if (link == nullptr) return;
     auto job = std::move(waiting_.front());
     waiting_.pop_front();
     link->assign(std::move(job));
   }
 }
 
-void HttpClient::Impl::on_link_idle(Link&) {
-  pump();
-}
-
-void HttpClient::Impl::on_link_gone(Link& link, std::unique_ptr<Job> unanswered, NetError error, bool was_reused) {
+void HttpClient::Impl::on_link_gone(Link& link, Jobs unanswered, NetError error, bool was_reused) {
   const auto found = std::ranges::find_if(links_, [&](const auto& at) { return at.get() == &link; });
   if (found != links_.end()) {
     loop_.core().dispose(std::move(*found));
     links_.erase(found);
   }
-  if (unanswered && was_reused && unanswered->may_repeat()) {
-    unanswered->repeated = true;
-    waiting_.push_front(std::move(unanswered));
+  for (auto job = unanswered.rbegin(); job != unanswered.rend(); ++job) {
+    if (!was_reused || !(*job)->may_repeat()) continue;
+    (*job)->repeated = true;
+    waiting_.push_front(std::move(*job));
   }
-  if (unanswered) finish(std::move(unanswered), fail(error));
+  for (auto& job : unanswered)
+    if (job) finish(std::move(job), fail(error));
   pump();
 }
 
@@ -286,13 +314,15 @@ void HttpClient::Impl::expire(Job& job) {
     waiting_.erase(waiting);
     return finish(std::move(expired), fail(NetError::timed_out));
   }
-  const auto busy = std::ranges::find_if(links_, [&](const auto& at) { return at->job() == &job; });
+  const auto busy = std::ranges::find_if(links_, [&](const auto& at) {
+    return std::ranges::any_of(at->jobs(), [&](const auto& each) { return each.get() == &job; });
+  });
   if (busy == links_.end()) return;
   Link& link = **busy;
-  auto expired = link.take_job();
+  auto expired = link.take_job(job);
   link.cut();
-  on_link_gone(link, nullptr, NetError::timed_out, false);
   finish(std::move(expired), fail(NetError::timed_out));
+  on_link_gone(link, link.take_jobs(), NetError::closed, false);
 }
 
 void HttpClient::Impl::finish(std::unique_ptr<Job> job, Result<HttpResponse, NetError> result) {

@@ -15,6 +15,7 @@ struct HttpClientOptions {
   std::string unix_path{};          ///< if set, plaintext over this Unix socket; `origin.host` fills the Host header
   std::size_t max_connections = 4;  ///< more requests wait in line
   std::size_t max_waiting = 1024;   ///< over it: resources_exhausted
+  std::size_t max_pipelined = 2;    ///< requests of one lane without an answer; more wait in line
   std::size_t max_response_bytes = 1024 * 1024;
   std::chrono::nanoseconds idle_within = std::chrono::seconds(30);  ///< a kept connection is dropped after this
 };
@@ -25,6 +26,10 @@ struct HttpClientRequest {
   HttpHeaders headers{};  ///< without Host, Content-Length, Connection
   Bytes body{};
   std::chrono::nanoseconds deadline = std::chrono::seconds(30);  ///< for all of it, waiting in line included
+  /// If not 0: requests of one lane go to the server in the order of the calls and are answered in it, on one
+  /// connection, each sent without waiting for the answers to those before it (RFC 9112 section 9.3.2). For idempotent
+  /// methods. If the connection fails, all that have no answer fail.
+  std::uint8_t lane = 0;
 };
 
 /// Loop thread only. A request is never repeated by itself once its first byte has left, save a GET or HEAD on a kept

@@ -77,6 +77,111 @@ TEST_F(HttpClientTest, many_requests_share_few_connections) {
   EXPECT_EQ(server_->counters().accepted, 4U);
 }
 
+/// A server of one connection that gives nothing before it has two requests, then sends `answers` and closes.
+class TwoAtOnce {
+ public:
+  explicit TwoAtOnce(std::string answers) : listener_(*internal::listen_on({.ip = "127.0.0.1"})) {
+    thread_ = std::thread([this, answers = std::move(answers)] {
+      ::fcntl(listener_.fd.get(), F_SETFL, 0);
+      const internal::UniqueFd fd(::accept(listener_.fd.get(), nullptr, nullptr));
+      char piece[4096];
+      while (!got_.ends_with("second")) {
+        const ssize_t size = ::recv(fd.get(), piece, sizeof piece, 0);
+        if (size <= 0) return;
+        got_.append(piece, static_cast<std::size_t>(size));
+      }
+      std::ignore = ::send(fd.get(), answers.data(), answers.size(), MSG_NOSIGNAL);
+    });
+  }
+  ~TwoAtOnce() { join(); }
+  TwoAtOnce(const TwoAtOnce&) = delete;
+  TwoAtOnce& operator=(const TwoAtOnce&) = delete;
+  [[nodiscard]] HttpClientOptions options() const {
+    return {.origin = *Url::parse("http://127.0.0.1:" + std::to_string(listener_.port))};
+  }
+  void join() {
+    if (thread_.joinable()) thread_.join();
+  }
+  /// After join().
+  [[nodiscard]] const std::string& got() const { return got_; }
+
+ private:
+  internal::Listener listener_;
+  std::string got_;
+  std::thread thread_;
+};
+
+HttpClientRequest pipelined(std::string_view body) {
+  HttpClientRequest out{.method = "PUT", .body = to_bytes(as_view(body))};
+  out.lane = 1;
+  return out;
+}
+
+TEST_F(HttpClientTest, pipelined_requests_do_not_wait_for_answers_and_get_their_own) {
+  TwoAtOnce server("HTTP/1.1 201 A\r\nContent-Length: 1\r\n\r\naHTTP/1.1 202 B\r\nContent-Length: 1\r\n\r\nb");
+  HttpClient client(loop_, server.options());
+  std::vector<std::string> answers;
+  for (const auto* const body : {"first", "second"}) {
+    client.request(pipelined(body), [&](const Answer& answer) {
+      answers.push_back(answer ? std::to_string(answer->status) + to_string(answer->body) : "failed");
+    });
+  }
+  loop_.run_until([&] { return answers.size() == 2; });
+  EXPECT_EQ(answers, (std::vector<std::string>{"201a", "202b"}));
+  server.join();
+  EXPECT_LT(server.got().find("first"), server.got().find("second"));
+}
+
+TEST_F(HttpClientTest, pipelined_requests_without_an_answer_fail_with_their_connection) {
+  TwoAtOnce server("HTTP/1.1 201 A\r\nContent-Length: 1\r\n\r\na");
+  HttpClient client(loop_, server.options());
+  std::vector<std::string> answers;
+  for (const auto* const body : {"first", "second"}) {
+    client.request(pipelined(body), [&](const Answer& answer) {
+      answers.push_back(answer ? std::to_string(answer->status) : std::string(name(answer.error())));
+    });
+  }
+  loop_.run_until([&] { return answers.size() == 2; });
+  EXPECT_EQ(answers, (std::vector<std::string>{"201", "closed"}));
+}
+
+TEST_F(HttpClientTest, a_pipelined_request_that_is_late_takes_its_connection_with_it) {
+  TwoAtOnce server("");
+  HttpClient client(loop_, server.options());
+  std::vector<std::string> answers(2);
+  const auto note = [&](std::size_t i) {
+    return [&answers, i](const Answer& answer) { answers[i] = answer ? "answer" : std::string(name(answer.error())); };
+  };
+  client.request(pipelined("first"), note(0));
+  auto late = pipelined("never the end");
+  late.deadline = milliseconds(50);
+  client.request(std::move(late), note(1));
+  loop_.run_until([&] { return !answers[0].empty() && !answers[1].empty(); });
+  EXPECT_EQ(answers, (std::vector<std::string>{"closed", "timed_out"}));
+}
+
+TEST_F(HttpClientTest, pipelined_requests_keep_their_order_over_one_connection) {
+  std::vector<std::string> seen;
+  serve([&](HttpRequest request, HttpResponder responder) {
+    seen.push_back(request.target);
+    responder.respond({.status = 200, .body = std::move(request.body)});
+  });
+  HttpClient client(loop_, options());
+  std::vector<std::string> sent, answered;
+  for (int i = 0; i < 50; ++i) {
+    HttpClientRequest request{.method = "PUT", .target = "/" + std::to_string(i), .body = Bytes(50'000)};
+    request.lane = 1;
+    sent.push_back(request.target);
+    client.request(std::move(request), [&, i](const Answer& answer) {
+      if (answer && answer->body.size() == 50'000) answered.push_back("/" + std::to_string(i));
+    });
+  }
+  loop_.run_until([&] { return answered.size() == 50; });
+  EXPECT_EQ(seen, sent);
+  EXPECT_EQ(answered, sent);
+  EXPECT_EQ(server_->counters().accepted, 1U);
+}
+
 TEST_F(HttpClientTest, head_and_204_have_no_body) {
   serve([](HttpRequest request, HttpResponder responder) {
     responder.respond(text_response(request.method == "HEAD" ? 200 : 204, "text/plain", "body"));
