@@ -10,11 +10,15 @@ using endpoint::BlobId;
 /// The server gives a piece 60 seconds; one that takes longer is lost on it.
 constexpr auto kDeadline = std::chrono::seconds(75);
 
+/// Pieces of a lane arrive in the order in which they were sent.
+constexpr std::uint8_t kUp = 1, kDown = 2;
+
 net::HttpClientOptions options_for(const Service& service) {
   net::HttpClientOptions options;
   options.origin = service.url();
   options.tls = &service.tls();
-  options.max_connections = 2;  // one moves bytes, one releases
+  options.max_connections = 3;  // up, down, releases
+  options.max_pipelined = kMaxUnderWay;
   options.max_response_bytes = kMaxPieceDownBytes;
   return options;
 }
@@ -103,6 +107,7 @@ void BlobService::put(const BlobId& blob, ByteView upload_token, std::uint64_t o
   auto what = request("PUT", path(blob) + "?offset=" + std::to_string(offset));
   what.headers = {upload_header(upload_token)};
   what.body = std::move(piece);
+  what.lane = kUp;
   send(std::move(what), [this, done = std::move(done)](Result<net::HttpResponse, BlobFailure> answer) {
     if (!answer) return done(fail(answer.error()));
     if (answer->status != 201 && answer->status != 202) return done(fail(failure(*answer)));
@@ -126,6 +131,7 @@ void BlobService::ask(const BlobId& blob, ByteView upload_token, std::uint64_t s
 
 void BlobService::get(const BlobId& blob, std::uint64_t offset, std::uint64_t length, BlobDone<Piece> done) {
   auto what = request("GET", path(blob) + "?offset=" + std::to_string(offset) + "&length=" + std::to_string(length));
+  what.lane = kDown;
   send(std::move(what), [this, length, done = std::move(done)](Result<net::HttpResponse, BlobFailure> answer) {
     if (!answer) return done(fail(answer.error()));
     if (answer->status != 200) return done(fail(failure(*answer)));

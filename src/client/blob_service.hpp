@@ -11,6 +11,11 @@ namespace opaline::client {
 
 inline constexpr std::uint64_t kMaxPieceUpBytes = 1 << 20;
 inline constexpr std::uint64_t kMaxPieceDownBytes = 4 << 20;
+/// Calls of put() that may be without an answer, and of get(); they are served in the order in which they were made.
+/// With two the service works on one while the other is on its way.
+inline constexpr std::size_t kMaxUnderWay = 2;
+/// An answer that took longer comes over a slow line: one at a time is enough to fill it.
+inline constexpr auto kFastAnswer = std::chrono::seconds(2);
 
 enum class BlobError : std::uint8_t {
   unreachable,  ///< no answer: the network, or too slow

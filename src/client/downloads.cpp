@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <future>
 #include <set>
 
 #include "base/fault_point.hpp"
@@ -73,8 +74,12 @@ struct Downloads::Current {
   Waiting waiting;
   Download download;
   OpenFile part, text;
-  std::uint64_t have = 0;  ///< of the ciphertext, in `part`
-  bool resumed = false;    ///< some of it is from an earlier run
+  std::uint64_t have = 0;   ///< of the ciphertext, in `part`
+  std::uint64_t asked = 0;  ///< up to here, of `under_way` requests
+  std::size_t under_way = 0;
+  bool fast = false;        ///< a second request under way is worth it
+  std::uint64_t round = 0;  ///< answers to what was asked in an earlier one do not count
+  bool resumed = false;     ///< some of it is from an earlier run
   std::uint64_t piece = kMaxPieceDownBytes;
   Instant progress_at;
   std::chrono::milliseconds back_off{0};
@@ -182,21 +187,38 @@ void Downloads::start() {
   }
   if (!is_folder(d.folder))
     return end(fail(Failure{ClientError::bad_attachment, d.folder + " is no directory any more; save it elsewhere"}));
-  piece();
+  ask_anew();
+  fetch_on();
 }
 
-void Downloads::piece() {
+/// All that is on its way does not count: what follows `have` is asked for next.
+void Downloads::ask_anew() {
+  ++current_->round;
+  current_->under_way = 0;
+  current_->asked = current_->have;
+  current_->fast = false;
+}
+
+void Downloads::fetch_on() {
   const std::uint64_t size = current_->download.attachment.size_bytes;
   if (current_->have == size) return open_text();
-  const auto length = std::min(current_->piece, size - current_->have);
-  blobs_.get(
-      current_->waiting.blob, current_->have, length,
-      [this, alive = std::weak_ptr(alive_), at = current_.get()](const Result<BlobService::Piece, BlobFailure>& a) {
-        if (!alive.expired() && current_.get() == at) took(a);
-      });
+  while (current_->asked < size && current_->under_way < (current_->fast ? kMaxUnderWay : 1)) ask();
 }
 
-void Downloads::took(const Result<BlobService::Piece, BlobFailure>& answer) {
+void Downloads::ask() {
+  Current& c = *current_;
+  const std::uint64_t length = std::min(c.piece, c.download.attachment.size_bytes - c.asked);
+  blobs_.get(c.waiting.blob, c.asked, length,
+             [this, alive = std::weak_ptr(alive_), at = current_.get(), round = c.round, length,
+              asked_at = clock_.monotonic()](const Result<BlobService::Piece, BlobFailure>& answer) {
+               if (alive.expired() || current_.get() != at || at->round != round) return;
+               took(length, asked_at, answer);
+             });
+  c.asked += length;
+  ++c.under_way;
+}
+
+void Downloads::took(std::uint64_t length, Instant asked_at, const Result<BlobService::Piece, BlobFailure>& answer) {
   if (!answer) return trouble(answer.error());
   const std::uint64_t size = current_->download.attachment.size_bytes;
   if (answer->whole != size) return mismatch();
@@ -207,11 +229,15 @@ void Downloads::took(const Result<BlobService::Piece, BlobFailure>& answer) {
     return fail_disk(put.error(), home_.directory());
   fault_point("files.after_part");
   current_->have += answer->bytes.size();
+  current_->under_way -= 1;
   current_->progress_at = clock_.monotonic();
   current_->back_off = 0ms;
   current_->piece = std::min(current_->piece * 2, kMaxPieceDownBytes);
+  current_->fast = current_->progress_at - asked_at < kFastAnswer;
+  // The service has little memory to spare, and gave less than was asked for.
+  if (answer->bytes.size() < length) ask_anew();
   current_->waiting.progress(current_->have, size);
-  piece();
+  fetch_on();
 }
 
 void Downloads::trouble(const BlobFailure& failure) {
@@ -230,8 +256,9 @@ void Downloads::trouble(const BlobFailure& failure) {
       current_->piece = std::max(current_->piece / 2, kSmallestPiece);
       auto& wait = current_->back_off;
       wait = wait == 0ms ? kFirstBackOff : std::min<std::chrono::milliseconds>(wait * 2, kLastBackOff);
+      ask_anew();
       return retry_.arm(wait, [this] {
-        if (current_) piece();
+        if (current_) fetch_on();
       });
     }
     case BlobError::elsewhere:
@@ -279,13 +306,19 @@ void Downloads::open_piece() {
   }
   Bytes buffer(std::min<std::uint64_t>(kFilePieceBytes, d.attachment.size_bytes - current_->opened));
   const auto got = current_->part.read(current_->opened, buffer);
-  if (!got || *got != buffer.size() || !current_->check->update(buffer)) return mismatch();
-  current_->cipher->apply(buffer, buffer);
-  if (const auto put = current_->text.write(current_->opened, buffer); !put) {
+  if (!got || *got != buffer.size()) return mismatch();
+  // The hash takes the longest: it is made beside the rest.
+  auto checked = std::async(std::launch::async, [&] { return current_->check->update(buffer); });
+  Bytes text(buffer.size());
+  current_->cipher->apply(buffer, text);
+  const auto put = current_->text.write(current_->opened, text);
+  if (!checked.get()) return mismatch();
+  if (!put) {
     ::unlink((fs::path(d.folder) / d.temporary).c_str());
     return fail_disk(put.error(), d.folder);
   }
-  current_->opened += buffer.size();
+  current_->text.begin_sync(current_->opened, text.size());
+  current_->opened += text.size();
   // A round of the loop in between: others wait for it too.
   loop_.post([this, alive = std::weak_ptr(alive_), at = current_.get()] {
     if (!alive.expired() && current_.get() == at) open_piece();
@@ -300,7 +333,8 @@ void Downloads::mismatch() {
   const bool again = std::exchange(current_->resumed, false);
   if (again && current_->part.truncate()) {
     current_->have = 0;
-    return piece();
+    ask_anew();
+    return fetch_on();
   }
   ::unlink(part_file().c_str());
   (void)transfers_.forget(d);

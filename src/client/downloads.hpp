@@ -59,8 +59,10 @@ class Downloads {
   void next();
   void start();
   [[nodiscard]] Result<void, Failure> open_part();
-  void piece();
-  void took(const Result<BlobService::Piece, BlobFailure>& answer);
+  void fetch_on();
+  void ask();
+  void ask_anew();
+  void took(std::uint64_t length, Instant asked_at, const Result<BlobService::Piece, BlobFailure>& answer);
   void trouble(const BlobFailure& failure);
   void open_text();
   void open_piece();

@@ -299,6 +299,35 @@ TEST_F(FilesTest, GoesOnWhereTheServiceIs) {
   EXPECT_TRUE(equal(crypto::sha256(blob_of(host_->queued[0]).bytes), host_->queued[0].sha256));
 }
 
+TEST_F(FilesTest, TwoPiecesAreUnderWayAndNoMore) {
+  accept(pattern(6 * kMiB));
+  int sent = 0, answered = 0, most = 0;
+  fault::set_hook([&](std::string_view point) {
+    if (point == "files.before_piece") ++sent;
+  });
+  blobs_.twist = [&](const HttpRequest& request) -> std::optional<HttpResponse> {
+    if (request.method == "PUT") most = std::max(most, sent - answered++);
+    return std::nullopt;
+  };
+  go_up();
+  ASSERT_EQ(host_->queued.size(), 1U);
+  EXPECT_EQ(most, 2) << "the service works on one while the next is on its way";
+  EXPECT_EQ(sent, 6) << "none twice";
+}
+
+TEST_F(FilesTest, AfterAPieceThatWasNotTakenAllThatWasOnItsWayIsSentAgain) {
+  accept(pattern(8 * kMiB));
+  int pieces = 0;
+  blobs_.twist = [&](const HttpRequest& request) -> std::optional<HttpResponse> {
+    if (request.method != "PUT" || ++pieces != 4) return std::nullopt;
+    return FakeBlobs::at(409, blobs_.blobs.begin()->second.bytes.size(), 8 * kMiB);
+  };
+  go_up();
+  ASSERT_EQ(host_->queued.size(), 1U);
+  EXPECT_EQ(pieces, 10) << "the one that was not taken, and the one behind it";
+  EXPECT_TRUE(equal(crypto::sha256(blob_of(host_->queued[0]).bytes), host_->queued[0].sha256));
+}
+
 TEST_F(FilesTest, AServiceThatForgotItGetsTheSameBytesAnew) {
   accept(pattern(2 * kMiB));
   blobs_.twist = [&, lost = false](const HttpRequest& request) mutable -> std::optional<HttpResponse> {
@@ -401,6 +430,21 @@ TEST_F(FilesTest, SmallPiecesMakeTheWhole) {
   ASSERT_EQ(::stat(saved->c_str(), &info), 0);
   EXPECT_EQ(info.st_mode & 0777, 0600U);
   EXPECT_TRUE(is_empty("incoming"));
+}
+
+TEST_F(FilesTest, AnAnswerThatIsShorterLeavesNoGap) {
+  const std::string content = pattern(24 * kMiB + 5);
+  const Attachment a = offered(content);
+  int asked = 0;
+  blobs_.twist = [&](const HttpRequest& request) -> std::optional<HttpResponse> {
+    // The third and the sixth find a service with little memory; the one behind the third is on its way by then.
+    if (request.method == "GET") blobs_.most = ++asked % 3 == 0 ? kMiB : 4 * kMiB;
+    return std::nullopt;
+  };
+  const auto saved = save(a);
+  ASSERT_TRUE(saved) << saved.error().message;
+  EXPECT_EQ(content_of(*saved), content);
+  EXPECT_GT(asked, 8);
 }
 
 TEST_F(FilesTest, DamagedBytesAreNeverShownNorReleased) {

@@ -9,6 +9,7 @@
 #include <array>
 #include <cerrno>
 #include <cstdio>
+#include <future>
 
 #include "base/fault_point.hpp"
 #include "session/attachment.hpp"
@@ -97,6 +98,11 @@ Result<void, ClientError> OpenFile::write(std::uint64_t offset, ByteView in) con
   return {};
 }
 
+void OpenFile::begin_sync(std::uint64_t offset, std::size_t size_bytes) const {
+  std::ignore =
+      ::sync_file_range(fd_, static_cast<off_t>(offset), static_cast<off_t>(size_bytes), SYNC_FILE_RANGE_WRITE);
+}
+
 Result<void, ClientError> OpenFile::sync() const {
   if (::fsync(fd_) != 0) return fail(disk_error());
   return {};
@@ -167,23 +173,59 @@ std::string media_type_of(std::string_view name) {
 
 namespace {
 
-/// The bytes of `from`, once, through the sealer into `to`.
-Result<void, Failure> pump(const LocalFile& what, const OpenFile& from, const OpenFile& to, const fs::path& folder,
-                           session::AttachmentSealer& sealer, const FileProgress& progress) {
-  Bytes buffer(kFilePieceBytes + 1);
-  while (sealer.size_bytes() < what.size_bytes) {
-    const auto want = std::min<std::uint64_t>(kFilePieceBytes, what.size_bytes - sealer.size_bytes());
-    const std::uint64_t at = sealer.size_bytes();
-    const auto piece = std::span(buffer).first(want);
-    const auto got = from.read(at, piece);
-    if (!got) return fail(unusable(what.path, "it could not be read to its end"));
-    if (*got < want) return fail(unusable(what.path, "it changed while it was read; send it again"));
-    sealer.seal(piece, piece);
-    if (const auto put = to.write(at, piece); !put) return fail(spool_failure(put.error(), folder, what.size_bytes));
-    if (!progress(sealer.size_bytes())) return fail(Failure{ClientError::timed_out, "interrupted; nothing was sent"});
+/// The bytes of a file, once, through the sealer into the spool. While a piece is sealed, which takes the longest, the
+/// one before it is written and the next one is read.
+class Pump {
+ public:
+  Pump(const LocalFile& what, const OpenFile& from, const OpenFile& to, const fs::path& folder,
+       session::AttachmentSealer& sealer)
+      : what_(what), from_(from), to_(to), folder_(folder), sealer_(sealer) {}
+
+  [[nodiscard]] Result<void, Failure> run(const FileProgress& progress) {
+    OPALINE_TRY(Piece sealing, read(0));
+    Piece sealed;
+    while (!sealing.bytes.empty()) {
+      auto beside = std::async(std::launch::async, [&] { sealer_.seal(sealing.bytes, sealing.bytes); });
+      const auto written = write(sealed);
+      auto next = read(sealing.end());
+      beside.get();
+      OPALINE_CHECK(written);
+      if (!next) return fail(next.error());
+      sealed = std::exchange(sealing, std::move(*next));
+      if (!progress(sealed.end())) return fail(Failure{ClientError::timed_out, "interrupted; nothing was sent"});
+    }
+    return write(sealed);
   }
-  return {};
-}
+
+ private:
+  struct Piece {
+    std::uint64_t at = 0;
+    Bytes bytes;
+    [[nodiscard]] std::uint64_t end() const { return at + bytes.size(); }
+  };
+
+  /// Empty at the end.
+  [[nodiscard]] Result<Piece, Failure> read(std::uint64_t at) const {
+    Piece out{at, Bytes(std::min<std::uint64_t>(kFilePieceBytes, what_.size_bytes - at))};
+    const auto got = from_.read(at, out.bytes);
+    if (!got) return fail(unusable(what_.path, "it could not be read to its end"));
+    if (*got < out.bytes.size()) return fail(unusable(what_.path, "it changed while it was read; send it again"));
+    return out;
+  }
+
+  [[nodiscard]] Result<void, Failure> write(const Piece& piece) const {
+    if (piece.bytes.empty()) return {};
+    if (const auto put = to_.write(piece.at, piece.bytes); !put)
+      return fail(spool_failure(put.error(), folder_, what_.size_bytes));
+    to_.begin_sync(piece.at, piece.bytes.size());
+    return {};
+  }
+
+  const LocalFile& what_;
+  const OpenFile &from_, &to_;
+  const fs::path& folder_;
+  session::AttachmentSealer& sealer_;
+};
 
 Result<void, ClientError> make_durable(const OpenFile& file, const fs::path& folder) {
   fault_point("files.before_spool_sync");
@@ -205,7 +247,7 @@ Result<SealedFile, Failure> seal(const LocalFile& what, const fs::path& folder, 
   const auto key = session::generate_attachment_key(random);
   session::AttachmentSealer sealer(key);
   const auto sealed = [&]() -> Result<void, Failure> {
-    OPALINE_CHECK(pump(what, from, *spool, folder, sealer, progress));
+    OPALINE_CHECK(Pump(what, from, *spool, folder, sealer).run(progress));
     if (::fstat(from.fd(), &after) != 0 || !same(before, after))
       return fail(unusable(what.path, "it changed while it was read; send it again"));
     if (const auto kept = make_durable(*spool, folder); !kept)

@@ -26,6 +26,8 @@ class OpenFile {
   [[nodiscard]] std::optional<std::size_t> read(std::uint64_t offset, std::span<std::byte> out) const;
   /// All of it, or store_full, store_failed.
   [[nodiscard]] Result<void, ClientError> write(std::uint64_t offset, ByteView in) const;
+  /// Begins to put on the disk what was written, so that sync() has less to wait for. A hint.
+  void begin_sync(std::uint64_t offset, std::size_t size_bytes) const;
   [[nodiscard]] Result<void, ClientError> sync() const;
   /// nullopt: an I/O error.
   [[nodiscard]] std::optional<std::uint64_t> size_bytes() const;

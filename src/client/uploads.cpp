@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "base/fault_point.hpp"
+#include "client/uploads_current.hpp"
 #include "proto/device.pb.h"
 #include "session/attachment.hpp"
 
@@ -18,15 +19,11 @@ namespace {
 
 constexpr auto kWorthWaiting = 20s;
 constexpr auto kPulse = 200ms;
-constexpr std::uint64_t kSmallestPiece = 64 << 10;  // on a slow line
 constexpr auto kFirstBackOff = 250ms;
 constexpr auto kLastBackOff = 15'000ms;
 constexpr auto kRecipientsWithin = 5s;
-/// Answers in a row that do not get further than before: more than any honest server gives.
-constexpr int kMaxWasted = 32;
 /// Times that the service may have forgotten what was begun, in one go.
 constexpr int kMaxForgotten = 3;
-constexpr std::uint32_t kQuotaSeconds = 600, kBusySeconds = 30, kRefusedSeconds = 3600;
 
 Bytes hashes_for(const UploadFile& file, std::span<const session::DeviceAddress> devices) {
   const session::ReleaseSecret secret(ByteView(file.attachment.release).first<32>());
@@ -36,20 +33,6 @@ Bytes hashes_for(const UploadFile& file, std::span<const session::DeviceAddress>
 }
 
 }  // namespace
-
-/// The upload that is being worked on.
-struct Uploads::Current {
-  explicit Current(Upload u) : upload(std::move(u)) {}
-  Upload upload;
-  OpenFile spool;                       ///< of file `open`
-  std::optional<std::size_t> open;      ///< which file's ciphertext is open
-  std::optional<std::uint64_t> offset;  ///< of it; nullopt: the service is to be asked
-  std::uint64_t high = 0;               ///< the furthest that it ever was
-  std::uint64_t piece = kMaxPieceUpBytes;
-  std::chrono::milliseconds back_off{0};
-  int wasted = 0, forgotten = 0;
-  std::optional<Instant> asked_for_devices;
-};
 
 Uploads::Uploads(net::EventLoop& loop, const Clock& clock, const Transfers& transfers, const Home& home,
                  UploadHost& host, BlobService& blobs)
@@ -64,15 +47,6 @@ Uploads::Uploads(net::EventLoop& loop, const Clock& clock, const Transfers& tran
       pulse_(loop) {}
 
 Uploads::~Uploads() = default;
-
-/// A callback that comes to nothing when this is gone or works on something else.
-template <class T>
-std::function<void(Result<T, BlobFailure>)> Uploads::when(std::function<void(Result<T, BlobFailure>)> then) {
-  return [this, alive = std::weak_ptr(alive_), at = current_.get(),
-          then = std::move(then)](Result<T, BlobFailure> answer) {
-    if (!alive.expired() && current_.get() == at) then(std::move(answer));
-  };
-}
 
 void Uploads::look() {
   const auto all = transfers_.uploads();
@@ -175,7 +149,7 @@ void Uploads::advance() {
     if (!current_->spool || current_->spool.size_bytes() != next->attachment.size_bytes)
       return put_off(UploadReason::file_missing, 1);
     current_->open = index;
-    current_->offset.reset();
+    current_->starts_at(std::nullopt);
     current_->high = 0;
   }
   if (next->attachment.blob.is_zero()) return create(index);
@@ -235,102 +209,11 @@ void Uploads::created(std::size_t index, const Result<Bytes, Failure>& body,
   file.upload_token = to_secret_bytes(as_view(reply.upload_token()));
   file.devices = std::move(devices);
   current_->upload.reason = UploadReason::none;
-  current_->offset = 0;
+  current_->starts_at(0);
   if (!save()) return rest();
   fault_point("files.after_create_saved");
   progress();
   advance();
-}
-
-void Uploads::ask(std::size_t index) {
-  const UploadFile& file = current_->upload.files[index];
-  blobs_.ask(file.attachment.blob, file.upload_token, file.attachment.size_bytes,
-             when<BlobService::Uploaded>([this, index](const Result<BlobService::Uploaded, BlobFailure>& answer) {
-               if (!answer) return trouble(index, answer.error());
-               if (answer->whole) return is_up(index);
-               current_->high = std::max(current_->high, answer->offset);
-               is_at(index, answer->offset);
-             }));
-}
-
-void Uploads::put(std::size_t index) {
-  const UploadFile& file = current_->upload.files[index];
-  const std::uint64_t at = *current_->offset;
-  Bytes piece(std::min(current_->piece, file.attachment.size_bytes - at));
-  const auto got = current_->spool.read(at, piece);
-  if (!got || *got != piece.size()) return put_off(UploadReason::file_missing, 1);
-  fault_point("files.before_piece");
-  const std::uint64_t expected = at + piece.size();
-  blobs_.put(file.attachment.blob, file.upload_token, at, std::move(piece),
-             when<BlobService::Uploaded>([this, index, expected](const Result<BlobService::Uploaded, BlobFailure>& a) {
-               answered(index, expected, a);
-             }));
-}
-
-void Uploads::answered(std::size_t index, std::uint64_t expected,
-                       const Result<BlobService::Uploaded, BlobFailure>& answer) {
-  if (!answer) return trouble(index, answer.error());
-  fault_point("files.after_piece");
-  const std::uint64_t size = current_->upload.files[index].attachment.size_bytes;
-  current_->back_off = 0ms;
-  current_->piece = std::min(current_->piece * 2, kMaxPieceUpBytes);
-  if (answer->whole && answer->offset == size) return is_up(index);
-  // Whole at another size, all there but not stored, or more than was ever sent: what it says here does not count.
-  if (answer->whole || answer->offset == size || answer->offset > expected) {
-    current_->offset.reset();
-    return ++current_->wasted > kMaxWasted ? put_off(UploadReason::unavailable, kBusySeconds) : ask(index);
-  }
-  is_at(index, answer->offset);
-}
-
-/// The service says how far it is; that may be less than it was, after a crash of its own.
-void Uploads::is_at(std::size_t index, std::uint64_t offset) {
-  const UploadFile& file = current_->upload.files[index];
-  if (offset >= file.attachment.size_bytes) return put_off(UploadReason::refused, kBusySeconds);
-  if (offset > current_->high) {
-    current_->high = offset;
-    current_->wasted = 0;
-    progress();
-    events.on_progress(current_->upload, index, offset);
-  } else if (++current_->wasted > kMaxWasted) {
-    return put_off(UploadReason::unavailable, kBusySeconds);
-  }
-  current_->offset = offset;
-  put(index);
-}
-
-void Uploads::is_up(std::size_t index) {
-  fault_point("files.after_last_piece");
-  UploadFile& file = current_->upload.files[index];
-  file.up = true;
-  current_->upload.reason = UploadReason::none;
-  if (!save()) return rest();
-  progress();
-  events.on_progress(current_->upload, index, file.attachment.size_bytes);
-  advance();
-}
-
-void Uploads::trouble(std::size_t index, const BlobFailure& failure) {
-  const auto after = failure.words.retry_after_seconds;
-  switch (failure.error) {
-    case BlobError::unreachable:
-      current_->offset.reset();  // whether it took the piece is not known
-      current_->piece = std::max(current_->piece / 2, kSmallestPiece);
-      return again();
-    case BlobError::gone:
-      return forgotten(index);
-    case BlobError::elsewhere:
-      if (failure.offset == current_->upload.files[index].attachment.size_bytes) return is_up(index);
-      return is_at(index, failure.offset);
-    case BlobError::quota:
-      return put_off(UploadReason::quota, after == 0 ? kQuotaSeconds : after);
-    case BlobError::unavailable:
-      current_->offset.reset();
-      return put_off(UploadReason::unavailable, after == 0 ? kBusySeconds : after);
-    case BlobError::refused:
-    case BlobError::nonsense:
-      return put_off(UploadReason::refused, kBusySeconds);
-  }
 }
 
 /// The service does not have it (any more): the same ciphertext goes to a new place.

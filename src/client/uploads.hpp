@@ -81,6 +81,7 @@ class Uploads {
   void created(std::size_t index, const Result<Bytes, Failure>& body, std::vector<session::DeviceAddress> devices);
   void ask(std::size_t index);
   void put(std::size_t index);
+  [[nodiscard]] bool put_piece(std::size_t index);
   void answered(std::size_t index, std::uint64_t expected, const Result<BlobService::Uploaded, BlobFailure>& answer);
   void is_at(std::size_t index, std::uint64_t offset);
   void is_up(std::size_t index);
