@@ -5,7 +5,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <future>
 #include <set>
 
 #include "base/fault_point.hpp"
@@ -308,7 +307,7 @@ void Downloads::open_piece() {
   const auto got = current_->part.read(current_->opened, buffer);
   if (!got || *got != buffer.size()) return mismatch();
   // The hash takes the longest: it is made beside the rest.
-  auto checked = std::async(std::launch::async, [&] { return current_->check->update(buffer); });
+  auto checked = std::async(kBeside, [&] { return current_->check->update(buffer); });
   Bytes text(buffer.size());
   current_->cipher->apply(buffer, text);
   const auto put = current_->text.write(current_->opened, text);

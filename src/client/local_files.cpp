@@ -9,7 +9,6 @@
 #include <array>
 #include <cerrno>
 #include <cstdio>
-#include <future>
 
 #include "base/fault_point.hpp"
 #include "session/attachment.hpp"
@@ -185,7 +184,7 @@ class Pump {
     OPALINE_TRY(Piece sealing, read(0));
     Piece sealed;
     while (!sealing.bytes.empty()) {
-      auto beside = std::async(std::launch::async, [&] { sealer_.seal(sealing.bytes, sealing.bytes); });
+      auto beside = std::async(kBeside, [&] { sealer_.seal(sealing.bytes, sealing.bytes); });
       const auto written = write(sealed);
       auto next = read(sealing.end());
       beside.get();

@@ -2,6 +2,7 @@
 // Files on this machine's disk: what is sent is sealed into the home once, what came is placed without overwriting.
 #include <filesystem>
 #include <functional>
+#include <future>
 
 #include "base/random.hpp"
 #include "client/home.hpp"
@@ -41,6 +42,9 @@ class OpenFile {
 
 /// The size of the pieces that are read, sealed and opened at a time.
 inline constexpr std::size_t kFilePieceBytes = 1 << 20;
+
+/// For work beside the caller's: on a thread of its own, or in get() where there can be no further one.
+inline constexpr std::launch kBeside = std::launch::async | std::launch::deferred;
 
 /// Makes the names in a directory durable. store_full, store_failed.
 [[nodiscard]] Result<void, ClientError> sync_directory(const std::filesystem::path& directory);

@@ -56,6 +56,25 @@ class Link {
     send(method, target, std::move(body), upload);
     return wait();
   }
+  /// PUTs one behind the other, none waits for the answer to another. Their statuses, 0: no answer.
+  std::vector<unsigned> put_in_line(const std::string& blob, const std::string& upload,
+                                    const std::vector<std::pair<std::size_t, Bytes>>& pieces) {
+    std::vector<unsigned> out(pieces.size());
+    std::size_t answered = 0;
+    for (std::size_t i = 0; i < pieces.size(); ++i) {
+      net::HttpClientRequest request{.method = "PUT",
+                                     .target = "/v1/blobs/" + blob + "?offset=" + std::to_string(pieces[i].first),
+                                     .headers = {{"Opaline-Upload", upload}},
+                                     .body = pieces[i].second};
+      request.lane = 1;
+      client_->request(std::move(request), [&out, &answered, i](const Result<net::HttpResponse, net::NetError>& got) {
+        if (got) out[i] = got->status;
+        ++answered;
+      });
+    }
+    loop_.run_until([&] { return answered == pieces.size(); });
+    return out;
+  }
   /// Some of what there is to send and receive, then no more.
   void turn() { loop_.run_once(milliseconds(1)); }
 
@@ -218,6 +237,20 @@ TEST_F(BlobsTest, ACapabilityIsInNoFileLogOrMetric) {
   }
   EXPECT_GT(files, 5U);
   for (const auto& secret : secrets) EXPECT_EQ((shown + server->log()).find(secret), std::string::npos);
+}
+
+TEST_F(BlobsTest, PiecesThatDoNotWaitForAnswersAreTakenInTheirOrder) {
+  const auto server = start();
+  const Bytes all = content(8, 4 * kMiB);
+  const auto blob = create(all.size());
+  ASSERT_TRUE(blob);
+  Link link(*server);
+  const auto piece = [&](std::size_t at) { return std::pair(at, part(all, at, kMiB)); };
+  EXPECT_EQ(link.put_in_line(blob->id, blob->upload, {piece(0), piece(kMiB)}), (std::vector<unsigned>{202, 202}));
+  EXPECT_EQ(link.put_in_line(blob->id, blob->upload, {piece(3 * kMiB), piece(0), piece(2 * kMiB), piece(3 * kMiB)}),
+            (std::vector<unsigned>{409, 409, 202, 201}))
+      << "what is not in its place harms nothing behind it";
+  EXPECT_EQ(download(link, *blob, all.size()), all);
 }
 
 TEST_F(BlobsTest, TooLargeAndMalformedRequestsAreRefused) {
