@@ -10,8 +10,6 @@ namespace opaline::client {
 namespace {
 
 using namespace std::chrono_literals;
-constexpr auto kFirstBackOff = 500ms;
-constexpr auto kLastBackOff = 60'000ms;
 constexpr std::size_t kClaimsAtOnce = 8;  // half of the calls that a connection may have open
 /// The credit that a device keeps open for what the server pushes.
 constexpr wire::Credit kReceiveCredit{wire::kInitialCreditEnvelopes, wire::kInitialCreditBytes};
@@ -91,7 +89,7 @@ void Client::connect() {
 }
 
 void Client::on_ready(const wire::Ready& ready) {
-  back_off_ = 0ms;
+  back_off_.reset();
   device_->connected(ready);
   connection_->send(kReceiveCredit);
   schedule_round();
@@ -125,11 +123,7 @@ void Client::on_ended(const Failure& why) {
   events_.on_link(&why);
   if (why.error == ClientError::refused || why.error == ClientError::removed) return fatal(why);
   if (!wanted_) return;
-  back_off_ = back_off_ == 0ms ? kFirstBackOff : std::min(back_off_ * 2, std::chrono::milliseconds(kLastBackOff));
-  // Between half and the whole of it, so that a restarted server is not met by everybody at once.
-  const auto wait =
-      back_off_ / 2 + std::chrono::milliseconds(random_.below(static_cast<std::uint64_t>(back_off_.count() / 2 + 1)));
-  reconnect_.arm(wait, [this] { connect(); });
+  reconnect_.arm(back_off_.next(random_), [this] { connect(); });
 }
 
 void Client::fatal(const Failure& why) {

@@ -5,6 +5,7 @@
 #include <memory>
 #include <set>
 
+#include "client/back_off.hpp"
 #include "client/connection.hpp"
 #include "client/contacts.hpp"
 #include "client/history.hpp"
@@ -107,7 +108,7 @@ class Client final : private ConnectionOwner {
   std::unique_ptr<endpoint::Endpoint> device_;
   std::unique_ptr<Connection> connection_;
   net::Timer tick_, reconnect_;
-  std::chrono::milliseconds back_off_{0};
+  BackOff back_off_{std::chrono::milliseconds(500), std::chrono::minutes(1)};
   std::size_t open_claims_ = 0;
   std::set<AccountId> claims_asked_;  ///< accounts whose claim is being looked up
   bool wanted_ = false, round_scheduled_ = false;
