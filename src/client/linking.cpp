@@ -2,6 +2,7 @@
 
 #include "base/codec.hpp"
 #include "client/registration.hpp"
+#include "client/replies.hpp"
 #include "proto/device.pb.h"
 
 namespace opaline::client {
@@ -36,10 +37,6 @@ std::optional<Attempt> decode(ByteView bytes) {
   out.over_at = from_unix_millis(static_cast<std::int64_t>(in.u64()));
   if (!in.finished() || version != kVersion) return std::nullopt;
   return out;
-}
-
-Failure store_failure(ClientError error) {
-  return {error, "the local store (opaline.db in the home) could not be read or written"};
 }
 
 LinkTransport over_https(Service& service) {
@@ -112,12 +109,9 @@ Result<void, Failure> NewDeviceLinking::save(bool keys_sent) const {
 Result<NewDeviceLinking::Opened, Failure> NewDeviceLinking::open() {
   wire::v1::LinkOpenRequest request;
   request.add_send(to_string(link_.hello()));
-  OPALINE_TRY(const Bytes body, parts_.service.post("link/open", as_view(request.SerializeAsString())));
-  wire::v1::LinkOpenReply reply;
-  const bool parsed = reply.ParseFromArray(body.data(), static_cast<int>(body.size()));
+  OPALINE_TRY(const auto reply, parsed<wire::v1::LinkOpenReply>(parts_.service.post("link/open", serialized(request))));
   const auto id = LinkExchangeId::from(as_view(reply.exchange()));
-  if (!parsed || !id || reply.secret().size() != kSecretBytes || reply.number().size() != 9)
-    return fail(Failure{ClientError::protocol, "the server's answer makes no sense; is it an Opaline server?"});
+  if (!id || reply.secret().size() != kSecretBytes || reply.number().size() != 9) return fail(senseless_answer());
   secret_ = to_secret_bytes(as_view(reply.secret()));
   over_at_ = parts_.clock.now() + seconds(reply.valid_seconds());
   exchange_.emplace(*id, secret_, over_https(parts_.service), 0, 1);
@@ -135,7 +129,10 @@ Result<NewDeviceLinking::News, Failure> NewDeviceLinking::poll() {
       return fail(Failure{ClientError::expired, "nobody linked this device within ten minutes; start again"});
     }
     if (turn->joined && !std::exchange(joined_, true)) news_.emplace_back(Joined{});
-    for (const Bytes& message : turn->messages) OPALINE_CHECK(take(link_.on_message(message, parts_.random)));
+    for (const Bytes& message : turn->messages) {
+      if (link_.over()) break;  // what comes after the end changes nothing of it
+      OPALINE_CHECK(take(link_.on_message(message, parts_.random)));
+    }
     if (turn->ended && !link_.over() && news_.empty()) {
       give_up();
       return fail(Failure{ClientError::link_failed, "the other device has ended it; start again"});

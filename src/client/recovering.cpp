@@ -1,6 +1,7 @@
 #include "client/recovering.hpp"
 
 #include "client/registration.hpp"
+#include "client/replies.hpp"
 #include "proto/device.pb.h"
 
 namespace opaline::client {
@@ -9,17 +10,9 @@ namespace {
 constexpr std::string_view kProgress = "recovery";
 constexpr std::size_t kTicketBytes = 32;
 
-Failure store_failure(ClientError error) {
-  return {error, "the local store (opaline.db in the home) could not be read or written"};
-}
-
 template <class Reply>
 Result<Reply, Failure> asked(Service& service, std::string_view step, const google::protobuf::MessageLite& request) {
-  OPALINE_TRY(const Bytes body, service.post(step, as_view(request.SerializeAsString())));
-  Reply reply;
-  if (!reply.ParseFromArray(body.data(), static_cast<int>(body.size())))
-    return fail(Failure{ClientError::protocol, "the server's answer makes no sense; is it an Opaline server?"});
-  return reply;
+  return parsed<Reply>(service.post(step, serialized(request)));
 }
 
 Result<void, endpoint::Error> confirm(endpoint::EndpointStore& rows) {
@@ -106,8 +99,7 @@ Result<void, Failure> Recovering::run(const session::Recovery& recovery) {
   wire::v1::RecoveryStartRequest start;
   start.set_account(to_string(account.view()));
   OPALINE_TRY(const auto started, asked<wire::v1::RecoveryStartReply>(parts_.service, "recovery/start", start));
-  if (started.challenge().size() != 32)
-    return fail(Failure{ClientError::protocol, "the server's answer makes no sense; is it an Opaline server?"});
+  if (started.challenge().size() != 32) return fail(senseless_answer());
   const auto challenge = to_array<32>(as_view(started.challenge()));
   const auto signature = session::sign_recovery_challenge(recovery.account_key, challenge, account, parts_.random);
   wire::v1::RecoveryOpenRequest open;
@@ -128,8 +120,7 @@ Result<void, Failure> Recovering::run(const session::Recovery& recovery) {
   }
   OPALINE_TRY(const session::VerifiedDeviceList list, followed(recovery, history, as_view(opened.device_list())));
   const auto mailbox = MailboxId::from(as_view(opened.mailbox()));
-  if (!mailbox || opened.ticket().size() != kTicketBytes)
-    return fail(Failure{ClientError::protocol, "the server's answer makes no sense; is it an Opaline server?"});
+  if (!mailbox || opened.ticket().size() != kTicketBytes) return fail(senseless_answer());
   const Progress progress(parts_.store, parts_.random);
   // First the ticket, then the keys: with keys and no ticket nobody would know what they were for.
   if (const auto done = progress.put(kProgress, as_view(opened.ticket())); !done)

@@ -1,22 +1,10 @@
 #include "client/registration.hpp"
 
+#include "client/replies.hpp"
 #include "proto/device.pb.h"
 
 namespace opaline::client {
 namespace {
-
-Bytes serialized(const google::protobuf::MessageLite& message) {
-  return to_bytes(message.SerializeAsString());
-}
-
-template <class Reply>
-Result<Reply, Failure> parsed(const Result<Bytes, Failure>& body) {
-  if (!body) return fail(body.error());
-  Reply reply;
-  if (!reply.ParseFromArray(body->data(), static_cast<int>(body->size())))
-    return fail(Failure{ClientError::protocol, "the server's answer makes no sense; is it an Opaline server?"});
-  return reply;
-}
 
 std::string text(ByteView bytes) {
   return to_string(bytes);
@@ -92,8 +80,7 @@ Result<Registration::Checked, Failure> Registration::check(std::string_view code
   OPALINE_TRY(const auto reply, parsed<wire::v1::CheckReply>(service_.post("registration/check", serialized(request))));
   const auto account = AccountId::from(as_view(reply.account()));
   const auto mailbox = MailboxId::from(as_view(reply.mailbox()));
-  if (!account || !mailbox || reply.device() == 0)
-    return fail(Failure{ClientError::protocol, "the server's answer makes no sense; is it an Opaline server?"});
+  if (!account || !mailbox || reply.device() == 0) return fail(senseless_answer());
   ticket_ = to_bytes(reply.ticket());
   const auto made =
       endpoint::Endpoint::create(rows_, random_, clock_, {*account, DeviceNumber(reply.device()), *mailbox});
