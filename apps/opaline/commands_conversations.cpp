@@ -1,7 +1,7 @@
 // Conversations, blocks and deletions.
 #include <fmt/format.h>
 
-#include <set>
+#include <algorithm>
 
 #include "apps/opaline/agent.hpp"
 #include "apps/opaline/commands.hpp"
@@ -106,13 +106,17 @@ Exit run_delete(Context& context, const DeleteArguments& arguments) {
   auto accounts = context.client().contacts().accounts_of(arguments.peer);
   if (!accounts) return failed(context, {accounts.error(), "the local store could not be read"});
   if (const auto id = AccountId::from_hex(arguments.peer)) accounts->push_back(*id);
-  client::History::Filter filter;
-  filter.peers = *accounts;
-  const auto newest = accounts->empty()
-                          ? std::vector<client::Entry>()
-                          : context.client().history().entries(filter, 100'000).value_or(std::vector<client::Entry>());
-  if (newest.empty())
+  const auto latest = context.client().history().latest(*accounts);
+  if (!latest) return failed(context, history_failure(context, latest.error()));
+  if (!*latest)
     return failed(context, {ClientError::unknown_peer, "there is no conversation with " + arguments.peer + " here"});
+  for (const MessageId& id : ids) {
+    const auto here = context.client().history().has(*accounts, id);
+    if (!here) return failed(context, history_failure(context, here.error()));
+    if (!*here)
+      return failed(context,
+                    {ClientError::unknown_peer, "there is no message " + id.hex() + " with " + arguments.peer});
+  }
   const std::string peer = printable(as_view(arguments.peer));
   if (!arguments.yes) {
     const std::string what =
@@ -121,16 +125,7 @@ Exit run_delete(Context& context, const DeleteArguments& arguments) {
       return failed(context, {ClientError::refused, "nothing was deleted"});
   }
   // The sender's clock may be ahead of ours: what is shown is what goes.
-  Time through = context.clock().now();
-  std::set<MessageId> here;
-  for (const auto& entry : newest) {
-    through = std::max(through, entry.sent_at);
-    here.insert(entry.message);
-  }
-  for (const MessageId& id : ids)
-    if (!here.contains(id))
-      return failed(context,
-                    {ClientError::unknown_peer, "there is no message " + id.hex() + " with " + arguments.peer});
+  const Time through = std::max(context.clock().now(), **latest);
   const auto done = context.client().change([&](endpoint::Endpoint& device) {
     for (const AccountId& account : *accounts) {
       if (ids.empty())

@@ -128,6 +128,33 @@ Result<std::vector<History::Conversation>, ClientError> History::conversations()
   }
 }
 
+Result<std::optional<Time>, ClientError> History::latest(std::span<const AccountId> peers) const {
+  std::optional<Time> out;
+  auto statement = store_.database().prepare("SELECT max(sent_at) FROM entry WHERE peer = ?");
+  for (const AccountId& peer : peers) {
+    const auto found = statement.bind(1, peer.view()).step();
+    if (!found) return fail(client_error(found.error()));
+    if (*found && !statement.is_null(0)) {
+      const Time at = from_unix_millis(statement.integer(0));
+      if (!out || at > *out) out = at;
+    }
+    statement.reset();
+  }
+  return out;
+}
+
+Result<bool, ClientError> History::has(std::span<const AccountId> peers, const MessageId& message) const {
+  auto statement =
+      store_.database().prepare("SELECT 1 FROM entry WHERE kind IN (1, 2) AND peer = ? AND message = ? LIMIT 1");
+  for (const AccountId& peer : peers) {
+    const auto found = statement.bind(1, peer.view()).bind(2, message.view()).step();
+    if (!found) return fail(client_error(found.error()));
+    if (*found) return true;
+    statement.reset();
+  }
+  return false;
+}
+
 Result<void, ClientError> History::mark_shown(std::span<const std::int64_t> ids) const {
   if (ids.empty()) return {};
   auto transaction = Transaction::begin(store_.database());

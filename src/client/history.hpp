@@ -50,6 +50,10 @@ class History {
   [[nodiscard]] Result<std::vector<Entry>, ClientError> with_files(std::string_view begin) const;
   /// The messages (no lines) with an id from `first` to `last`.
   [[nodiscard]] Result<std::vector<Entry>, ClientError> messages(std::int64_t first, std::int64_t last) const;
+  /// The latest `sent_at` of what is there with these people, their clocks or ours; nullopt: nothing is there.
+  [[nodiscard]] Result<std::optional<Time>, ClientError> latest(std::span<const AccountId> peers) const;
+  /// Whether a message with one of these people has this id.
+  [[nodiscard]] Result<bool, ClientError> has(std::span<const AccountId> peers, const MessageId& message) const;
   [[nodiscard]] Result<void, ClientError> mark_shown(std::span<const std::int64_t> ids) const;
 
   struct Conversation {

@@ -37,7 +37,20 @@ std::size_t plain_size(const Statement& row, int column) {
 Result<void, DatabaseError> SqliteEndpointStore::apply(const endpoint::MarkRead& change) {
   auto statement =
       store_.database().prepare("UPDATE entry SET shown = 1 WHERE kind = 1 AND peer = ?1 AND message = ?2");
-  for (const MessageId& id : change.ids) OPALINE_CHECK(statement.bind(1, change.peer.view()).bind(2, id.view()).run());
+  // Who has read a message on another device has seen the lines before it there. Alarms are for every device: another
+  // one need not have seen what this one has.
+  auto lines = store_.database().prepare(
+      "UPDATE entry SET shown = 1 WHERE kind = 3 AND shown = 0 AND peer = ?1 AND detail IN (?3, ?4, ?5, ?6) AND placed "
+      "<= (SELECT placed FROM entry WHERE kind = 1 AND peer = ?1 AND message = ?2)");
+  constexpr endpoint::NoticeKind kQuiet[] = {endpoint::NoticeKind::first_contact, endpoint::NoticeKind::session_healed,
+                                             endpoint::NoticeKind::messages_expired,
+                                             endpoint::NoticeKind::device_list_changed};
+  for (const MessageId& id : change.ids) {
+    OPALINE_CHECK(statement.bind(1, change.peer.view()).bind(2, id.view()).run());
+    int parameter = 3;
+    for (const auto kind : kQuiet) lines.bind(parameter++, static_cast<std::int64_t>(kind));
+    OPALINE_CHECK(lines.bind(1, change.peer.view()).bind(2, id.view()).run());
+  }
   return {};
 }
 

@@ -1,6 +1,8 @@
 // What other devices of the account bring into the local store, deletions that stay, and stores of older versions.
 #include <gtest/gtest.h>
 
+#include <array>
+
 #include "client/contacts.hpp"
 #include "client/history_codec.hpp"
 #include "client/sqlite_endpoint_store.hpp"
@@ -202,6 +204,29 @@ TEST_F(SyncStoreTest, WhatOtherDevicesWroteIsHereOnce) {
   EXPECT_EQ((*here_.history().outgoing(id))->state, MessageState::queued) << "what is here stays as it is";
 }
 
+TEST_F(SyncStoreTest, StatesOfWhatThePageBroughtRiseAndNeverFall) {
+  using enum MessageState;
+  const MessageId id = there_.sent(ben_, "from the laptop", at(1));
+  there_.give(here_);
+  const auto raise = [&](const AccountId& peer, MessageState state) {
+    here_.apply(endpoint::RaiseOutgoingState{peer, id, state, at(5)});
+    return (*here_.history().outgoing(id))->state;
+  };
+  EXPECT_EQ(raise(eve_, read), queued) << "it was not for her";
+  EXPECT_EQ(raise(ben_, failed), failed);
+  EXPECT_EQ(raise(ben_, sent), failed);
+  EXPECT_EQ(raise(ben_, delivered), delivered);
+  EXPECT_EQ(raise(ben_, failed), delivered);
+  EXPECT_EQ(raise(ben_, sent), delivered);
+  EXPECT_EQ(raise(ben_, read), read);
+  EXPECT_EQ(raise(ben_, delivered), read);
+  here_.apply(endpoint::RaiseOutgoingState{ben_, random_.id<MessageId>(), read, at(6)});  // what is not here
+  const MessageId other = there_.sent(ben_, "another", at(2));
+  there_.give(here_);
+  here_.apply(endpoint::RaiseOutgoingState{ben_, other, sent, at(7)});
+  EXPECT_EQ((*here_.history().outgoing(other))->state, sent);
+}
+
 TEST_F(SyncStoreTest, AMessageThatThePageBroughtMayComeAgain) {
   const MessageId id = there_.came(ben_, "hello", at(1));
   const MessageId ours = there_.sent(ben_, "hello yourself", at(2));
@@ -281,6 +306,42 @@ TEST_F(SyncStoreTest, ReadOnOneDeviceIsReadOnAll) {
   EXPECT_EQ(here_.history().entries({.unshown_only = true}, 10)->size(), 1U) << "of somebody else";
   here_.apply(endpoint::MarkRead{ben_, {id, random_.id<MessageId>()}});
   EXPECT_TRUE(here_.history().entries({.unshown_only = true}, 10)->empty());
+}
+
+TEST_F(SyncStoreTest, LinesBeforeWhatWasReadElsewhereAreReadAndAlarmsAreNot) {
+  using endpoint::NoticeKind;
+  const auto unshown = [&] {
+    std::vector<NoticeKind> out;
+    for (const Entry& entry : *here_.history().entries({.unshown_only = true}, 10))
+      if (entry.kind == EntryKind::notice) out.push_back(entry.notice);
+    return out;
+  };
+  for (const NoticeKind kind : {NoticeKind::first_contact, NoticeKind::device_list_changed,
+                                NoticeKind::identity_changed, NoticeKind::list_forked, NoticeKind::verify_again})
+    here_.apply(endpoint::AddNotice{ben_, kind, at(1)});
+  here_.apply(endpoint::AddNotice{eve_, NoticeKind::first_contact, at(1)});
+  const MessageId id = here_.came(ben_, "hello", at(2));
+  here_.apply(endpoint::AddNotice{ben_, NoticeKind::messages_expired, at(3)});
+  here_.apply(endpoint::MarkRead{ben_, {random_.id<MessageId>()}});
+  EXPECT_EQ(unshown().size(), 7U) << "of a message that is not here";
+  here_.apply(endpoint::MarkRead{ben_, {id}});
+  EXPECT_EQ(unshown(), (std::vector{NoticeKind::identity_changed, NoticeKind::list_forked, NoticeKind::verify_again,
+                                    NoticeKind::first_contact, NoticeKind::messages_expired}));
+}
+
+TEST_F(SyncStoreTest, TheLatestWithSomebodyAndWhatIsThere) {
+  const AccountId nobody = random_.id<AccountId>();
+  EXPECT_EQ(*here_.history().latest(std::array{nobody}), std::nullopt);
+  EXPECT_EQ(*here_.history().latest({}), std::nullopt);
+  const MessageId id = here_.came(ben_, "first", at(9));
+  here_.came(ben_, "second", at(3));
+  here_.sent(eve_, "third", at(20));
+  EXPECT_EQ(*here_.history().latest(std::array{nobody, ben_}), at(9)) << "by the sender's clock";
+  EXPECT_EQ(*here_.history().latest(std::array{eve_, ben_}), at(20));
+  EXPECT_TRUE(*here_.history().has(std::array{nobody, ben_}, id));
+  EXPECT_FALSE(*here_.history().has(std::array{eve_}, id)) << "of somebody else";
+  EXPECT_FALSE(*here_.history().has(std::array{ben_}, random_.id<MessageId>()));
+  EXPECT_FALSE(*here_.history().has({}, id));
 }
 
 TEST_F(SyncStoreTest, WhatWasDeletedDoesNotComeBack) {
