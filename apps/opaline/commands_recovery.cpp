@@ -4,11 +4,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
 #include <filesystem>
 
 #include "apps/opaline/call.hpp"
 #include "apps/opaline/devices.hpp"
 #include "apps/opaline/prompt.hpp"
+#include "base/fault_point.hpp"
 #include "client/recovering.hpp"
 
 namespace opaline::cli {
@@ -39,23 +43,52 @@ Result<SecretBytes, Failure> passphrase(const RecoveryArguments& arguments, bool
   return std::move(*out);
 }
 
+constexpr std::string_view kBegin = "opaline recovery";  // of every recovery file (docs/protocol.md)
+
+/// Whether a file is what an export that was killed has left: the beginning of a recovery file, or nothing.
+bool is_left_over(const std::string& path) {
+  if (struct stat info{}; ::lstat(path.c_str(), &info) != 0 || !S_ISREG(info.st_mode)) return false;
+  const auto begun = read_file(path);
+  return begun && kBegin.starts_with(std::string_view(*begun).substr(0, kBegin.size()));
+}
+
+/// Gives a finished file its name. Without `force` it fails where something has come there meanwhile.
+bool place(const std::string& fresh, const std::string& path, bool force) {
+  if (force) return ::rename(fresh.c_str(), path.c_str()) == 0;
+  if (::renameat2(AT_FDCWD, fresh.c_str(), AT_FDCWD, path.c_str(), RENAME_NOREPLACE) == 0) return true;
+  // A file system that cannot do that may know links (and a memory stick's knows none).
+  if (errno != EINVAL || ::link(fresh.c_str(), path.c_str()) != 0) return false;
+  ::unlink(fresh.c_str());
+  return true;
+}
+
 /// Writes beside the target and moves it there once it is on the disk: there is never half a file.
 Result<void, Failure> write_private(const std::string& path, ByteView bytes, bool force) {
-  const Failure cannot{ClientError::store_failed, "cannot write " + path};
+  const auto cannot = [&path] {
+    return fail(Failure{ClientError::store_failed, fmt::format("cannot write {}: {}", path, std::strerror(errno))});
+  };
   if (struct stat info{}; !force && ::lstat(path.c_str(), &info) == 0)
     return fail(Failure{ClientError::store_failed, path + " is there already; --force replaces it"});
   const std::string fresh = path + ".new";
+  if (is_left_over(fresh)) ::unlink(fresh.c_str());
   const int fd = ::open(fresh.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-  if (fd < 0) return fail(cannot);
-  const bool written = ::fchmod(fd, 0600) == 0 &&
-                       ::write(fd, bytes.data(), bytes.size()) == static_cast<ssize_t>(bytes.size()) &&
-                       ::fsync(fd) == 0;
+  if (fd < 0 && errno == EEXIST)
+    return fail(Failure{ClientError::store_failed, fresh + " is in the way; remove it, or name another file"});
+  if (fd < 0) return cannot();
+  fault_point("recovery.before_file");
+  const auto begun = ::write(fd, bytes.data(), bytes.size());
+  const bool written = begun == static_cast<ssize_t>(bytes.size()) && ::fsync(fd) == 0;
+  if (begun >= 0 && begun < static_cast<ssize_t>(bytes.size())) errno = ENOSPC;
+  fault_point("recovery.after_file");
+  if (!written || !place(fresh, path, force)) {
+    const int why = errno;
+    ::close(fd);
+    ::unlink(fresh.c_str());
+    errno = why;
+    return cannot();
+  }
   ::close(fd);
-  // link() fails where something has come there meanwhile; rename() replaces.
-  const bool placed =
-      written && (force ? ::rename(fresh.c_str(), path.c_str()) : ::link(fresh.c_str(), path.c_str())) == 0;
-  if (!placed || !force) ::unlink(fresh.c_str());
-  if (!placed) return fail(cannot);
+  fault_point("recovery.after_name");
   return {};
 }
 

@@ -16,7 +16,7 @@ namespace opaline {
 
 /// Every point there is: tests iterate over this list, and hitting a point that is not on it is a bug (asserted when
 /// armed).
-inline constexpr std::array<std::string_view, 56> kFaultPoints = {
+inline constexpr std::array<std::string_view, 59> kFaultPoints = {
     "store.before_day_key",        // the first envelope of a day is about to be committed, its key does not exist yet
     "store.before_day_family",     // the key is synced, the day's rows have no place yet
     "store.before_wal_sync",       // a group is sealed, not a byte of it was given to the disk
@@ -73,6 +73,9 @@ inline constexpr std::array<std::string_view, 56> kFaultPoints = {
     "files.after_part_removed",    // the ciphertext is removed
     "files.before_errand",         // the service is about to be told of a release or removal
     "files.after_errand",          // it was told, the home does not know it
+    "recovery.before_file",        // a recovery file has a temporary name, and nothing in it
+    "recovery.after_file",         // it is on stable storage under that name
+    "recovery.after_name",         // it has its name, nobody was told
 };
 
 namespace fault {

@@ -2,18 +2,14 @@
 
     python3 tests/system/client_kill_test.py DIR_WITH_PROGRAMS [--all]
 """
-import json
 import os
 import pathlib
 import re
 import shutil
-import subprocess
 import sys
 import tempfile
 
-SOURCE = pathlib.Path(__file__).resolve().parent.parent.parent
-sys.path.insert(0, str(SOURCE / "tools"))
-import walkthrough  # noqa: E402
+from support import SOURCE, opaline, walkthrough
 
 walkthrough.say = lambda text="": None
 programs = pathlib.Path(sys.argv[1])
@@ -30,16 +26,9 @@ def person(name, handle, server, homes):
     return walkthrough.Person(name, handle, programs / "opaline" / "opaline", server, homes)
 
 
-def command(who, *arguments, fault=None):
-    environment = dict(os.environ, **({"OPALINE_FAULT": fault} if fault else {}))
-    done = subprocess.run(who.command + ["--json", "--server", who.server.url, *arguments], capture_output=True, text=True, timeout=120, env=environment)
-    return done.returncode, [json.loads(line) for line in done.stdout.splitlines() if line.endswith("}")]
-
-
 def history(who):
     """What this device has: (direction, text, state) in its order."""
-    _, lines = command(who, "history", "--limit", "1000")
-    return [(line["direction"], line["text"], line.get("state")) for line in lines if line["event"] == "message"]
+    return [(line["direction"], line["text"], line.get("state")) for line in opaline(who, "history", "--limit", "1000").lines if line["event"] == "message"]
 
 
 def texts(who, direction):
@@ -54,11 +43,11 @@ def story(devices, fault_at, fault):
     killed = False
     for number, (who, *arguments) in enumerate(steps):
         armed = number == fault_at
-        code, _ = command(who, *arguments, fault=fault if armed else None)
+        code = opaline(who, *arguments, fault=fault if armed else None).code
         if armed and code == -9:
             killed = True
             if arguments[0] == "send" and arguments[2] not in texts(who, "out"):
-                command(who, *arguments)  # nothing was taken: the person types it again
+                opaline(who, *arguments)  # nothing was taken: the person types it again
         elif code not in (0, 3):
             raise RuntimeError(f"{who.name} {arguments}: exit code {code}")
     return killed
@@ -67,7 +56,7 @@ def story(devices, fault_at, fault):
 def settle(devices):
     for _ in range(4):
         for who in devices:
-            command(who, "receive")
+            opaline(who, "receive")
 
 
 def problems_of(devices):

@@ -124,10 +124,11 @@ class Outcome:
         return f"exit code {self.code}, {self.lines[-2:]} {self.errors}"
 
 
-def opaline(person, *arguments, url=None, within=HANG_SECONDS):
-    """Runs a command of a person against the server's present port, or against `url`."""
-    process = subprocess.Popen(person.command + ["--json", "--server", url or person.server.url, *arguments], text=True,
-                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+def opaline(person, *arguments, url=None, within=HANG_SECONDS, fault=None):
+    """Runs a command of a person against the server's present port, or against `url`; it dies at the point `fault`, if it comes there."""
+    environment = {**os.environ, **({"OPALINE_FAULT": fault} if fault else {})}
+    process = subprocess.Popen(person.command + ["--json", "--server", url or person.server.url, *map(str, arguments)], text=True,
+                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment)
     try:
         out, errors = process.communicate(timeout=within)
     except subprocess.TimeoutExpired:
@@ -136,7 +137,8 @@ def opaline(person, *arguments, url=None, within=HANG_SECONDS):
         return Outcome(None, [], f"{' '.join(arguments)}: did not end within {within} s")
     if ABORTED.search(errors):
         raise RuntimeError(f"opaline {' '.join(arguments)} aborted: {errors[:6000]}")
-    return Outcome(process.returncode, [json.loads(line) for line in out.splitlines()], errors)
+    whole = [line for line in out.splitlines() if process.returncode >= 0 or line.endswith("}")]  # killed: the last may be half a line
+    return Outcome(process.returncode, [json.loads(line) for line in whole], errors)
 
 
 def history(person, direction, states=None, peer=None):
