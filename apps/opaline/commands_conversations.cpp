@@ -16,6 +16,10 @@ using namespace std::chrono_literals;
 
 constexpr auto kWithin = 20s;
 
+std::string messages_text(std::size_t count) {
+  return fmt::format("{} {}", count, count == 1 ? "message" : "messages");
+}
+
 /// The account of a person who is known here, or whom the directory finds. Of a handle that changed hands: the one that
 /// the person has written with.
 Result<AccountId, Failure> account_of(Context& context, const std::string& peer) {
@@ -77,7 +81,7 @@ Exit run_conversations(Context& context) {
     const auto status = context.looked().peer_status(talk.peer);
     const bool blocked = status && status->blocked;
     std::string text =
-        fmt::format("{}  {}  {} messages", local_time(talk.active_at), printable(as_view(peer)), talk.messages);
+        fmt::format("{}  {}  {}", local_time(talk.active_at), printable(as_view(peer)), messages_text(talk.messages));
     if (talk.unread > 0) text += fmt::format(", {} unread", talk.unread);
     if (blocked) text += "  (blocked)";
     context.output().line({{"event", "conversation"},
@@ -119,8 +123,7 @@ Exit run_delete(Context& context, const DeleteArguments& arguments) {
   }
   const std::string peer = printable(as_view(arguments.peer));
   if (!arguments.yes) {
-    const std::string what =
-        ids.empty() ? fmt::format("all messages with {}", peer) : fmt::format("{} messages", ids.size());
+    const std::string what = ids.empty() ? fmt::format("all messages with {}", peer) : messages_text(ids.size());
     if (!agrees(fmt::format("Delete {} on all your devices? (yes/no) ", what)))
       return failed(context, {ClientError::refused, "nothing was deleted"});
   }
@@ -138,7 +141,7 @@ Exit run_delete(Context& context, const DeleteArguments& arguments) {
   boost::json::object object{
       {"event", "deleted"}, {"peer", arguments.peer}, {"messages", ids.size()}, {"all", ids.empty()}};
   context.output().line(object, ids.empty() ? fmt::format("The conversation with {} is gone from your devices.", peer)
-                                            : fmt::format("{} messages are gone from your devices.", ids.size()));
+                                            : fmt::format("Gone from your devices: {}.", messages_text(ids.size())));
   if (context.connect(kWithin)) context.finish(5s);
   return Exit::ok;
 }

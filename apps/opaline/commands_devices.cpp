@@ -127,7 +127,7 @@ Result<session::LinkProposal, Failure> proposal(Context& context, PrimaryLinking
     if (const auto* digits = std::get_if<session::LinkDigits>(&news)) {
       if (!same_digits(context, *digits)) {
         linking.refuse(session::LinkRefusal::person);
-        return fail(Failure{ClientError::link_failed, "the digits were not the same; nothing was added"});
+        return fail(Failure{ClientError::link_failed, "nobody said that the digits were the same; nothing was added"});
       }
       OPALINE_CHECK(linking.confirm());
     } else if (auto* found = std::get_if<session::LinkProposal>(&news)) {

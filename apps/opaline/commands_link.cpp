@@ -74,7 +74,8 @@ Result<std::string, Failure> link(Context& context, const NewDeviceLinking::Part
     } else if (const auto* digits = std::get_if<session::LinkDigits>(&*news)) {
       const bool same = same_digits(context, *digits);
       OPALINE_CHECK(linking.confirm(same));
-      if (!same) return fail(Failure{ClientError::link_failed, "the digits were not the same; nothing was linked"});
+      if (!same)
+        return fail(Failure{ClientError::link_failed, "nobody said that the digits were the same; nothing was linked"});
       context.output().hint("Now wait for the other device to agree.");
     } else if (const auto* welcome = std::get_if<NewDeviceLinking::Welcome>(&*news)) {
       handle = welcome->handle;

@@ -214,6 +214,10 @@ void leave_out_types(CLI::App& app) {
 int explain(const CLI::App& app, const CLI::ParseError& error) {
   if (error.get_exit_code() == 0) return app.exit(error);
   const auto left = app.remaining(true);
+  if (left.empty() && app.get_subcommands().empty() && dynamic_cast<const CLI::RequiredError*>(&error) != nullptr) {
+    fmt::print(stderr, "opaline: what is to be done? opaline --help shows the commands\n");
+    return static_cast<int>(Exit::usage);
+  }
   if (dynamic_cast<const CLI::RequiredError*>(&error) != nullptr && !left.empty() && !left.front().starts_with("-")) {
     fmt::print(stderr, "opaline: there is no command '{}'; opaline --help shows those that are\n",
                printable(as_view(left.front())));

@@ -1,5 +1,6 @@
 #include "apps/opaline/prompt.hpp"
 
+#include <signal.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -33,6 +34,24 @@ class Silence {
   termios before_{};
 };
 
+/// While it lives Ctrl-C ends the program at once, as nothing else looks at signals while a person is being asked.
+class Interruptible {
+ public:
+  Interruptible() {
+    sigset_t both;
+    sigemptyset(&both);
+    sigaddset(&both, SIGINT);
+    sigaddset(&both, SIGTERM);
+    pthread_sigmask(SIG_UNBLOCK, &both, &before_);
+  }
+  ~Interruptible() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+  Interruptible(const Interruptible&) = delete;
+  Interruptible& operator=(const Interruptible&) = delete;
+
+ private:
+  sigset_t before_{};
+};
+
 }  // namespace
 
 bool can_ask() {
@@ -40,6 +59,7 @@ bool can_ask() {
 }
 
 std::optional<std::string> ask(const std::string& question) {
+  const Interruptible here;
   if (can_ask()) std::fputs(question.c_str(), stderr);
   std::string line;
   if (!std::getline(std::cin, line)) return std::nullopt;

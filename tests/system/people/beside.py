@@ -4,6 +4,7 @@ import socket
 
 from devices import Running, numbers
 from support import wait_for
+from terminal import Terminal
 
 
 def whole(follow, text):
@@ -56,6 +57,10 @@ def story_lend(check, world):
     check(whole(follow, "while the digits are compared"), "what came while the digits were compared is shown then")
     check("in between" not in [line.get("text") for line in phone.history()], "and what send did not take is not sent later")
 
+    asks = Terminal(phone.command("devices", "remove", "3", json_lines=False))
+    asks.expect("(yes/no)")
+    asks.interrupt()
+    check(asks.end() == -signal.SIGINT and numbers(phone) == [1, 2, 3], "Ctrl-C at a question ends the command, and nothing is done")
     asks = Running(phone, "devices", "remove", "3")
     wait_for("devices remove to have the home", lambda: phone.run("send", ben.handle, "x", "--wait", "0").code == 1)
     asks.kill()
