@@ -46,6 +46,24 @@ TEST_F(HttpServerTest, pipelined_requests_are_answered_in_order) {
   }
 }
 
+TEST(HttpServerEnd, an_answer_in_the_round_in_which_its_connection_ends_goes_nowhere) {
+  const SystemClock clock;
+  EventLoop loop(clock);
+  std::optional<HttpResponder> waiting;
+  const auto server =
+      *HttpServer::start(loop, {.address = {.ip = "127.0.0.1"}},
+                         [&](HttpRequest, HttpResponder responder) { waiting.emplace(std::move(responder)); });
+  std::optional<RawPeer> peer(server->port());
+  peer->send(kGet);
+  loop.run_until([&] { return waiting.has_value(); });
+  const linger reset{.l_onoff = 1, .l_linger = 0};
+  ASSERT_EQ(::setsockopt(peer->fd(), SOL_SOCKET, SO_LINGER, &reset, sizeof reset), 0);
+  peer.reset();
+  loop.post([&] { waiting->respond(text_response(200, "text/plain", "too late")); });
+  loop.run_once(milliseconds(0));
+  EXPECT_EQ(server->counters().open_connections, 0U) << "both were in this round";
+}
+
 TEST_F(HttpServerTest, a_peer_that_pipelines_and_never_reads_is_not_served_without_bound) {
   const Bytes big(64 * 1024);
   serve({}, [&](HttpRequest, HttpResponder responder) { responder.respond({.status = 200, .body = big}); });

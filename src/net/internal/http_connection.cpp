@@ -15,7 +15,7 @@ HttpConnection::HttpConnection(LoopCore& core, HttpConnectionHost& host, Peer pe
     : core_(core), host_(host), since_(core.now()), peer_(peer) {}
 
 HttpConnection::~HttpConnection() {
-  if (link_) *link_ = nullptr;
+  forget_responder();
   core_.dispose(std::move(stream_));
 }
 
@@ -198,7 +198,14 @@ void HttpConnection::refuse(unsigned status) {
 
 // ---- the end
 
+/// An answer that is made from now on goes nowhere. This object may live to the end of the round, so that an answer in
+/// the same round as the end of its connection would still find it.
+void HttpConnection::forget_responder() {
+  if (const auto link = std::exchange(link_, nullptr)) *link = nullptr;
+}
+
 void HttpConnection::on_stream_end(StreamEnd end) {
+  forget_responder();
   if (state_ == State::opening && end != StreamEnd::clean) host_.counters().handshakes_failed += 1;
   drop_request();
   enter(State::gone);
@@ -206,6 +213,7 @@ void HttpConnection::on_stream_end(StreamEnd end) {
 }
 
 void HttpConnection::cut() {
+  forget_responder();
   drop_request();
   enter(State::gone);
   stream_->close();

@@ -66,6 +66,7 @@ class HttpConnection final : public StreamOwner, public Disposable {
   void account_for_body();
   void resume_reading();
   void drop_request();
+  void forget_responder();
   [[nodiscard]] std::chrono::nanoseconds time_allowed() const;
 
   LoopCore& core_;
