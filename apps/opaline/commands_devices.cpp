@@ -182,7 +182,8 @@ Result<DeviceNumber, Failure> add(Context& context, PrimaryLinking& linking, con
     return fail(std::move(taken.error()));  // else it may still come through: the exchange is left as it is
   }
   const auto list = context.client().device().own_list();
-  if (!list || list->list().devices != next.devices || list->list().number != next.number) {
+  // Its time may be another: the device counts by the service's clock.
+  if (!list || list->list() != linking.next_list(list->list().created)) {
     linking.refuse(session::LinkRefusal::list_changed);
     return fail(Failure{ClientError::refused, "your devices changed at the same time; nothing was added, try again"});
   }

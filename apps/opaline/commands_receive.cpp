@@ -18,6 +18,7 @@ constexpr std::size_t kPageEntries = 200;
 constexpr auto kConnectWithin = 15s;
 constexpr auto kFilesWithin = 24h * 30;  // it ends by itself when nothing moves
 constexpr auto kBorrowerComes = 1s;      ///< who asked for the home has taken it by then, or does not come
+constexpr auto kLookForBorrower = 4ms;   ///< shorter than any command holds the home
 constexpr auto kLookForHome = 25ms;
 constexpr auto kSayLent = 2s;  ///< a home that is away for so long is worth a line
 
@@ -167,7 +168,7 @@ bool Receiving::take_back() {
   const Instant begun = context_.clock().monotonic();
   bool taken = false, told = false;
   for (;;) {
-    context_.wait(kLookForHome, [] { return false; });
+    context_.wait(taken ? kLookForHome : kLookForBorrower, [] { return false; });
     if (context_.interrupted()) return false;
     const auto away = context_.clock().monotonic() - begun;
     if (!taken && away < kBorrowerComes) {

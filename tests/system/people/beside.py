@@ -69,6 +69,8 @@ def story_lend(check, world):
     check(phone.run("devices", "remove", "3", "--yes").code == 0 and numbers(phone) == [1, 2], "devices remove")
     check(phone.run("delete", ben.handle, "--yes").code == 0 and phone.run("conversations").lines == [], "delete")
 
+    ben.run("send", phone.handle, "back again")
+    check(whole(follow, "back again"), "receive --follow has the home again")
     for arguments in (["link"], ["register", "otto@example.org"], ["recovery", "import", file, "--recovery-passphrase-file", secret]):
         done = phone.run(*arguments)
         check(done.code == 1 and done.error.get("error") == "locked" and "stop `opaline receive --follow` first" in done.error["message"],

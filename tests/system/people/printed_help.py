@@ -238,7 +238,7 @@ def story_errors(check, world):
         text = done.errors or done.error.get("message", "")
         check(done.code == code and all(word in text for word in words), f"exit code {done.code}: {' '.join(text.split())}")
 
-    for arguments, words in (([], ["subcommand", "--help"]), (["sned"], ["'sned'", "--help"]), (["handle", "ad", "x"], ["'ad'", "--help"]), (["send", "x@example.org"], ["TEXT", "--help"]),
+    for arguments, words in (([], ["to be done", "--help"]), (["sned"], ["'sned'", "--help"]), (["handle", "ad", "x"], ["'ad'", "--help"]), (["send", "x@example.org"], ["TEXT", "--help"]),
                              (["receive", "--folow"], ["--folow"]), (["send", "a@example.org", "x", "--until", "soon"], ["soon", "sent"]), (["receipts", "maybe"], ["maybe", "on"])):
         says(nobody.run(*arguments), 2, *words)
     for arguments in (["send", "a@example.org", "x"], ["receive"], ["account"], ["history"], ["verify", "a@example.org"], ["receipts", "on"], ["pin", "remove"]):
