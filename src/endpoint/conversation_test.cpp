@@ -142,7 +142,7 @@ TEST_F(ConversationTest, BadTextsAreRefusedAndChangeNothing) {
 
 TEST_F(ConversationTest, AnUnknownAccountFails) {
   connect_both();
-  Device stranger;
+  Device stranger(world.clock);
   stranger.address.account = world.random.id<AccountId>();
   const MessageId id = world.send(anna, stranger, "anybody?");
   ASSERT_TRUE(world.settle());

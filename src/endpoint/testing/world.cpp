@@ -42,13 +42,13 @@ session::AccountKey account_key(MemoryEndpointStore& store) {
 }  // namespace
 
 void World::load(Device& device) {
-  auto loaded = Endpoint::load(device.store, random, clock);
+  auto loaded = Endpoint::load(device.store, random, device.clock);
   OPALINE_ASSERT(loaded.has_value());
   device.endpoint = std::move(*loaded);
 }
 
 Device& World::add(std::string name) {
-  Device& device = *devices.emplace_back(std::make_unique<Device>());
+  Device& device = *devices.emplace_back(std::make_unique<Device>(clock));
   device.name = std::move(name);
   const Enrolment enrolment{random.id<AccountId>(), DeviceNumber{1}, random.id<MailboxId>()};
   auto made = Endpoint::create(device.store, random, clock, enrolment);
@@ -68,7 +68,7 @@ Device& World::link(Device& primary, std::string name) {
   const auto current = *session::load_device_list(own.signed_list);
   session::DeviceList next = session::next_device_list(current, clock.now());
   const session::DeviceIdentity identity = session::DeviceIdentity::generate(random);
-  Device& device = *devices.emplace_back(std::make_unique<Device>());
+  Device& device = *devices.emplace_back(std::make_unique<Device>(clock));
   device.name = std::move(name);
   device.address = {primary.address.account, next.next_device};
   device.mailbox = random.id<MailboxId>();
@@ -100,17 +100,17 @@ Device& World::link(Device& primary, std::string name) {
 Device& World::start_link(Device& primary, std::string name) {
   clock.advance(seconds(1));
   const session::VerifiedDeviceList list = *primary.endpoint->own_list();
-  Device& device = *devices.emplace_back(std::make_unique<Device>());
+  Device& device = *devices.emplace_back(std::make_unique<Device>(clock));
   device.name = std::move(name);
   device.address = {primary.address.account, list.list().next_device};
   device.mailbox = random.id<MailboxId>();
   const Enrolment enrolment{device.address.account, device.address.device, device.mailbox};
-  const auto made = Endpoint::create_linked(device.store, random, clock, enrolment, list, device.name);
+  const auto made = Endpoint::create_linked(device.store, random, device.clock, enrolment, list, device.name);
   OPALINE_ASSERT(made.has_value());
-  session::DeviceList next = session::next_device_list(list, clock.now());
+  session::DeviceList next = session::next_device_list(list, primary.clock.now());
   next.devices.push_back({.number = enrolment.device,
                           .mailbox = enrolment.mailbox,
-                          .created = clock.now(),
+                          .created = primary.clock.now(),
                           .capabilities = session::kCapabilityMessages | session::kCapabilityEphemeral,
                           .keys = made->keys});
   next.next_device = DeviceNumber{static_cast<std::uint32_t>(next.next_device) + 1};
@@ -147,7 +147,7 @@ void World::unlink(Device& primary, const Device& removed) {
 }
 
 Device& World::impostor(const Device& victim, std::string name) {
-  Device& device = *devices.emplace_back(std::make_unique<Device>());
+  Device& device = *devices.emplace_back(std::make_unique<Device>(clock));
   device.name = std::move(name);
   const Enrolment enrolment{victim.address.account, DeviceNumber{1}, random.id<MailboxId>()};
   auto made = Endpoint::create(device.store, random, clock, enrolment);
@@ -340,7 +340,8 @@ DevicesReply World::devices_of(const AccountId& about, ListNumber known, const F
   DevicesReply reply;
   reply.signed_list = account.lists.back();
   const auto first = known == ListNumber{} ? account.lists.size() : static_cast<std::size_t>(known);
-  for (std::size_t i = first; i + 1 < account.lists.size() && reply.history.size() < history_at_once; ++i)
+  const bool kept = account.lists.size() - first <= lists_kept + 1;
+  for (std::size_t i = first; kept && i + 1 < account.lists.size() && reply.history.size() < history_at_once; ++i)
     reply.history.push_back(account.lists[i]);
   reply.renewal_token = to_bytes("renewal of " + about.hex().substr(0, 8));
   const auto list = session::load_device_list(reply.signed_list);

@@ -48,9 +48,24 @@ struct ListNotice {};
 using ToDevice = std::variant<Pushed, Answer, Granted, DevicesAnswer, PrekeysAnswer, FailedAnswer, PrekeysLow,
                               ListTaken, ListNotice>;
 
+/// The world's clock, as a device has it that may be set wrong.
+class DeviceClock final : public Clock {
+ public:
+  explicit DeviceClock(const Clock& right) : right_(right) {}
+  [[nodiscard]] Time now() const override { return right_.now() + wrong_by; }
+  [[nodiscard]] Instant monotonic() const override { return right_.monotonic(); }
+  milliseconds wrong_by{0};
+
+ private:
+  const Clock& right_;
+};
+
 /// One device with its store and, while it is connected, its connection.
 struct Device {
+  explicit Device(const Clock& right) : clock(right) {}
+
   std::string name;
+  DeviceClock clock;
   session::DeviceAddress address;
   MailboxId mailbox;
   MemoryEndpointStore store;
@@ -171,6 +186,7 @@ class World {
   bool refuse_lists = false;         ///< UPDATE_DEVICES is refused
   bool notices = true;               ///< devices hear of a new list
   std::size_t history_at_once = 64;  ///< lists in one answer
+  std::size_t lists_kept = 64;       ///< before the present one, as the service does
   std::uint64_t token_epoch = 1;
   std::size_t duplicate_one_in = 0;  ///< an envelope is stored twice now and then; 0: never
   std::uint64_t envelopes = 0;       ///< submitted in all
