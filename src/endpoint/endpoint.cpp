@@ -111,8 +111,8 @@ void Endpoint::delete_messages(const AccountId& peer, std::span<const MessageId>
   Engine* const engine = state_->touch();
   if (engine == nullptr) return;
   engine->core.staging.history(DeleteMessages{peer, {ids.begin(), ids.end()}});
-  engine->outbox.tell_of(
-      ids, [&](const wire::MessageIds& some) { return wire::Deletion{.peer = peer, .messages = some}; });
+  engine->outbox.tell_of(ids,
+                         [&](const wire::MessageIds& some) { return wire::Deletion{.peer = peer, .messages = some}; });
 }
 
 void Endpoint::delete_conversation(const AccountId& peer, Time through) {

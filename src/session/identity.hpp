@@ -34,8 +34,8 @@ class DeviceIdentity {
   IdentityHash hash_;
 };
 
-/// The account key: signs device lists and the challenge of a recovery, nothing else. Held by the primary device and the
-/// recovery file alone.
+/// The account key: signs device lists and the challenge of a recovery, nothing else. Held by the primary device and
+/// the recovery file alone.
 class AccountKey {
  public:
   [[nodiscard]] static AccountKey generate(RandomSource& random);

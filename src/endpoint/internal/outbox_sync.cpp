@@ -63,7 +63,8 @@ void Outbox::make_marks() {
   for (const auto& [account, marks] : std::exchange(marks_, {})) {
     const AccountId& peer = account;
     tell_of(marks.read, [&](const wire::MessageIds& ids) { return wire::ReadMarks{peer, ids}; });
-    tell_of(marks.sent, [&](const wire::MessageIds& ids) { return wire::StateMarks{peer, wire::SentState::sent, ids}; });
+    tell_of(marks.sent,
+            [&](const wire::MessageIds& ids) { return wire::StateMarks{peer, wire::SentState::sent, ids}; });
     tell_of(marks.failed,
             [&](const wire::MessageIds& ids) { return wire::StateMarks{peer, wire::SentState::failed, ids}; });
   }
