@@ -202,6 +202,8 @@ std::string_view name(NoticeKind kind) {
       return "own_device_added";
     case NoticeKind::own_device_removed:
       return "own_device_removed";
+    case NoticeKind::list_gap:
+      return "list_gap";
   }
   return "unknown";
 }
@@ -232,6 +234,8 @@ std::string explain(NoticeKind kind, const std::string& peer) {
       return "a device was added to your account; if that was not you: opaline devices, opaline devices remove N";
     case NoticeKind::own_device_removed:
       return "a device was removed from your account (opaline devices)";
+    case NoticeKind::list_gap:
+      return fmt::format("the devices of {} changed, and how cannot be followed any more", peer);
   }
   return "";
 }

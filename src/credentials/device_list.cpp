@@ -136,9 +136,11 @@ ListChange compare_lists(const VerifiedDeviceList& pinned, const VerifiedDeviceL
   if (after.number == before.number) {
     return candidate.hash() == pinned.hash() ? ListChange::unchanged : ListChange::forked;
   }
-  if (raw(after.number) - raw(before.number) > 1) return ListChange::gap;
-  if (after.previous != pinned.hash()) return ListChange::forked;
-  return devices_follow(before, candidate) ? ListChange::successor : ListChange::rule_broken;
+  const bool next = raw(after.number) - raw(before.number) == 1;
+  if (next && after.previous != pinned.hash()) return ListChange::forked;
+  // The rules hold over any number of steps: what breaks them follows in none.
+  if (!devices_follow(before, candidate)) return ListChange::rule_broken;
+  return next ? ListChange::successor : ListChange::gap;
 }
 
 bool is_alarm(ListChange change) {

@@ -93,7 +93,7 @@ inline constexpr std::size_t kMaxDeviceListBytes =
 enum class ListChange : std::uint8_t {
   unchanged,
   successor,        ///< the next number, chained to the pinned one, keeping the rules
-  gap,              ///< a higher number, not the next
+  gap,              ///< a higher number, not the next: it may follow
   older,            ///< alarm: a number below the pinned one
   forked,           ///< alarm: another list with the same number, or a next one that does not continue ours
   new_account_key,  ///< alarm: signed by another account key

@@ -128,6 +128,10 @@ enum class NoticeKind : std::uint8_t {
   // in the conversation with oneself
   own_device_added = 9,
   own_device_removed = 10,
+  // in either
+  /// The list is another now, and those in between are not kept any more: signed by the same account key, but whether
+  /// it follows from the one known before, nobody can say.
+  list_gap = 11,
 };
 
 /// As AddIncoming where another device wrote it.

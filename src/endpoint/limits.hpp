@@ -100,6 +100,16 @@ inline constexpr std::chrono::hours kNewerListEvery{1};
 /// A list that a message says is newer is fetched once in this time for one account.
 inline constexpr std::chrono::minutes kListFetchEvery{1};
 
+/// Earlier lists of an account that the service keeps (docs/device-api.md): who missed more cannot follow step by step.
+inline constexpr std::uint32_t kListsKept = 64;
+/// Contacts' words that our own device list is forged: so many are told to the person in this time, one of each
+/// contact.
+inline constexpr std::size_t kMaxForgedClaims = 8;
+inline constexpr std::chrono::hours kForgedClaimWindow{24};
+/// States (of each kind) that one peer says of texts that are not known here: a copy may be late. Beyond it, that
+/// peer's oldest are forgotten.
+inline constexpr std::size_t kMaxEarlyStates = 1024;
+
 /// Longest renewal token that is kept.
 inline constexpr std::size_t kMaxRenewalTokenBytes = 256;
 /// Lists that are fetched because a stranger wrote, in kStrangerWindow: they are charged to us, so that strangers must

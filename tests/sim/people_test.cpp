@@ -4,6 +4,8 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include "endpoint/limits.hpp"
+#include "identity/limits.hpp"
 #include "tests/sim/people.hpp"
 #include "tests/sim/seeds.hpp"
 
@@ -12,6 +14,9 @@ namespace {
 
 using namespace std::chrono_literals;
 using endpoint::NoticeKind;
+
+// What a device may demand is what the service keeps.
+static_assert(endpoint::kListsKept == identity::kMaxListHistory);
 
 std::size_t notices(const Device& device, NoticeKind kind) {
   return static_cast<std::size_t>(

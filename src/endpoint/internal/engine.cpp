@@ -92,11 +92,13 @@ void Engine::on_devices(RequestId id, const DevicesReply& reply) {
 
 void Engine::take_devices(Peer& peer, const Requests::Open& asked, const DevicesReply& reply) {
   const auto before = peer.pinned ? peer.pinned->hash() : session::ListHash{};
-  const ListOutcome outcome = peers.take_list(peer, reply.signed_list, reply.history, asked.known);
+  ListOutcome outcome = peers.take_list(peer, reply.signed_list, reply.history, asked.known);
   if (outcome == ListOutcome::behind && (asked.all || !asked.bundles.empty())) {
     // Beside the bundles there was no room for the lists in between: they are fetched first.
     return outbox.ask_list(peer, true);
   }
+  if (outcome == ListOutcome::behind) outcome = peers.take_over_gap(peer, reply.signed_list);
+  if (outcome == ListOutcome::refused && peer.pinned && peer.pinned->hash() != before) outbox.list_changed(peer);
   if (outcome == ListOutcome::refused || outcome == ListOutcome::behind) {
     // What does not follow the list that we know is not used: with that one we go on as far as it goes.
     return peer_failed(peer, asked, Reason::directory_unavailable, milliseconds(0));

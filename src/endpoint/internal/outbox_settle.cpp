@@ -203,7 +203,7 @@ void Outbox::list_changed(Peer& peer) {
   core_.staging.for_each(Table::sent, {}, from, [&](ByteView, ByteView value) {
     MessageRecord record;
     if (decode(value, record) && misses(record)) missed.insert(record.sequence);
-    return missed.size() < kMaxResendTail;
+    return true;  // at most kMaxResendScan
   });
   for (const std::uint64_t sequence : missed) {
     Entry* const entry = open(sequence);

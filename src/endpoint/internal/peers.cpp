@@ -196,6 +196,10 @@ ListOutcome Peers::take_list(Peer& peer, ByteView signed_list, const std::vector
     if (!step) break;
     const ListChange change = session::compare_lists(*peer.pinned, *step);
     if (change == ListChange::unchanged || change == ListChange::older) continue;  // more than we asked for
+    if (change == ListChange::forked || change == ListChange::rule_broken) {
+      alarm(peer, step->hash(), NoticeKind::list_forked);
+      return ListOutcome::refused;
+    }
     if (change != ListChange::successor) break;
     pin(peer, std::move(*step));
   }
@@ -228,6 +232,40 @@ ListOutcome Peers::take_list(Peer& peer, ByteView signed_list, const std::vector
       return ListOutcome::refused;
   }
   return ListOutcome::refused;
+}
+
+ListOutcome Peers::take_over_gap(Peer& peer, ByteView signed_list) {
+  auto shown = session::verify_device_list(signed_list);
+  if (!shown || session::compare_lists(*peer.pinned, *shown) != session::ListChange::gap) return ListOutcome::behind;
+  const auto number = [](const session::VerifiedDeviceList& l) { return static_cast<std::uint32_t>(l.list().number); };
+  if (number(*shown) - number(*peer.pinned) - 1 <= kListsKept) return ListOutcome::behind;  // it must have them
+  pin(peer, std::move(*shown));
+  core_.notice(peer.account, NoticeKind::list_gap);
+  if (peer.candidate) {
+    peer.candidate.reset();
+    peer.record.candidate.clear();
+    changed(peer);
+  }
+  return ListOutcome::pinned;
+}
+
+std::vector<AccountId> Peers::blocked() {
+  std::vector<AccountId> out;
+  core_.staging.for_each(Table::peer, {}, {}, [&](ByteView key, ByteView value) {
+    const auto account = AccountId::from(key);
+    PeerRecord record;
+    if (!account || !decode(value, record)) {
+      core_.found_corrupt();
+      return false;
+    }
+    if (record.blocked && !peers_.contains(*account)) out.push_back(*account);
+    return true;
+  });
+  // What this round has changed is not staged yet.
+  for (const auto& [account, peer] : peers_)
+    if (peer.record.blocked) out.push_back(account);
+  std::ranges::sort(out);
+  return out;
 }
 
 void Peers::meet(Peer& peer) {

@@ -34,6 +34,10 @@ class Peers {
   /// directory was asked; one that is older than that is an alarm, one that merely was overtaken is not.
   [[nodiscard]] ListOutcome take_list(Peer& peer, ByteView signed_list, const std::vector<Bytes>& between,
                                       ListNumber known);
+  /// The directory was asked for a list and those in between, had room for them, and gave none that follows (`behind`).
+  /// If there are so many that it does not keep them, the list is pinned, with a line: the account key signed it, and
+  /// no rule speaks against it. `pinned`, else `behind`.
+  [[nodiscard]] ListOutcome take_over_gap(Peer& peer, ByteView signed_list);
   /// A device of the pinned list named, in what it signed, another list with the pinned one's number.
   void forked(Peer& peer, const session::ListHash& other) { alarm(peer, other, NoticeKind::list_forked); }
   /// Somebody says that this is the list of our own account. If it is no list of ours, and the directory, asked if need
@@ -49,6 +53,8 @@ class Peers {
   void want_list(Peer& peer);
   /// The same, once in kListFetchEvery: only somebody's word says that there is another one.
   void want_list_by_word(Peer& peer);
+  /// Accounts that the person has blocked, known or not.
+  [[nodiscard]] std::vector<AccountId> blocked();
   /// A text goes to this peer or came from it: the first time that is worth a line.
   void meet(Peer& peer);
   /// The candidate becomes the pinned list. There must be one (asserted).
