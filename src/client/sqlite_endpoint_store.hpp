@@ -44,6 +44,7 @@ class SqliteEndpointStore final : public endpoint::EndpointStore {
   Result<void, DatabaseError> apply(const endpoint::DeleteConversation& change);
   Result<void, DatabaseError> apply(const endpoint::AddContact& change);
   Result<void, DatabaseError> apply(const endpoint::AddHistory& change);
+  Result<void, DatabaseError> apply(const endpoint::RaiseOutgoingState& change);
   Result<void, DatabaseError> apply_all(const endpoint::Batch& batch);
   /// Inserts a message; one that is here already stays as it is, and with `strict` that is an error. Not before the
   /// last entry unless `keep_place`.

@@ -124,6 +124,15 @@ Result<void, DatabaseError> SqliteEndpointStore::apply(const endpoint::AddHistor
   return {};
 }
 
+Result<void, DatabaseError> SqliteEndpointStore::apply(const endpoint::RaiseOutgoingState& change) {
+  // States are numbered as they rise (endpoint::MessageState); 1 is queued, 3 and 4 are receipts, 5 is failed.
+  auto statement = store_.database().prepare(
+      "UPDATE entry SET state = ?1, reason = 0, at = ?2 WHERE kind = 2 AND peer = ?3 AND message = ?4 "
+      "AND CASE WHEN ?1 IN (3, 4) THEN state = 5 OR state < ?1 ELSE state = 1 END");
+  statement.bind(1, static_cast<std::int64_t>(change.state)).bind(2, unix_millis(change.at));
+  return statement.bind(3, change.peer.view()).bind(4, change.id.view()).run();
+}
+
 Result<std::vector<endpoint::EndpointStore::HistoryPage>, StoreError> SqliteEndpointStore::history_pages(Time since) {
   // From the first entry that is wanted on, also those that are not: a page is a run of ids and nothing else.
   auto statement = store_.database().prepare(

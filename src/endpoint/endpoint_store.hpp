@@ -174,13 +174,22 @@ struct AddContact {
   std::string handle;
   Time active_at;  ///< of the conversation's newest message there; zero: none
 };
+/// What became of a text that perhaps is here, and of which the endpoint has no record: nothing happens if it is not
+/// here, goes to another peer, or is as far already. `failed` counts for one that is queued, `sent` too; `delivered`
+/// and `read` for all that are not.
+struct RaiseOutgoingState {
+  AccountId peer;
+  MessageId id;
+  MessageState state{};
+  Time at;
+};
 /// One HistoryPage of another device. Entries that are here already stay as they are; those of a conversation that was
 /// deleted since do not come back.
 struct AddHistory {
   SecretBytes entries;
 };
 using HistoryChange = std::variant<AddOutgoing, SetOutgoingState, AddIncoming, AddNotice, MarkRead, DeleteMessages,
-                                   DeleteConversation, AddContact, AddHistory>;
+                                   DeleteConversation, AddContact, AddHistory, RaiseOutgoingState>;
 
 struct Batch {
   std::vector<RowChange> rows;         ///< at most one change of a row

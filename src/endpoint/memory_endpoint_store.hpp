@@ -157,6 +157,17 @@ class MemoryEndpointStore final : public EndpointStore {
       outgoing.reason = change.reason;
     }
   }
+  void apply(const RaiseOutgoingState& change) {
+    for (Outgoing& outgoing : contents_.history.outgoing) {
+      if (outgoing.message.id != change.id || outgoing.message.peer != change.peer) continue;
+      const bool receipt = change.state == MessageState::delivered || change.state == MessageState::read;
+      const bool failed = outgoing.state == MessageState::failed;
+      const bool rises = receipt ? failed || outgoing.state < change.state : outgoing.state == MessageState::queued;
+      if (!rises) continue;
+      outgoing.state = change.state;
+      outgoing.reason = Reason::none;
+    }
+  }
   void apply(AddIncoming& change) {
     if (!has(change.message.sender.account, change.message.id))
       contents_.history.incoming.push_back(std::move(change.message));

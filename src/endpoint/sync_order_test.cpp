@@ -4,12 +4,13 @@
 
 #include <algorithm>
 
-#include "endpoint/testing/world.hpp"
+#include "endpoint/testing/rogue.hpp"
 
 namespace opaline::endpoint {
 namespace {
 
 using testing::Device;
+using testing::Rogue;
 using testing::World;
 using Texts = std::vector<std::string>;
 
@@ -45,6 +46,85 @@ TEST_F(SyncOrderTest, AReceiptThatIsFasterThanTheCopyOfItsTextIsKept) {
   ASSERT_TRUE(world.pass(std::chrono::hours(1)));
   EXPECT_EQ(tablet.state_of(delivered), MessageState::delivered);
   EXPECT_EQ(tablet.state_of(read), MessageState::read);
+}
+
+TEST_F(SyncOrderTest, StatesOfTextsThatThereAreNotFillNoStore) {
+  world.link(anna, "tablet");
+  world.connect(anna);
+  Device& carl = world.add("carl");
+  for (Device* const other : {&ben, &carl}) {
+    other->endpoint->refresh_peer(anna.address.account);
+    anna.endpoint->refresh_peer(other->address.account);
+    world.round(anna);
+    world.round(*other);
+  }
+  ASSERT_TRUE(world.settle());
+  const auto rows = [&](const Device& of, internal::SeenKind kind) {
+    const auto& all = anna.store.contents().rows;
+    return static_cast<std::size_t>(std::ranges::count_if(all, [&](const auto& row) {
+      const auto& [table, key] = row.first;
+      return table == Table::seen && key.front() == static_cast<std::byte>(kind) &&
+             equal(ByteView(key).subspan(1, AccountId::kSize), of.address.account.view());
+    }));
+  };
+  const auto known = [&](const Device& of, const MessageId& id) {
+    Bytes key{static_cast<std::byte>(internal::SeenKind::is_read)};
+    append(key, internal::message_key(of.address.account, id));
+    return anna.store.contents().rows.contains({Table::seen, key});
+  };
+  wire::Receipt receipt{.kind = wire::ReceiptKind::read, .count = wire::kMaxReceiptIds};
+  const auto fill = [&] {
+    for (MessageId& id : receipt.ids) id = world.random.id<MessageId>();
+  };
+  Rogue friendly(world, carl, anna);
+  fill();
+  friendly.say(receipt);
+  const MessageId of_carl = receipt.ids[0];
+  Rogue liar(world, ben, anna);
+  std::vector<MessageId> said;
+  for (std::size_t i = 0; i < 3 * kMaxEarlyStates; i += receipt.count) {
+    fill();
+    liar.say(receipt);
+    said.push_back(receipt.ids[0]);
+    world.clock.advance(seconds(1));
+  }
+  EXPECT_LE(rows(ben, internal::SeenKind::is_read), kMaxEarlyStates);
+  EXPECT_GE(rows(ben, internal::SeenKind::is_read), kMaxEarlyStates / 2);
+  EXPECT_FALSE(known(ben, said.front())) << "the oldest go";
+  EXPECT_TRUE(known(ben, said.back()));
+  EXPECT_EQ(rows(carl, internal::SeenKind::is_read), receipt.count);
+  EXPECT_TRUE(known(carl, of_carl)) << "nobody else's";
+  // What is forgotten by and by is forgotten whole.
+  world.clock.advance(kSeenFor + std::chrono::days(2));
+  ASSERT_TRUE(world.pass(std::chrono::hours(2), std::chrono::minutes(10)));
+  EXPECT_EQ(rows(ben, internal::SeenKind::is_read), 0u);
+}
+
+TEST_F(SyncOrderTest, StatesOfTextsThatCameAsHistoryRiseToo) {
+  const MessageId read = say(anna, ben, "before the tablet");
+  world.cut(ben);
+  const MessageId later = say(anna, ben, "not delivered yet");
+  Device& tablet = world.link_live(anna, "tablet", true);
+  ASSERT_EQ(tablet.state_of(later), MessageState::sent);
+  ASSERT_EQ(tablet.state_of(read), MessageState::delivered);
+  world.connect(ben);
+  ben.endpoint->mark_read(anna.address.account, std::span(&read, 1));
+  world.round(ben);
+  ASSERT_TRUE(world.pass(std::chrono::minutes(10)));
+  EXPECT_EQ(tablet.state_of(read), MessageState::read);
+  EXPECT_EQ(tablet.state_of(later), MessageState::delivered);
+  // Another's word does not raise them.
+  Device& carl = world.add("carl");
+  world.connect(carl);
+  carl.endpoint->refresh_peer(anna.address.account);
+  tablet.endpoint->refresh_peer(carl.address.account);
+  world.round(carl);
+  world.round(tablet);
+  ASSERT_TRUE(world.settle());
+  wire::Receipt receipt{.kind = wire::ReceiptKind::read, .count = 1};
+  receipt.ids[0] = later;
+  Rogue(world, carl, tablet).say(receipt);
+  EXPECT_EQ(tablet.state_of(later), MessageState::delivered);
 }
 
 TEST_F(SyncOrderTest, TheNewsThatATextIsSentMayOvertakeItsCopy) {

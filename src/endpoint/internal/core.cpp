@@ -39,6 +39,19 @@ namespace {
 /// The value of rows whose key says everything.
 constexpr ByteArray<1> kPresent{std::byte{1}};
 
+/// Values of Table::seen say until when; before that they said nothing.
+Time until_of(ByteView value) {
+  Reader in(value);
+  const Time until = from_unix_millis(static_cast<std::int64_t>(in.u64()));
+  return in.finished() ? until : Time{};
+}
+
+Bytes expiry_key(Time until, ByteView key) {
+  Bytes by_day;
+  Writer(by_day).u32(number(day_of(until)) + 1).bytes(key);
+  return by_day;
+}
+
 Bytes seen_key(SeenKind kind, ByteView what) {
   Bytes key;
   Writer(key).u8(static_cast<std::uint8_t>(kind)).bytes(what);
@@ -53,10 +66,32 @@ bool Core::seen(SeenKind kind, ByteView what) {
 
 void Core::remember(SeenKind kind, ByteView what, Time until) {
   const Bytes key = seen_key(kind, what);
-  Bytes by_day;
-  Writer(by_day).u32(number(day_of(until)) + 1).bytes(key);
-  staging.put(Table::seen, key, to_secret_bytes(kPresent));
-  staging.put(Table::seen_expiry, by_day, to_secret_bytes(kPresent));
+  Bytes value;
+  Writer(value).u64(static_cast<std::uint64_t>(unix_millis(until)));
+  staging.put(Table::seen, key, to_secret_bytes(value));
+  staging.put(Table::seen_expiry, expiry_key(until, key), to_secret_bytes(kPresent));
+}
+
+bool Core::forget(SeenKind kind, ByteView what) {
+  const Bytes key = seen_key(kind, what);
+  const auto value = staging.get(Table::seen, key);
+  if (!value) return false;
+  staging.erase(Table::seen, key);
+  staging.erase(Table::seen_expiry, expiry_key(until_of(*value), key));
+  return true;
+}
+
+std::size_t Core::keep_few(SeenKind kind, ByteView prefix, std::size_t limit) {
+  std::vector<std::pair<Time, Bytes>> all;
+  staging.for_each(Table::seen, seen_key(kind, prefix), {}, [&](ByteView key, ByteView value) {
+    all.emplace_back(until_of(value), to_bytes(key.subspan(1)));
+    return true;
+  });
+  if (all.size() < limit) return all.size();
+  const std::size_t dropped = all.size() - limit + (limit + 3) / 4;
+  std::ranges::nth_element(all, all.begin() + static_cast<std::ptrdiff_t>(dropped - 1));
+  for (std::size_t i = 0; i < dropped; ++i) forget(kind, all[i].second);
+  return all.size() - dropped;
 }
 
 void Core::forget_seen(std::size_t limit) {

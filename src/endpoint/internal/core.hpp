@@ -62,6 +62,7 @@ struct Peer {
   Instant not_before{};
   std::uint32_t failures = 0;
   Reason waits_for = Reason::none;
+  std::map<SeenKind, std::size_t> early_states;  ///< of texts that are not known: not fewer than there are
 
   [[nodiscard]] bool alarmed() const { return candidate.has_value(); }
   [[nodiscard]] const session::DeviceEntry* entry(DeviceNumber device) const {
@@ -110,6 +111,10 @@ class Core {
 
   [[nodiscard]] bool seen(SeenKind kind, ByteView what);
   void remember(SeenKind kind, ByteView what, Time until);
+  /// False: it was not remembered.
+  bool forget(SeenKind kind, ByteView what);
+  /// Forgets the oldest quarter of what begins with `prefix` if it is `limit` or more. How many are left.
+  std::size_t keep_few(SeenKind kind, ByteView prefix, std::size_t limit);
   /// Forgets what may be forgotten; at most `limit` things a call.
   void forget_seen(std::size_t limit);
 

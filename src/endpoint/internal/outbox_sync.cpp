@@ -146,14 +146,40 @@ void Outbox::written_elsewhere(const AccountId& peer, const MessageId& id, Time 
   entry.settled = true;
   core_.staging.put(Table::message_index, id.view(), to_secret_bytes(number_key(entry.record.sequence)));
   for (const EarlyState& early : kEarlyStates)
-    if (core_.seen(early.kind, message_key(peer, id))) set_state(entry, early.state, Reason::none);
+    if (core_.forget(early.kind, message_key(peer, id))) set_state(entry, early.state, Reason::none);
+}
+
+void Outbox::give_up_authors() {
+  std::vector<std::uint64_t> orphaned;
+  const auto look = [&](const MessageRecord& record) {
+    if (record.kind == ContentKind::written_elsewhere && record.state == MessageState::queued &&
+        record.only != DeviceNumber{0} && core_.own_list.find(record.only) == nullptr)
+      orphaned.push_back(record.sequence);
+  };
+  for (const auto& [sequence, entry] : entries_)
+    if (!entry.gone) look(entry.record);
+  core_.staging.for_each(Table::sent, {}, {}, [&](ByteView, ByteView value) {
+    MessageRecord record;
+    if (decode(value, record)) look(record);
+    return true;
+  });
+  for (const std::uint64_t sequence : orphaned)
+    if (Entry* const entry = open(sequence)) set_state(*entry, MessageState::failed, Reason::not_confirmed);
 }
 
 void Outbox::remember_state(const AccountId& peer, const MessageId& id, MessageState state) {
+  // It may be in the history all the same: a page of another device's brought it, or its record is gone.
+  core_.staging.history(RaiseOutgoingState{peer, id, state, core_.now()});
   if (!core_.has_others()) return;
   const auto early = std::ranges::find(kEarlyStates, state, &EarlyState::state);
   OPALINE_ASSERT(early != kEarlyStates.end());
-  core_.remember(early->kind, message_key(peer, id), core_.now() + kSeenFor);
+  const Bytes key = message_key(peer, id);
+  if (core_.seen(early->kind, key)) return;
+  // Anybody can say things of texts that there never were.
+  const auto [count, first] = peers_.get(peer).early_states.try_emplace(early->kind, kMaxEarlyStates);
+  if (count->second >= kMaxEarlyStates) count->second = core_.keep_few(early->kind, peer.view(), kMaxEarlyStates);
+  ++count->second;
+  core_.remember(early->kind, key, core_.now() + kSeenFor);
 }
 
 void Outbox::state_elsewhere(const AccountId& peer, const MessageId& id, MessageState state) {
