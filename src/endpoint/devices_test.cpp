@@ -354,5 +354,41 @@ TEST_F(DevicesTest, ADeviceThatIsNeverSwitchedOnDoesNotStopTheOthers) {
   EXPECT_EQ(written(tablet).size(), 201u) << "the tablet catches up";
 }
 
+TEST_F(DevicesTest, ARestoredHomeAmongManyDevicesHearsFromAllOfThemAgain) {
+  std::vector<Device*> sisters, friends{&ben};
+  for (int i = 1; i < 10; ++i) sisters.push_back(&world.link_live(anna, "anna " + std::to_string(i)));
+  for (int i = 1; i < 6; ++i) world.connect(*friends.emplace_back(&world.add("friend " + std::to_string(i))));
+  const auto talk = [&](std::string_view text) {
+    for (Device* const other : friends) {
+      say(anna, *other, text);
+      say(*other, anna, text);
+    }
+  };
+  talk("one");
+  const auto copy = anna.store.backup();
+  for (Device* const sister : sisters) sister->endpoint->set_device_name("renamed");
+  for (int i = 0; i < 3; ++i) talk("forgotten");
+  for (Device* const sister : sisters) world.round(*sister);
+  ASSERT_TRUE(world.settle());
+  world.cut(anna);
+  for (Device* const other : friends) say(*other, anna, "by " + other->name);
+  for (Device* const sister : sisters) {
+    sister->endpoint->set_device_name("of " + sister->name);
+    world.round(*sister);
+    ASSERT_TRUE(world.settle());
+    world.cut(*sister);  // it gives no history; its mailbox takes what it is asked
+  }
+  world.restore(anna, copy);
+  world.connect(anna);
+  ASSERT_TRUE(world.pass(std::chrono::minutes(10)));
+  for (Device* const sister : sisters) world.connect(*sister);
+  ASSERT_TRUE(world.pass(std::chrono::minutes(30)));
+  const Texts came = anna.texts();
+  for (const Device* other : friends) EXPECT_EQ(std::ranges::count(came, "by " + other->name), 1) << other->name;
+  for (const OwnDevice& device : anna.endpoint->own_devices())
+    if (!device.this_device)
+      EXPECT_EQ(device.name, "of anna " + std::to_string(static_cast<std::uint32_t>(device.number) - 1));
+}
+
 }  // namespace
 }  // namespace opaline::endpoint
