@@ -48,9 +48,11 @@ void Inbox::sent_copy(PeerDevice& device, const wire::SentCopy& copy) {
   const Bytes key = message_key(copy.peer, copy.message);
   // The index knows those that this device wrote itself, and those that came before.
   if (core_.staging.has(Table::message_index, copy.message.view()) || core_.seen(SeenKind::deleted, key)) return;
+  // A clock that is far ahead would keep it below everything that comes.
+  const Time sent_at = std::min<Time>(copy.sent_at, core_.now() + kMaxClockAhead);
   core_.staging.history(
-      AddOutgoing{OutgoingMessage{copy.message, copy.peer, to_body(copy.text), copy.sent_at, device.address.device}});
-  outbox_.written_elsewhere(copy.peer, copy.message, copy.sent_at);
+      AddOutgoing{OutgoingMessage{copy.message, copy.peer, to_body(copy.text), sent_at, device.address.device}});
+  outbox_.written_elsewhere(copy.peer, copy.message, sent_at, device.address.device);
   core_.events.emplace_back(MessageCopied{copy.message, copy.peer});
 }
 

@@ -47,7 +47,7 @@ class Outbox {
   /// Whether some of it has not gone out.
   [[nodiscard]] bool history_waits(DeviceNumber device) const;
   /// Another device of ours sent this text: receipts for it come here too.
-  void written_elsewhere(const AccountId& peer, const MessageId& id, Time sent_at);
+  void written_elsewhere(const AccountId& peer, const MessageId& id, Time sent_at, DeviceNumber author);
   /// It says what became of it.
   void state_elsewhere(const AccountId& peer, const MessageId& id, MessageState state);
 

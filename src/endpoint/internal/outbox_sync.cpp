@@ -141,8 +141,8 @@ std::optional<SecretBytes> Outbox::sync_content(const PeerDevice& device, const 
   return out;
 }
 
-void Outbox::written_elsewhere(const AccountId& peer, const MessageId& id, Time sent_at) {
-  Entry& entry = add(peer, {}, ContentKind::written_elsewhere, {}, id, sent_at);
+void Outbox::written_elsewhere(const AccountId& peer, const MessageId& id, Time sent_at, DeviceNumber author) {
+  Entry& entry = add(peer, author, ContentKind::written_elsewhere, {}, id, sent_at);
   entry.settled = true;
   core_.staging.put(Table::message_index, id.view(), to_secret_bytes(number_key(entry.record.sequence)));
   for (const EarlyState& early : kEarlyStates)

@@ -173,7 +173,7 @@ struct MessageRecord {
   Time sent_at{};            ///< what the content says: strictly rising
   Time queued_at{};          ///< for expiry
   ListNumber list_number{};  ///< that the deliveries were made by; 0: not fanned out yet
-  DeviceNumber only{};       ///< 0: all devices of the peer
+  DeviceNumber only{};       ///< 0: all devices of the peer. Of written_elsewhere: the author, 0 if not noted
   MessageState state = MessageState::queued;
   Reason reason = Reason::none;
   Bytes body;  ///< receipt: u8 kind, ids; retry: envelope id, time; those of sync: see ContentKind; else empty
