@@ -24,6 +24,11 @@ Time Core::sent_time() {
   return ledger.last_sent_at;
 }
 
+void Core::set_service_time(Time service) {
+  constexpr milliseconds kMost = kMaxClockAhead;
+  service_ahead_ = std::clamp(service - now(), -kMost, kMost);
+}
+
 std::uint64_t Core::next(std::uint64_t LedgerRecord::* counter) {
   ledger_dirty = true;
   return (ledger.*counter)++;

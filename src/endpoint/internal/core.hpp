@@ -94,6 +94,11 @@ class Core {
   std::vector<Event> events;
 
   [[nodiscard]] Time now() const { return clock.now(); }
+  /// What the service's clock says when ours says `ours`: what one device stamps and another compares is in its time.
+  /// As far as is known, and never more than kMaxClockAhead apart.
+  [[nodiscard]] Time by_service(Time ours) const { return ours + service_ahead_; }
+  [[nodiscard]] Time by_own(Time services) const { return services - service_ahead_; }
+  void set_service_time(Time service);
   /// For what is not stored: back-off does not jump with the wall clock.
   [[nodiscard]] Instant instant() const { return clock.monotonic(); }
   /// The time that a content says it was sent: never twice the same, never falling.
@@ -126,6 +131,7 @@ class Core {
 
  private:
   bool corrupt_ = false;
+  milliseconds service_ahead_{0};
 };
 
 /// What back-off waits after `failures` attempts, with up to a quarter added at random: `first`, doubled each time, at

@@ -53,6 +53,7 @@ std::optional<Error> Engine::failure() const {
 
 void Engine::connected(const wire::Ready& ready) {
   disconnected();
+  core.set_service_time(ready.server_time);
   link.connected(ready);
   prekeys.connected();
   own_devices.connected();

@@ -186,7 +186,8 @@ void Outbox::list_changed(Peer& peer) {
            std::ranges::any_of(peer.pinned->list().devices, [&](const session::DeviceEntry& listed) {
              const bool has =
                  std::ranges::find(record.deliveries, listed.number, &Delivery::device) != record.deliveries.end();
-             return !has && listed.created <= record.queued_at && !is_this_device(peer, listed.number);
+             return !has && listed.created <= core_.by_service(record.queued_at) &&
+                    !is_this_device(peer, listed.number);
            });
   };
   for (auto& [sequence, entry] : entries_) {

@@ -44,7 +44,12 @@ Result<void, Error> OwnDevices::add(const session::DeviceList& next, ByteView ex
   const bool ours =
       core_.is_own(next.account) && next.account_key == key.public_key() && credentials::keeps_rules(next);
   if (!ours) return fail(Error::bad_device);
-  return sign(next, key, exchange, prekeys);
+  // Others compare these times with their own.
+  session::DeviceList stamped = next;
+  stamped.created = core_.by_service(next.created);
+  for (session::DeviceEntry& entry : stamped.devices)
+    if (core_.own_list.find(entry.number) == nullptr) entry.created = core_.by_service(entry.created);
+  return sign(stamped, key, exchange, prekeys);
 }
 
 Result<void, Error> OwnDevices::remove(DeviceNumber number) {
@@ -52,7 +57,7 @@ Result<void, Error> OwnDevices::remove(DeviceNumber number) {
   if (number == core_.address.device) return fail(Error::this_device);
   OPALINE_TRY(const session::AccountKey key, account_key());
   if (core_.own_list.find(number) == nullptr) return fail(Error::unknown_device);
-  session::DeviceList next = session::next_device_list(core_.own_list, core_.now());
+  session::DeviceList next = session::next_device_list(core_.own_list, core_.by_service(core_.now()));
   std::erase_if(next.devices, [&](const session::DeviceEntry& e) { return e.number == number; });
   return sign(next, key, {}, {});
 }
@@ -167,7 +172,7 @@ void OwnDevices::history_wanted(DeviceNumber number, Time since) {
   if ((last >= milliseconds(0) && last < kHistoryEvery) || outbox_.history_waits(number)) return;
   record.history_at = core_.now();
   write(number, record);
-  outbox_.give_history(number, since);
+  outbox_.give_history(number, since == Time{} ? since : core_.by_own(since));
 }
 
 void OwnDevices::ask_history(Time since, DeviceNumber only) {
@@ -180,7 +185,8 @@ void OwnDevices::ask_history(Time since, DeviceNumber only) {
     }
   }
   if (only == DeviceNumber{0}) return;
-  outbox_.tell({wire::HistoryRequest{since}}, only);
+  // The other device's clock is another one.
+  outbox_.tell({wire::HistoryRequest{since == Time{} ? since : core_.by_service(since)}}, only);
 }
 
 void OwnDevices::missed_something() {
