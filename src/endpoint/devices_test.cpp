@@ -125,6 +125,28 @@ TEST_F(DevicesTest, BlockingIsSilentAndOnAllDevices) {
   EXPECT_EQ(ben.state_of(unheard), MessageState::sent);
 }
 
+TEST_F(DevicesTest, WhoIsBlockedIsKnownAlsoOfStrangers) {
+  Device& tablet = world.link_live(anna, "tablet");
+  say(anna, ben, "hello");
+  const auto stranger = world.random.id<AccountId>();
+  EXPECT_TRUE(anna.endpoint->blocked()->empty());
+  anna.endpoint->set_blocked(ben.address.account, true);
+  anna.endpoint->set_blocked(stranger, true);
+  std::vector<AccountId> both{ben.address.account, stranger};
+  std::ranges::sort(both);
+  EXPECT_EQ(*anna.endpoint->blocked(), both) << "before the round";
+  world.round(anna);
+  ASSERT_TRUE(world.settle());
+  EXPECT_EQ(*tablet.endpoint->blocked(), both);
+  world.crash(anna);
+  EXPECT_EQ(*anna.endpoint->blocked(), both);
+  anna.endpoint->set_blocked(ben.address.account, false);
+  EXPECT_EQ(*anna.endpoint->blocked(), std::vector{stranger});
+  anna.store.fail_reads = true;
+  EXPECT_EQ(anna.endpoint->blocked().error(), Error::store_failed);
+  anna.store.fail_reads = false;
+}
+
 TEST_F(DevicesTest, TheLaterWordAboutAContactCounts) {
   Device& tablet = world.link_live(anna, "tablet");
   say(ben, anna, "hello");

@@ -131,6 +131,13 @@ void Endpoint::set_blocked(const AccountId& account, bool blocked) {
   engine->outbox.tell_contact(peer, {});
 }
 
+Result<std::vector<AccountId>, Error> Endpoint::blocked() {
+  OPALINE_TRY(Engine* const engine, state_->ready());
+  std::vector<AccountId> out = engine->peers.blocked();
+  if (const auto failure = engine->failure()) return fail(*failure);
+  return out;
+}
+
 void Endpoint::share_contact(const AccountId& account, std::string_view handle) {
   Engine* const engine = state_->touch();
   if (engine == nullptr || handle.size() > wire::kMaxHandleBytes || !wire::is_utf8(as_view(handle))) return;

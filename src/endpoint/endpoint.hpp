@@ -167,6 +167,8 @@ class Endpoint {
   /// Blocked: nothing that the peer sends is kept or shown, and nothing tells it so. On all of the person's devices.
   /// Works for accounts of which nothing is known yet.
   void set_blocked(const AccountId& peer, bool blocked);
+  /// Whom the person has blocked, also accounts of which nothing else is known; in order. store_failed, corrupt_state.
+  [[nodiscard]] Result<std::vector<AccountId>, Error> blocked();
   /// Tells the other devices by which handle the person knows this account.
   void share_contact(const AccountId& peer, std::string_view handle);
   /// From a lookup of the peer's handle: makes asking for its devices free of charge.
