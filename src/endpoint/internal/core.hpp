@@ -26,6 +26,7 @@ struct PeerDevice {
   session::DeviceAddress address;
   DeviceRecord record;
   bool dirty = false;
+  bool removed = false;  ///< not on the list any more: it goes at the end of the round, or when nothing is in flight
 
   // Not stored.
   std::set<std::uint64_t> queue;  ///< messages with a delivery to this device that has not settled, in order

@@ -62,7 +62,10 @@ void Inbox::open_in_session(const session::HandshakeHash& hash, const EnvelopeId
   const auto opened = session->decrypt(ciphertext, id.view(), core_.now());
   if (!opened) return healing_.broken(hash, id, ciphertext, received_at, opened.error());
   PeerDevice* const device = peers_.find(session->peer());
-  if (device == nullptr) return core_.found_corrupt();
+  if (device == nullptr) {
+    ++core_.counters.unconfirmed;
+    return;
+  }
   sessions_.changed(hash, *device);
   Peer& peer = peers_.get(session->peer().account);
   const session::DeviceEntry* const listed = peer.entry(device->address.device);
@@ -312,6 +315,7 @@ void Inbox::newer_list(Peer& peer, const wire::NewerList& list) {
 void Inbox::accept_candidate(Peer& peer) {
   outbox_.start_over(peer);
   peers_.accept_candidate(peer);
+  peers_.drop_unlisted(peer);
   list_known(peer);
 }
 

@@ -178,6 +178,7 @@ void Outbox::list_changed(Peer& peer) {
     sessions_.remove_all(device);
     device.record.token_at = {};
   }
+  peers_.drop_unlisted(peer);
   peer.wants_list = false;  // this is the list
   // What is on its way goes to new devices too, and what was sent since they are there.
   std::set<std::uint64_t> missed;

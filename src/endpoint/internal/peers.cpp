@@ -43,6 +43,7 @@ Peer& Peers::get(const AccountId& account) {
     if (!in.finished() || !decode(value, found.record)) core_.found_corrupt();
     return true;
   });
+  if (peer.pinned) drop_unlisted(peer);  // rows that an earlier version left
   return peer;
 }
 
@@ -80,6 +81,9 @@ void Peers::pin_own(Peer& peer, session::VerifiedDeviceList list) {
     core_.ledger_dirty = true;
   }
   if (beyond(before, core_.own_list)) core_.notice(peer.account, NoticeKind::own_device_removed);
+  for (const session::DeviceEntry& entry : before.list().devices)
+    if (core_.own_list.find(entry.number) == nullptr)
+      core_.staging.erase(Table::own_device, own_device_key(entry.number));
   core_.events.emplace_back(OwnDevicesChanged{});
   if (core_.own_list.find(core_.address.device) == nullptr) core_.events.emplace_back(ThisDeviceRemoved{});
 }
@@ -297,14 +301,29 @@ void Peers::disconnected() {
   }
 }
 
+void Peers::drop_unlisted(Peer& peer) {
+  for (auto& [number, device] : peer.devices) {
+    // Sessions name their device: the one does not go before the other.
+    const bool gone = peer.entry(number) == nullptr && device.record.sessions.empty();
+    const bool was = std::exchange(device.removed, gone);
+    if (was && !device.removed) device.record = {};  // another identity's, with that number
+  }
+}
+
 void Peers::write() {
   for (auto& [account, peer] : peers_) {
     if (peer.dirty) core_.staging.put(Table::peer, account.view(), encode(peer.record));
     peer.dirty = false;
     for (auto& [number, device] : peer.devices) {
-      if (device.dirty) core_.staging.put(Table::peer_device, device_key(device.address), encode(device.record));
+      if (device.removed) {
+        core_.staging.erase(Table::peer_device, device_key(device.address));
+      } else if (device.dirty) {
+        core_.staging.put(Table::peer_device, device_key(device.address), encode(device.record));
+      }
       device.dirty = false;
     }
+    // Its route goes with the connection, and what is in flight wants an answer.
+    std::erase_if(peer.devices, [](const auto& item) { return item.second.removed && !item.second.route; });
   }
 }
 

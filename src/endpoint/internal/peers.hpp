@@ -76,6 +76,9 @@ class Peers {
   void idle(const Peer& peer) { busy_.erase(peer.account); }
   [[nodiscard]] const std::set<AccountId>& busy() const { return busy_; }
 
+  /// Devices that are not on the pinned list are not kept; their sessions must be gone.
+  void drop_unlisted(Peer& peer);
+
   void disconnected();
   /// Stages what has changed.
   void write();
