@@ -152,6 +152,8 @@ std::string_view name(Reason reason) {
       return "expired";
     case Reason::text_missing:
       return "text_missing";
+    case Reason::not_confirmed:
+      return "not_confirmed";
   }
   return "unknown";
 }
@@ -176,6 +178,8 @@ std::string_view explain(Reason reason) {
       return "it could not be handed over within 30 days";
     case Reason::text_missing:
       return "its text is no longer on this device";
+    case Reason::not_confirmed:
+      return "your device that wrote it has not said what became of it";
   }
   return "";
 }

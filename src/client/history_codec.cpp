@@ -81,7 +81,7 @@ bool sensible(const Entry& e, std::uint8_t state, std::uint8_t reason, std::uint
   if (e.kind == EntryKind::incoming) return state == 0 && reason == 0;
   return e.kind == EntryKind::outgoing && state >= 1 &&
          state <= static_cast<std::uint8_t>(endpoint::MessageState::failed) &&
-         reason <= static_cast<std::uint8_t>(endpoint::Reason::text_missing) && (flags & (kLate | kNewerVersion)) == 0;
+         reason <= static_cast<std::uint8_t>(endpoint::Reason::not_confirmed) && (flags & (kLate | kNewerVersion)) == 0;
 }
 
 std::optional<Entry> read_entry(Reader& in) {

@@ -66,6 +66,9 @@ enum class Reason : std::uint8_t {
   no_device = 6,     ///< every device of the peer is gone
   expired = 7,       ///< kMessageLife passed
   text_missing = 8,  ///< the history no longer holds the text
+  /// The device of ours that wrote it was removed, or silent for so long, before it said what became of it: perhaps it
+  /// went out. A receipt still raises the state.
+  not_confirmed = 9,
 };
 
 /// Where a file is at the service; who knows it can read the ciphertext (docs/device-api.md, "Blobs").

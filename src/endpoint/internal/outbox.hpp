@@ -112,6 +112,8 @@ class Outbox {
   [[nodiscard]] bool may_tell();
   void add_copy(const MessageRecord& text);
   void make_marks();
+  /// What devices of ours wrote that are not on the list any more: they say no more what became of it.
+  void give_up_authors();
   /// Of a text of another device of ours whose copy is not here yet: they come by different ways.
   void remember_state(const AccountId& peer, const MessageId& id, MessageState state);
   /// The content of a record of sync for this device; nullopt: what it was about is gone.

@@ -164,6 +164,9 @@ void Outbox::forget_envelopes(Entry& entry) {
 }
 
 void Outbox::forget(Entry& entry) {
+  // Its author has given it up by now, or did not live to say what became of it.
+  if (entry.record.kind == ContentKind::written_elsewhere && entry.record.state == MessageState::queued)
+    set_state(entry, MessageState::failed, Reason::not_confirmed);
   entry.gone = true;
   forget_envelopes(entry);
   if (entry.record.kind == ContentKind::text || entry.record.kind == ContentKind::written_elsewhere)
@@ -171,6 +174,7 @@ void Outbox::forget(Entry& entry) {
 }
 
 void Outbox::list_changed(Peer& peer) {
+  if (core_.is_own(peer.account)) give_up_authors();
   for (auto& [number, device] : peer.devices) {
     const session::DeviceEntry* const listed = peer.entry(number);
     if (listed != nullptr) continue;

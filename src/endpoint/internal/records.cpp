@@ -325,7 +325,7 @@ bool decode(ByteView bytes, MessageRecord& r) {
   in.u32(r.list_number);
   in.u32(r.only);
   in.small_enum(r.state, MessageState::failed);
-  in.small_enum(r.reason, Reason::text_missing);
+  in.small_enum(r.reason, Reason::not_confirmed);
   in.text(r.body);
   r.deliveries.resize(in.count(4 + 1 + 1 + 1 + 1 + session::IdentityHash::kSize + session::HandshakeHash::kSize + 4));
   for (Delivery& d : r.deliveries) {
