@@ -122,7 +122,9 @@ struct StrangersDropped {
   std::uint32_t count = 0;
 };
 /// Somebody shows others another device list of ours than the one we made.
-struct OwnListForged {};
+struct OwnListForged {
+  AccountId claimed_by;  ///< who says that they see it: anybody can say so, and is believed seldom; zero: we saw it
+};
 /// A message that another device of this account wrote is in the history.
 struct MessageCopied {
   MessageId id;

@@ -1,13 +1,16 @@
 // What a handshake claims of both lists, and how long one may be answered at all.
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "endpoint/internal/core.hpp"
-#include "endpoint/testing/world.hpp"
+#include "endpoint/testing/rogue.hpp"
 
 namespace opaline::endpoint {
 namespace {
 
 using testing::Device;
+using testing::Rogue;
 using testing::World;
 using Texts = std::vector<std::string>;
 
@@ -34,6 +37,15 @@ class ClaimsTest : public ::testing::Test {
       reply.signed_list = shown.back();
       reply.history = {shown.front()};
     };
+  }
+  /// Anna has asked for Ben's list, and the answer is long under way.
+  std::deque<testing::ToDevice> late_answer() {
+    world.clock.advance(seconds(10));
+    anna.endpoint->refresh_peer(ben.address.account);
+    world.round(anna);
+    world.serve(anna, anna.to_server.size());
+    EXPECT_FALSE(anna.to_device.empty());
+    return std::exchange(anna.to_device, {});
   }
   /// Ben gets a first message of anna that used no one-time prekey, so that no prekey's absence refuses it a second
   /// time.
@@ -125,6 +137,92 @@ TEST_F(ClaimsTest, AForgedViewOfOurOwnListIsSaid) {
   ASSERT_TRUE(world.pass(std::chrono::minutes(1)));
   EXPECT_EQ(anna.texts().back(), "three");
   EXPECT_EQ(anna.count_events<OwnListForged>(), 2u);
+}
+
+TEST_F(ClaimsTest, WhoSaysThatOurListIsForgedIsNamedAndSaysItSeldom) {
+  world.link(anna, "tablet");
+  const auto liar = [&](Device& as, int times) {
+    for (int i = 0; i < times; ++i) {
+      Bytes view = world.accounts[anna.address.account].lists.back();
+      constexpr std::size_t kCreated = 1 + AccountId::kSize + crypto::HybridPublicKey::kSize + 4 + 32;
+      world.random.fill(std::span(view).subspan(kCreated + 4, 4));
+      Rogue(world, as, anna, view).say(wire::SessionHello{});
+    }
+  };
+  pin(anna, ben);
+  liar(ben, 5);
+  ASSERT_EQ(anna.count_events<OwnListForged>(), 1u);
+  const auto said =
+      std::ranges::find_if(anna.events, [](const Event& e) { return std::holds_alternative<OwnListForged>(e); });
+  EXPECT_EQ(std::get<OwnListForged>(*said).claimed_by, ben.address.account);
+  std::vector<Device*> others;
+  for (std::size_t i = 0; i < 2 * kMaxForgedClaims; ++i) {
+    Device& other = world.add("other");
+    pin(anna, other);
+    liar(other, 1);
+  }
+  EXPECT_EQ(anna.count_events<OwnListForged>(), kMaxForgedClaims);
+  world.clock.advance(kForgedClaimWindow);
+  liar(ben, 2);
+  EXPECT_EQ(anna.count_events<OwnListForged>(), kMaxForgedClaims + 1);
+}
+
+TEST_F(ClaimsTest, AnAnswerFromBeforeAClaimDoesNotSpeakAgainstIt) {
+  world.connect(ben);
+  Device& tablet = world.link(anna, "tablet");
+  world.connect(anna);
+  world.connect(tablet);
+  ASSERT_TRUE(world.settle());
+  // The tablet asks for its own list, and the answer is long under way.
+  world.notices = false;
+  tablet.endpoint->check_own_list();
+  world.round(tablet);
+  world.serve(tablet, tablet.to_server.size());
+  ASSERT_FALSE(tablet.to_device.empty());
+  const auto late = std::exchange(tablet.to_device, {});
+  world.link(anna, "laptop");
+  pin(ben, anna);
+  world.send(ben, anna, "by list number 3");
+  ASSERT_TRUE(world.pass(seconds(10), seconds(5)));
+  ASSERT_EQ(tablet.texts(), Texts{"by list number 3"});
+  tablet.to_device.insert(tablet.to_device.end(), late.begin(), late.end());
+  ASSERT_TRUE(world.pass(std::chrono::minutes(5)));
+  EXPECT_EQ(tablet.count_events<OwnListForged>(), 0u);
+  EXPECT_EQ(tablet.own_list_number(), ListNumber{3});
+}
+
+TEST_F(ClaimsTest, NorAgainstWhatAContactSaysOfItsOwnList) {
+  world.connect(ben);
+  world.send(anna, ben, "hello");
+  ASSERT_TRUE(world.settle());
+  world.send(ben, anna, "hi");
+  ASSERT_TRUE(world.settle());
+  world.notices = false;
+  anna.endpoint->set_receipts(false);  // else Ben's phone shows its list in answer to one
+  const auto late = late_answer();
+  world.link(ben, "tablet");
+  world.connect(ben);
+  world.send(ben, anna, "by list number 2");
+  ASSERT_TRUE(world.settle());
+  ASSERT_EQ(anna.texts().back(), "by list number 2");
+  anna.to_device.insert(anna.to_device.end(), late.begin(), late.end());
+  ASSERT_TRUE(world.pass(std::chrono::minutes(5)));
+  EXPECT_EQ(anna.notices(NoticeKind::list_rolled_back), 0u);
+  EXPECT_EQ(anna.endpoint->peer_status(ben.address.account)->list_number, ListNumber{2});
+}
+
+TEST_F(ClaimsTest, NorDoesItDropTheFirstMessageOfADeviceThatCameLater) {
+  world.connect(ben);
+  pin(anna, ben);
+  const auto late = late_answer();
+  Device& tablet = world.link(ben, "tablet");
+  world.connect(tablet);
+  world.send(tablet, anna, "from a new device");
+  ASSERT_TRUE(world.settle());
+  EXPECT_TRUE(anna.texts().empty());
+  anna.to_device.insert(anna.to_device.end(), late.begin(), late.end());
+  ASSERT_TRUE(world.pass(std::chrono::minutes(5)));
+  EXPECT_EQ(anna.texts(), Texts{"from a new device"});
 }
 
 TEST_F(ClaimsTest, AHandshakeIsAnsweredOnceEvenWithoutOneTimePrekeyAndSession) {

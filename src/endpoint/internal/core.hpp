@@ -59,7 +59,9 @@ struct Peer {
   Instant list_not_before{};  ///< a list that only somebody's word calls newer is not fetched earlier
   DeviceNumber told_by{};     ///< who said last that there is a newer list
   std::optional<session::ListReference> claimed;  ///< of the own account: a list that somebody says it has
-  RequestId open_request{};                       ///< zero: none
+  AccountId claimed_by;
+  RequestId open_request{};   ///< zero: none
+  bool wanted_again = false;  ///< since that was sent: its answer may be from before
   Instant not_before{};
   std::uint32_t failures = 0;
   Reason waits_for = Reason::none;

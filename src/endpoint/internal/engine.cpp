@@ -88,10 +88,10 @@ void Engine::on_devices(RequestId id, const DevicesReply& reply) {
     peer.record.renewal_token = reply.renewal_token;
     peers.changed(peer);
   }
-  take_devices(peer, *asked, reply);
+  take_devices(peer, *asked, reply, std::exchange(peer.wanted_again, false));
 }
 
-void Engine::take_devices(Peer& peer, const Requests::Open& asked, const DevicesReply& reply) {
+void Engine::take_devices(Peer& peer, const Requests::Open& asked, const DevicesReply& reply, bool wanted_again) {
   const auto before = peer.pinned ? peer.pinned->hash() : session::ListHash{};
   ListOutcome outcome = peers.take_list(peer, reply.signed_list, reply.history, asked.known);
   if (outcome == ListOutcome::behind && (asked.all || !asked.bundles.empty())) {
@@ -102,7 +102,7 @@ void Engine::take_devices(Peer& peer, const Requests::Open& asked, const Devices
   if (outcome == ListOutcome::refused && peer.pinned && peer.pinned->hash() != before) outbox.list_changed(peer);
   if (outcome == ListOutcome::refused || outcome == ListOutcome::behind) {
     // What does not follow the list that we know is not used: with that one we go on as far as it goes.
-    return peer_failed(peer, asked, Reason::directory_unavailable, milliseconds(0));
+    return peer_failed(peer, asked, Reason::directory_unavailable, milliseconds(0), wanted_again);
   }
   if (outcome == ListOutcome::waiting && Peers::accepted_elsewhere(peer)) return inbox.accept_candidate(peer);
   if (outcome == ListOutcome::partly) {  // the answer could not hold all lists: the next one goes on from here
@@ -110,7 +110,7 @@ void Engine::take_devices(Peer& peer, const Requests::Open& asked, const Devices
     peers.want_list(peer);
     return;
   }
-  peer.wants_list = false;
+  peer.wants_list = wanted_again;
   peer.failures = 0;
   peer.waits_for = Reason::none;
   if (asked.list_alone) peer.not_before = core.instant() + kListFetchSpacing;
@@ -120,9 +120,10 @@ void Engine::take_devices(Peer& peer, const Requests::Open& asked, const Devices
       if (core.is_own(peer.account) && listed.number == core.address.device) continue;
       take_device(peer, asked, listed, reply);
     }
-    inbox.list_shown(peer);
+    // What was said since it was asked for may be newer than the answer.
+    if (!wanted_again) inbox.list_shown(peer);
   }
-  inbox.list_known(peer);
+  inbox.list_known(peer, asked.parked_before);
 }
 
 void Engine::take_device(Peer& peer, const Requests::Open& asked, const session::DeviceEntry& listed,
@@ -168,10 +169,12 @@ void Engine::open_session(Peer& peer, PeerDevice& device, ByteView bundle) {
   outbox.wait_for(device, Reason::no_prekeys);
 }
 
-void Engine::peer_failed(Peer& peer, const Requests::Open& asked, Reason reason, milliseconds at_least) {
+void Engine::peer_failed(Peer& peer, const Requests::Open& asked, Reason reason, milliseconds at_least,
+                         bool wanted_again) {
   // A list alone that did not come is asked for again when there is a reason to.
   // A text whose devices are all gone is such a reason: without the next list it would fail.
-  if (asked.list_alone && peer.pinned && peer.unfanned.empty() && !inbox.waits_for(peer)) peer.wants_list = false;
+  if (asked.list_alone && peer.pinned && peer.unfanned.empty() && !inbox.waits_for(peer))
+    peer.wants_list = wanted_again;
   peer.not_before = core.instant() + std::max(std::min<milliseconds>(at_least, kLongestWait),
                                               back_off(++peer.failures, kFirstBackOff, core.random));
   bool waits = !peer.pinned;
@@ -197,7 +200,10 @@ void Engine::on_prekeys_left(RequestId id, std::uint32_t one_time_left, std::opt
 void Engine::on_devices_updated(RequestId id) {
   const auto asked = requests.answered(id);
   if (!asked || asked->kind != Requests::Open::Kind::update) return;
-  if (own_devices.updated()) outbox.list_changed(peers.get(core.address.account));
+  if (!own_devices.updated()) return;
+  Peer& own = peers.get(core.address.account);
+  own.wants_list = false;
+  outbox.list_changed(own);
 }
 
 void Engine::on_request_failed(RequestId id, RequestFailure failure, seconds retry_after) {
@@ -207,6 +213,7 @@ void Engine::on_request_failed(RequestId id, RequestFailure failure, seconds ret
   if (asked->kind != Requests::Open::Kind::devices) return prekeys.request_failed(retry_after);
   Peer& peer = peers.get(asked->account);
   peer.open_request = RequestId{0};
+  const bool again = std::exchange(peer.wanted_again, false);
   if (failure == RequestFailure::not_found) {
     peer.wants_list = false;
     peer.not_before = core.instant() + kListFetchSpacing;
@@ -215,7 +222,7 @@ void Engine::on_request_failed(RequestId id, RequestFailure failure, seconds ret
     peers.busy(peer);
     return;
   }
-  peer_failed(peer, *asked, Reason::directory_unavailable, retry_after);
+  peer_failed(peer, *asked, Reason::directory_unavailable, retry_after, again);
 }
 
 void Engine::accept_changed_identity(Peer& peer) {

@@ -39,11 +39,11 @@ class Engine {
  private:
   template <class... Args>
   explicit Engine(Args&&... args) : core(std::forward<Args>(args)...) {}
-  void take_devices(Peer& peer, const Requests::Open& asked, const DevicesReply& reply);
+  void take_devices(Peer& peer, const Requests::Open& asked, const DevicesReply& reply, bool wanted_again);
   void take_device(Peer& peer, const Requests::Open& asked, const session::DeviceEntry& listed,
                    const DevicesReply& reply);
   void open_session(Peer& peer, PeerDevice& device, ByteView bundle);
-  void peer_failed(Peer& peer, const Requests::Open& asked, Reason reason, milliseconds at_least);
+  void peer_failed(Peer& peer, const Requests::Open& asked, Reason reason, milliseconds at_least, bool wanted_again);
 
   Instant next_housekeeping_{};
   Instant next_look_at_sessions_{};

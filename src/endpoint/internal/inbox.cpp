@@ -120,7 +120,7 @@ Inbox::Outcome Inbox::open_handshake(const EnvelopeId& id, ByteView ciphertext, 
     park(peer.account, *hash, id, ciphertext, received_at, knowledge);
     return Outcome::waits;
   }
-  peers_.own_list_claimed(claim.our_list);  // which list of ours the initiator saw
+  peers_.own_list_claimed(claim.our_list, claim.address.account);  // which list of ours the initiator saw
 
   // For as long as its prekeys could answer it again, which is longer than 40 days if our clock is behind.
   const session::PrekeySecrets* const set = prekeys_.find_set(accepted->prekey_set);
@@ -176,18 +176,18 @@ void Inbox::park(const AccountId& account, const session::HandshakeHash& handsha
   peers_.busy(peer);
 }
 
-void Inbox::list_known(Peer& peer) {
+void Inbox::list_known(Peer& peer, std::uint64_t asked_for) {
   // All are taken off first: those that go on waiting are parked anew, behind.
-  std::vector<ParkedRecord> waiting;
+  std::vector<std::pair<Knowledge, ParkedRecord>> waiting;
   for (const std::uint64_t number : parked_by(peer.account)) {
     const auto row = core_.staging.get(Table::parked, number_key(number));
     ParkedRecord record;
     if (!row || !decode(*row, record)) return core_.found_corrupt();
     remove_parked(number);
-    waiting.push_back(std::move(record));
+    waiting.emplace_back(number < asked_for ? Knowledge::fetched : Knowledge::pinned, std::move(record));
   }
-  for (const ParkedRecord& record : waiting)
-    static_cast<void>(open(record.envelope, record.ciphertext, record.received_at, Knowledge::fetched));
+  for (const auto& [knowledge, record] : waiting)
+    static_cast<void>(open(record.envelope, record.ciphertext, record.received_at, knowledge));
 }
 
 void Inbox::list_unknown(Peer& peer) {
@@ -307,8 +307,9 @@ void Inbox::newer_list(Peer& peer, const wire::NewerList& list) {
   if (outcome == ListOutcome::refused || outcome == ListOutcome::behind) {
     peers_.want_list_by_word(peer);  // the directory has those in between
   } else if (peer.pinned->reference() != before) {
+    peer.wants_list = false;  // this is the list
     outbox_.list_changed(peer);
-    list_known(peer);
+    list_known(peer, 0);  // the directory may have a newer one yet
   }
 }
 
@@ -316,7 +317,7 @@ void Inbox::accept_candidate(Peer& peer) {
   outbox_.start_over(peer);
   peers_.accept_candidate(peer);
   peers_.drop_unlisted(peer);
-  list_known(peer);
+  list_known(peer, UINT64_MAX);
 }
 
 void Inbox::compare_list_numbers(Peer& peer, PeerDevice& device, const wire::Content& content) {

@@ -19,8 +19,9 @@ class Inbox {
   void load();
 
   void receive(const EnvelopeId& id, ByteView ciphertext);
-  /// What waited for this account's device list, once a list came or none will.
-  void list_known(Peer& peer);
+  /// What waited for this account's device list, once a list came or none will. What has a number below `asked_for`
+  /// came before that list was asked for.
+  void list_known(Peer& peer, std::uint64_t asked_for);
   void list_unknown(Peer& peer);
   /// The directory showed the list that is pinned now: does what others say fit to it?
   void list_shown(Peer& peer);

@@ -175,6 +175,7 @@ void Outbox::forget(Entry& entry) {
 
 void Outbox::list_changed(Peer& peer) {
   if (core_.is_own(peer.account)) give_up_authors();
+  const bool wanted = peer.wants_list, again = peer.wanted_again;
   for (auto& [number, device] : peer.devices) {
     const session::DeviceEntry* const listed = peer.entry(number);
     if (listed != nullptr) continue;
@@ -183,7 +184,8 @@ void Outbox::list_changed(Peer& peer) {
     device.record.token_at = {};
   }
   peers_.drop_unlisted(peer);
-  peer.wants_list = false;  // this is the list
+  peer.wants_list = wanted;  // of those that are gone this list told
+  peer.wanted_again = again;
   // What is on its way goes to new devices too, and what was sent since they are there.
   std::set<std::uint64_t> missed;
   const auto misses = [&](const MessageRecord& record) {

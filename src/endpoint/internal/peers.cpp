@@ -88,12 +88,21 @@ void Peers::pin_own(Peer& peer, session::VerifiedDeviceList list) {
   if (core_.own_list.find(core_.address.device) == nullptr) core_.events.emplace_back(ThisDeviceRemoved{});
 }
 
-void Peers::alarm(Peer& peer, const session::ListHash& list, NoticeKind kind) {
+bool Peers::may_claim(const AccountId& by) {
+  while (!claims_.empty() && core_.instant() - claims_.front().first >= kForgedClaimWindow) claims_.pop_front();
+  const bool heard = std::ranges::any_of(claims_, [&](const auto& claim) { return claim.second == by; });
+  if (heard || claims_.size() >= kMaxForgedClaims) return false;
+  claims_.emplace_back(core_.instant(), by);
+  return true;
+}
+
+void Peers::alarm(Peer& peer, const session::ListHash& list, NoticeKind kind, const AccountId& claimed_by) {
   if (peer.record.noticed == list) return;
+  if (!claimed_by.is_zero() && !may_claim(claimed_by)) return;
   peer.record.noticed = list;
   changed(peer);
   if (core_.is_own(peer.account)) {
-    core_.events.emplace_back(OwnListForged{});
+    core_.events.emplace_back(OwnListForged{claimed_by});
   } else {
     core_.notice(peer.account, kind);
   }
@@ -131,16 +140,18 @@ void Peers::compare_with_others(Peer& peer) {
   alarm(peer, session::ListHash(told.array()), NoticeKind::list_forked);
 }
 
-void Peers::own_list_claimed(const session::ListReference& reference) {
+void Peers::own_list_claimed(const session::ListReference& reference, const AccountId& by) {
   Peer& own = get(core_.address.account);
   if (reference.number < core_.own_list.list().number || reference == core_.own_list.reference()) return;
   own.claimed = reference;
+  own.claimed_by = by;
   if (reference.number == core_.own_list.list().number) return check_claimed(own);
   want_list_by_word(own);  // another device may have made it: the directory knows
 }
 
 void Peers::want_list(Peer& peer) {
   peer.wants_list = true;
+  peer.wanted_again = peer.open_request != RequestId{0};
   busy(peer);
 }
 
@@ -152,7 +163,7 @@ void Peers::want_list_by_word(Peer& peer) {
 void Peers::check_claimed(Peer& own) {
   const auto claimed = std::exchange(own.claimed, std::nullopt);
   if (!claimed || claimed->number < core_.own_list.list().number || *claimed == core_.own_list.reference()) return;
-  alarm(own, claimed->hash, NoticeKind::list_forked);
+  alarm(own, claimed->hash, NoticeKind::list_forked, own.claimed_by);
 }
 
 void Peers::decided(Peer& peer) {
@@ -291,6 +302,7 @@ void Peers::accept_candidate(Peer& peer) {
 void Peers::disconnected() {
   for (auto& [account, peer] : peers_) {
     peer.open_request = RequestId{0};
+    peer.wanted_again = false;
     for (auto& [number, device] : peer.devices) {
       device.route.reset();
       device.in_flight = 0;

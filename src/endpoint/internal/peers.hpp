@@ -1,5 +1,6 @@
 #pragma once
 // Peers: pinned device lists and the alarms about them.
+#include <deque>
 #include <unordered_map>
 
 #include "endpoint/internal/core.hpp"
@@ -42,7 +43,7 @@ class Peers {
   void forked(Peer& peer, const session::ListHash& other) { alarm(peer, other, NoticeKind::list_forked); }
   /// Somebody says that this is the list of our own account. If it is no list of ours, and the directory, asked if need
   /// be, does not have it either, that is told to the person.
-  void own_list_claimed(const session::ListReference& reference);
+  void own_list_claimed(const session::ListReference& reference, const AccountId& by);
   /// The directory's answer about our own account is here.
   void check_claimed(Peer& own);
   /// The directory showed us one account key, and another device of ours has pinned another: an alarm, once.
@@ -91,11 +92,15 @@ class Peers {
   void pin_own(Peer& peer, session::VerifiedDeviceList list);
   ListOutcome first_list(Peer& peer, session::VerifiedDeviceList shown);
   ListOutcome new_key(Peer& peer, session::VerifiedDeviceList shown);
-  void alarm(Peer& peer, const session::ListHash& list, NoticeKind kind);
+  /// `claimed_by`: of the own list, where only a contact's word says so.
+  void alarm(Peer& peer, const session::ListHash& list, NoticeKind kind, const AccountId& claimed_by = {});
+  /// Anybody can claim anything: each contact is heard once in kForgedClaimWindow, and few of them.
+  [[nodiscard]] bool may_claim(const AccountId& by);
 
   Core& core_;
   std::unordered_map<AccountId, Peer> peers_;
   std::set<AccountId> busy_;
+  std::deque<std::pair<Instant, AccountId>> claims_;  ///< within kForgedClaimWindow
 };
 
 }  // namespace opaline::endpoint::internal

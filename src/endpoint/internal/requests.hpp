@@ -11,9 +11,10 @@ class Requests {
     AccountId account;                  ///< of `devices`
     std::vector<DeviceNumber> bundles;  ///< that were asked for; all devices' if `all`
     bool all = false;
-    bool list_alone = false;     ///< neither bundle nor token was missing
-    ListNumber known{};          ///< of `devices`: the list that was pinned
-    session::PrekeySetId set{};  ///< of `upload`
+    bool list_alone = false;          ///< neither bundle nor token was missing
+    ListNumber known{};               ///< of `devices`: the list that was pinned
+    std::uint64_t parked_before = 0;  ///< what was parked before it was sent has lower numbers
+    session::PrekeySetId set{};       ///< of `upload`
   };
 
   explicit Requests(Core& core) : core_(core) {}
@@ -28,6 +29,7 @@ class Requests {
   template <class Body>
   RequestId send(Open what, Body body) {
     const RequestId id{++last_};
+    what.parked_before = core_.ledger.next_parked;
     open_.emplace(id, std::move(what));
     core_.requests.push_back({id, std::move(body)});
     return id;

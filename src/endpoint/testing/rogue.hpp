@@ -9,8 +9,9 @@ namespace opaline::endpoint::testing {
 /// A device's keys in other hands: a session of its own with `target`, in which it says what the test wants.
 class Rogue {
  public:
-  Rogue(World& world, Device& as, Device& target)
-      : world_(world), as_(as), target_(target), session_(open(world, as, target)) {}
+  /// `sees`: the list of the target's account that it says it has, signed or not; empty: the true one.
+  Rogue(World& world, Device& as, Device& target, const Bytes& sees = {})
+      : world_(world), as_(as), target_(target), session_(open(world, as, target, sees)) {}
 
   ListNumber own_list_number{1};
 
@@ -36,14 +37,14 @@ class Rogue {
   }
 
  private:
-  static session::Session open(World& world, Device& as, Device& target) {
+  static session::Session open(World& world, Device& as, Device& target, const Bytes& sees) {
     const auto identity =
         session::DeviceIdentity::deserialise(**as.store.get(Table::device, as_view(internal::kIdentityKey)));
     internal::OwnRecord own;
     OPALINE_ASSERT(decode(**as.store.get(Table::device, as_view(internal::kOwnKey)), own));
     const auto list = session::load_device_list(own.signed_list);
     const World::Account& account = world.accounts[target.address.account];
-    const auto target_list = session::load_device_list(account.lists.back());
+    const auto target_list = session::load_device_list(sees.empty() ? account.lists.back() : sees);
     const auto bundle =
         session::verify_bundle(*target_list, target.address.device,
                                {account.offers.at(target.address.device).signed_set, {}}, world.clock.now());
