@@ -179,7 +179,7 @@ TEST(HistoryCodec, EachRuleOfAnEntryIsChecked) {
   EXPECT_TRUE(refused([](Entry& e) { e.state = endpoint::MessageState::read; }, EntryKind::incoming));
   EXPECT_TRUE(refused([](Entry& e) { e.state = endpoint::MessageState{6}; }, EntryKind::outgoing));
   EXPECT_TRUE(refused([](Entry& e) { e.state = endpoint::MessageState{0}; }, EntryKind::outgoing));
-  EXPECT_TRUE(refused([](Entry& e) { e.reason = endpoint::Reason{9}; }, EntryKind::outgoing));
+  EXPECT_TRUE(refused([](Entry& e) { e.reason = endpoint::Reason{10}; }, EntryKind::outgoing));
   EXPECT_TRUE(refused([](Entry& e) { e.late = true; }, EntryKind::outgoing));
   EXPECT_TRUE(refused([](Entry& e) { e.sent_at = from_unix_millis(253'402'300'800'000); }, EntryKind::incoming));
   EXPECT_TRUE(refused([](Entry& e) { e.incoming = endpoint::IncomingKind::newer_version; }, EntryKind::incoming));
