@@ -143,6 +143,11 @@ TEST_F(DeviceLists, SuccessorsAreFollowed) {
   EXPECT_EQ(compare_lists(two, three), ListChange::successor);
   EXPECT_EQ(compare_lists(one, three), ListChange::gap);
   EXPECT_FALSE(is_alarm(ListChange::gap));
+  // The rules hold over any number of steps.
+  DeviceList other_keys = three.list();
+  other_keys.number = ListNumber{9};
+  other_keys.devices.front().number = first.devices.front().number;
+  EXPECT_EQ(compare_lists(one, sign(other_keys)), ListChange::rule_broken);
 }
 
 TEST_F(DeviceLists, GoingBackIsAnAlarm) {
