@@ -1,6 +1,8 @@
 #pragma once
 // What can be wrong with what others send.
+#include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -30,16 +32,17 @@ enum class Error : std::uint8_t {
 /// Why a request is refused, in a way that its sender can act on. Never holds a value of what was sent: `pointer` has
 /// only names that the contract knows and array indexes, `message` is a fixed sentence.
 struct Problem {
-  unsigned status = 400;     ///< HTTP: 400, 401, 403, 404 or 413
-  Error error{};             ///< for programs
-  std::string pointer;       ///< RFC 6901, into the body; empty: the whole of it, or a header
-  std::string_view header;   ///< the header it is about, in lower case; empty: none
-  std::string_view message;  ///< what is wrong and what to do; of static storage
+  unsigned status = 400;                         ///< HTTP: 400, 401, 403, 404 or 413
+  Error error{};                                 ///< for programs
+  std::string pointer;                           ///< RFC 6901, into the body; empty: the whole of it, or a header
+  std::string_view header;                       ///< the header it is about, in lower case; empty: none
+  std::string_view message;                      ///< what is wrong and what to do; of static storage
+  std::optional<std::size_t> offset_bytes = {};  ///< where the body stops being JSON
 
   friend bool operator==(const Problem&, const Problem&) = default;
 };
-/// `{"error": "...", "message": "...", "pointer": "..."}` (or `"header"` in place of `"pointer"`): the body of the
-/// answer, application/json.
+/// `{"error": "...", "message": "...", "pointer": "..."}` (or `"header"` in place of `"pointer"`; where the body is no
+/// JSON also `"offset"`): the body of the answer, application/json.
 [[nodiscard]] std::string to_json(const Problem& problem);
 
 }  // namespace opaline::msp

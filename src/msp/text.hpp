@@ -29,8 +29,9 @@ class Text {
 /// Code points of valid UTF-8.
 [[nodiscard]] std::size_t count_characters(std::string_view utf8);
 /// True if a text has none of what hides, reorders or forges what a person reads: control characters (C0 but line feed
-/// and tab, DEL, C1), line and paragraph separators, marks that turn the direction of writing, invisible joiners of
-/// nothing (U+2060 to U+206F, U+FEFF), tags (U+E0000 to U+E007F) and the placeholder of attachments (U+FFFC).
+/// and tab, DEL, C1), line and paragraph separators, marks that turn the direction of writing, what has no width
+/// but U+200C and U+200D (which scripts and emoji need), tags (U+E0000 to U+E007F) and the placeholder of attachments
+/// (U+FFFC).
 [[nodiscard]] bool is_plain_text(std::string_view utf8);
 
 }  // namespace opaline::msp
