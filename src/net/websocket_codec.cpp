@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/codec.hpp"
+#include "base/utf8.hpp"
 
 namespace opaline::net {
 namespace {
@@ -250,28 +251,6 @@ void append_close(Bytes& out, std::uint16_t code, std::string_view reason, std::
 bool is_valid_close_code(std::uint16_t code) {
   if (code >= 3000 && code <= 4999) return true;
   return code >= 1000 && code <= 1014 && code != 1004 && code != 1005 && code != 1006;
-}
-
-bool is_utf8(ByteView bytes) {
-  for (std::size_t i = 0; i < bytes.size();) {
-    const auto at = [&](std::size_t n) { return i + n < bytes.size() ? std::to_integer<unsigned>(bytes[i + n]) : 0U; };
-    const auto tail = [&](std::size_t n) { return (at(n) & 0xc0) == 0x80; };
-    const unsigned lead = at(0);
-    if (lead < 0x80) {
-      i += 1;
-    } else if (lead >= 0xc2 && lead <= 0xdf && tail(1)) {
-      i += 2;
-    } else if (lead >= 0xe0 && lead <= 0xef && tail(1) && tail(2)) {
-      if ((lead == 0xe0 && at(1) < 0xa0) || (lead == 0xed && at(1) > 0x9f)) return false;
-      i += 3;
-    } else if (lead >= 0xf0 && lead <= 0xf4 && tail(1) && tail(2) && tail(3)) {
-      if ((lead == 0xf0 && at(1) < 0x90) || (lead == 0xf4 && at(1) > 0x8f)) return false;
-      i += 4;
-    } else {
-      return false;
-    }
-  }
-  return true;
 }
 
 }  // namespace opaline::net

@@ -91,7 +91,5 @@ void apply_mask(std::span<std::byte> data, std::uint32_t mask, std::uint64_t off
 
 /// Codes that may stand in a close frame (section 7.4, and the IANA registry up to 1014).
 [[nodiscard]] bool is_valid_close_code(std::uint16_t code);
-/// RFC 3629: no surrogates, no overlong forms, nothing over U+10FFFF.
-[[nodiscard]] bool is_utf8(ByteView bytes);
 
 }  // namespace opaline::net

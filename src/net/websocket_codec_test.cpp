@@ -266,16 +266,5 @@ TEST(WebSocketCodec, cuts_never_change_the_outcome_of_any_bytes) {
   });
 }
 
-TEST(WebSocketCodec, utf8) {
-  for (const std::string_view good :
-       {"", "a", "\xc2\x80", "\xe0\xa0\x80", "\xed\x9f\xbf", "\xef\xbf\xbf", "\xf0\x90\x80\x80", "\xf4\x8f\xbf\xbf"}) {
-    EXPECT_TRUE(is_utf8(as_view(good))) << to_hex(as_view(good));
-  }
-  for (const std::string_view bad : {"\x80", "\xc0\x80", "\xc1\xbf", "\xc2", "\xe0\x9f\xbf", "\xed\xa0\x80", "\xe1\x80",
-                                     "\xf0\x8f\xbf\xbf", "\xf4\x90\x80\x80", "\xf5\x80\x80\x80", "\xff", "a\xc2"}) {
-    EXPECT_FALSE(is_utf8(as_view(bad))) << to_hex(as_view(bad));
-  }
-}
-
 }  // namespace
 }  // namespace opaline::net

@@ -8,6 +8,8 @@
 
 #include <algorithm>
 
+#include "base/utf8.hpp"
+
 namespace opaline::server {
 namespace {
 
@@ -25,33 +27,14 @@ std::string_view level_name(LogLevel level) {
   return "error";
 }
 
-/// How many bytes the UTF-8 character at the front of `text` has; 0 if there is none (RFC 3629 section 4).
-std::size_t utf8_length(std::string_view text) {
-  const auto at = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
-  const auto tail = [&](std::size_t i) { return i < text.size() && (at(i) & 0xc0) == 0x80; };
-  const unsigned char first = at(0);
-  if (first < 0x80) return 1;
-  if (first >= 0xc2 && first <= 0xdf) return tail(1) ? 2 : 0;
-  if (first >= 0xe0 && first <= 0xef) {
-    if (!tail(1) || !tail(2)) return 0;
-    if ((first == 0xe0 && at(1) < 0xa0) || (first == 0xed && at(1) > 0x9f)) return 0;
-    return 3;
-  }
-  if (first >= 0xf0 && first <= 0xf4) {
-    if (!tail(1) || !tail(2) || !tail(3)) return 0;
-    if ((first == 0xf0 && at(1) < 0x90) || (first == 0xf4 && at(1) > 0x8f)) return 0;
-    return 4;
-  }
-  return 0;
-}
-
 /// A JSON string (RFC 8259 section 7) of at most kMaxLogValueBytes bytes of `value`, cut between characters.
 void append_json_string(std::string& out, std::string_view value) {
   out += '"';
   std::size_t taken = 0;
   while (taken < value.size()) {
     const auto rest = value.substr(taken);
-    const std::size_t size = utf8_length(rest);
+    const auto character = first_code_point(as_view(rest));
+    const std::size_t size = character ? character->bytes : 0;
     if (taken + std::max<std::size_t>(size, 1) > kMaxLogValueBytes) {
       out += "…";
       break;
