@@ -1,18 +1,13 @@
 // kill -9 at every fault point of the blobs: what was promised is there, what was given up stays away, and an upload
-// goes on without a hole, also if the power went with the process. The child is this program again, with only the test
-// BlobCrashChild.Works to run, and tells through a pipe what it was promised.
-#include <fcntl.h>
+// goes on without a hole, also if the power went with the process.
 #include <gmock/gmock.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <fstream>
 #include <map>
 #include <set>
-#include <sstream>
 
-#include "base/fault_point.hpp"
 #include "store/conformance/blob_harness.hpp"
+#include "store/conformance/crash_child.hpp"
 #include "store/drivers/file_key_vault.hpp"
 
 namespace opaline::store {
@@ -22,7 +17,6 @@ using namespace conformance;
 
 constexpr std::uint32_t kFirstDay = 20000;
 constexpr std::uint64_t kSize = 5000, kPiece = 700;
-constexpr const char* kChildVariable = "OPALINE_BLOB_CRASH_CHILD";
 
 Time time_of(std::uint32_t day) {
   return from_unix_millis(std::int64_t{day} * 86'400'000 + 1000);
@@ -41,10 +35,6 @@ struct Node {
     if (!opened) die(opened.error().message);
     store = std::move(*opened);
   }
-  [[noreturn]] static void die(const std::string& why) {
-    std::fputs((why + "\n").c_str(), stderr);
-    std::_Exit(3);
-  }
   crypto::SystemRandom random;
   NullLog log;
   std::unique_ptr<FileKeyVault> vault;
@@ -52,9 +42,9 @@ struct Node {
 };
 
 /// Four days of uploads with releases, added releases and removals; the first two days expire.
-class Child {
+class Load {
  public:
-  Child(Node& node, int report) : store_(*node.store), report_(report) {}
+  Load(Node& node, const CrashChild& child) : store_(*node.store), child_(child) {}
   void work() {
     for (std::uint32_t day = kFirstDay; day < kFirstDay + 4; ++day) {
       for (int i = 0; i < 4; ++i) blob(day);
@@ -63,63 +53,53 @@ class Child {
   }
 
  private:
-  void say(const std::string& line) {
-    const std::string whole = line + "\n";
-    if (::write(report_, whole.data(), whole.size()) != static_cast<ssize_t>(whole.size()))
-      Node::die("the parent is gone");
-  }
   void blob(std::uint32_t day) {
     const std::uint64_t number = ++number_;
     const std::string name = std::to_string(number);
-    if (!store_.create(new_blob(number, kSize, 3), time_of(day))) Node::die("not created");
-    say("created " + name + " " + std::to_string(day));
+    if (!store_.create(new_blob(number, kSize, 3), time_of(day))) die("not created");
+    child_.say("created " + name + " " + std::to_string(day));
     for (std::uint64_t at = 0; at < kSize; at += kPiece) {
       Bytes piece = content(number, at, std::min(kPiece, kSize - at));
       const auto done = store_.append(blob_id(number), upload_of(number), at, piece, time_of(day));
-      if (!done || !done->appended) Node::die("not appended");
+      if (!done || !done->appended) die("not appended");
       if (done->progress.checkpoint_due) {
         store_.checkpoint(blob_id(number), time_of(day));
-        say("durable " + name + " " + std::to_string(done->progress.received));
+        child_.say("durable " + name + " " + std::to_string(done->progress.received));
       }
       if (number % 4 == 0 && at > kSize / 2) return;  // an upload that stays unfinished
     }
-    say("complete " + name);
+    child_.say("complete " + name);
     for (const std::size_t token : {0U, 1U}) {
-      if (store_.release(blob_id(number), hash_of("release " + std::to_string(token))) != false) Node::die("released");
-      say("released " + name + " " + std::to_string(token));
+      if (store_.release(blob_id(number), hash_of("release " + std::to_string(token))) != false) die("released");
+      child_.say("released " + name + " " + std::to_string(token));
     }
-    if (!store_.add_releases(blob_id(number), upload_of(number), {hash_of("more")})) Node::die("not added");
-    say("added " + name);
+    if (!store_.add_releases(blob_id(number), upload_of(number), {hash_of("more")})) die("not added");
+    child_.say("added " + name);
     if (number % 4 == 1) return;
-    say("removing " + name);
+    child_.say("removing " + name);
     if (number % 4 == 2) {
       std::ignore = store_.release(blob_id(number), hash_of("release 2"));
-      if (store_.release(blob_id(number), hash_of("more")) != true) Node::die("not the last");
+      if (store_.release(blob_id(number), hash_of("more")) != true) die("not the last");
     } else if (!store_.remove(blob_id(number), upload_of(number))) {
-      Node::die("not removed");
+      die("not removed");
     }
-    say("removed " + name);
+    child_.say("removed " + name);
   }
   void expire(std::uint32_t day) {
-    say("expiring " + std::to_string(day));
-    if (!store_.expire_through(Day(day))) Node::die("not expired");
-    say("expired " + std::to_string(day));
+    child_.say("expiring " + std::to_string(day));
+    if (!store_.expire_through(Day(day))) die("not expired");
+    child_.say("expired " + std::to_string(day));
   }
   BlobStore& store_;
-  const int report_;
+  const CrashChild& child_;
   std::uint64_t number_ = 0;
 };
 
 TEST(BlobCrashChild, Works) {
-  const char* const variable = std::getenv(kChildVariable);
-  if (variable == nullptr) GTEST_SKIP() << "runs only as the child of the test below";
-  OPALINE_ASSERT(fault::arm_from_environment());
-  std::istringstream in(variable);
-  int report = -1;
-  std::string root;
-  in >> report >> root;
-  Node node(root);
-  Child(node, report).work();
+  const auto child = CrashChild::from_environment();
+  if (!child) GTEST_SKIP() << "runs only as the child of the test below";
+  Node node(child->root);
+  Load(node, *child).work();
 }
 
 struct Promised {
@@ -228,36 +208,8 @@ class Check {
   std::vector<std::string> broken_;
 };
 
-/// Runs the child until it dies; its wait status and what it said.
-std::pair<int, std::string> run_child(const std::filesystem::path& root, const std::string& fault) {
-  int ends[2];
-  OPALINE_ASSERT(::pipe2(ends, O_CLOEXEC) == 0);
-  const int report = ::fcntl(ends[1], F_DUPFD, 10);  // inherited
-  const std::string variable = std::string(kChildVariable) + "=" + std::to_string(report) + " " + root.string();
-  const std::string fault_variable = "OPALINE_FAULT=" + fault;
-  const pid_t child = ::fork();
-  if (child == 0) {
-    ::dup2(::open("/dev/null", O_WRONLY), 1);
-    std::vector<char*> environment = {const_cast<char*>(variable.c_str())};
-    if (!fault.empty()) environment.push_back(const_cast<char*>(fault_variable.c_str()));
-    environment.push_back(nullptr);
-    char program[] = "/proc/self/exe";
-    char filter[] = "--gtest_filter=BlobCrashChild.Works";
-    char* arguments[] = {program, filter, nullptr};
-    ::execve(program, arguments, environment.data());
-    ::_exit(127);
-  }
-  ::close(ends[1]);
-  ::close(report);
-  std::string said;
-  char buffer[65536];
-  for (ssize_t size = 0; (size = ::read(ends[0], buffer, sizeof(buffer))) > 0;) {
-    said.append(buffer, static_cast<std::size_t>(size));
-  }
-  ::close(ends[0]);
-  int status = 0;
-  ::waitpid(child, &status, 0);
-  return {status, said};
+ChildEnd run(const TempDirectory& root, const std::string& fault) {
+  return run_child("BlobCrashChild.Works", root.path(), fault);
 }
 
 class BlobCrashTest : public testing::TestWithParam<std::string_view> {};
@@ -266,19 +218,19 @@ TEST_P(BlobCrashTest, KilledHereNothingPromisedIsLost) {
   for (const int nth : {1, 2, 3, 7}) {
     SCOPED_TRACE(nth);
     const TempDirectory root;
-    const auto [status, said] = run_child(root.path(), std::string(GetParam()) + ":" + std::to_string(nth));
-    if (nth > 1 && WIFEXITED(status) && WEXITSTATUS(status) == 0) continue;  // it is not passed so often
-    ASSERT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) << "the point was not reached: " << status;
-    const Promised promised = parse(said);
+    const ChildEnd end = run(root, std::string(GetParam()) + ":" + std::to_string(nth));
+    if (nth > 1 && end.ended_well()) continue;  // it is not passed so often
+    ASSERT_TRUE(end.killed()) << "the point was not reached: " << end.status;
+    const Promised promised = parse(end.said);
     EXPECT_THAT(Check(root.path(), promised).broken(), testing::IsEmpty());
   }
 }
 
 TEST(BlobCrash, WithoutAFaultEverythingIsThere) {
   const TempDirectory root;
-  const auto [status, said] = run_child(root.path(), "");
-  ASSERT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0);
-  const Promised promised = parse(said);
+  const ChildEnd end = run(root, "");
+  ASSERT_TRUE(end.ended_well());
+  const Promised promised = parse(end.said);
   EXPECT_EQ(promised.expired, kFirstDay + 1);
   EXPECT_EQ(promised.blobs.size(), 16);
   EXPECT_THAT(Check(root.path(), promised).broken(), testing::IsEmpty());
@@ -286,7 +238,7 @@ TEST(BlobCrash, WithoutAFaultEverythingIsThere) {
 
 TEST(BlobCrash, TheCheckNoticesALoss) {
   const TempDirectory root;
-  Promised promised = parse(run_child(root.path(), "").second);
+  Promised promised = parse(run(root, "").said);
   auto& unfinished = promised.blobs[16];
   auto& waiting = promised.blobs[13];
   auto& gone = promised.blobs[14];
@@ -296,17 +248,7 @@ TEST(BlobCrash, TheCheckNoticesALoss) {
   EXPECT_THAT(Check(root.path(), promised).broken(), testing::IsSupersetOf({"lost 16", "came back 13", "lost 14"}));
 }
 
-std::vector<std::string_view> points() {
-  std::vector<std::string_view> out(kFaultPoints.begin(), kFaultPoints.end());
-  std::erase_if(out, [](std::string_view name) { return !name.starts_with("blobs."); });
-  return out;
-}
-
-INSTANTIATE_TEST_SUITE_P(AllPoints, BlobCrashTest, testing::ValuesIn(points()), [](const auto& point) {
-  std::string out(point.param);
-  std::ranges::replace(out, '.', '_');
-  return out;
-});
+INSTANTIATE_TEST_SUITE_P(AllPoints, BlobCrashTest, testing::ValuesIn(fault_points({"blobs."})), name_of_point);
 
 }  // namespace
 }  // namespace opaline::store

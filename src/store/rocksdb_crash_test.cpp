@@ -1,19 +1,12 @@
 // kill -9 at every named fault point under load: nothing that was answered `stored` is lost, nothing that was destroyed
-// comes back. The child is this program again, with only the test CrashChild.Works to run, and tells through a pipe
-// what it was promised.
-#include <fcntl.h>
+// comes back.
 #include <gmock/gmock.h>
-#include <gtest/gtest.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-#include <charconv>
 #include <map>
 #include <set>
-#include <sstream>
 
-#include "base/fault_point.hpp"
 #include "crypto/random.hpp"
+#include "store/conformance/crash_child.hpp"
 #include "store/conformance/mailbox_harness.hpp"
 #include "store/drivers/file_key_vault.hpp"
 #include "store/drivers/rocksdb_row_store.hpp"
@@ -21,12 +14,10 @@
 namespace opaline::store {
 namespace {
 
-using conformance::append_for;
-using conformance::ShuffledLoop;
+using namespace conformance;
 
 constexpr std::uint32_t kFirstDay = 20000;
 constexpr std::uint64_t kBoxes = 5;
-constexpr const char* kChildVariable = "OPALINE_STORE_CRASH_CHILD";
 
 MailboxId mailbox(std::uint64_t number) {
   SeededRandom random(number + 100);
@@ -51,10 +42,6 @@ struct Node {
     if (!taken) die("cannot take the partitions");
     epoch = *taken;
   }
-  [[noreturn]] static void die(const std::string& why) {
-    std::fputs((why + "\n").c_str(), stderr);
-    std::_Exit(3);
-  }
   crypto::SystemRandom random;
   NullLog log;
   ShuffledLoop loop{1};
@@ -65,9 +52,9 @@ struct Node {
 };
 
 /// The load: three days of appends with removals, expiry of the first two days, rows in between.
-class Child {
+class Load {
  public:
-  Child(Node& node, int report) : node_(node), report_(report) {}
+  Load(Node& node, const CrashChild& child) : node_(node), child_(child) {}
 
   void work() {
     for (std::uint32_t day = kFirstDay; day < kFirstDay + 4; ++day) {
@@ -78,12 +65,6 @@ class Child {
   }
 
  private:
-  /// One line, by one write(2), so that nothing said is lost with the process.
-  void say(const std::string& line) {
-    const std::string whole = line + "\n";
-    if (::write(report_, whole.data(), whole.size()) != static_cast<ssize_t>(whole.size()))
-      Node::die("the parent is gone");
-  }
   void one(std::uint32_t day) {
     std::vector<Append> batch;
     for (std::uint64_t box = 0; box < kBoxes; ++box) {
@@ -95,21 +76,21 @@ class Child {
     node_.store->append(node_.epoch, std::move(batch), [this, first, day](const std::vector<AppendOutcome>& outcomes) {
       --open_;
       for (std::size_t i = 0; i < outcomes.size(); ++i) {
-        if (outcomes[i] != AppendOutcome::stored) Node::die("an append was not stored");
-        say("stored " + std::to_string(i) + " " + std::to_string(first + i) + " " + std::to_string(day));
+        if (outcomes[i] != AppendOutcome::stored) die("an append was not stored");
+        child_.say("stored " + std::to_string(i) + " " + std::to_string(first + i) + " " + std::to_string(day));
       }
     });
     if (sequence_ % 7 == 0 && sequence_ > 200) {
       const std::uint64_t box = sequence_ % kBoxes;
       const std::uint64_t through = sequence_ - 150;
-      say("removing " + std::to_string(box) + " " + std::to_string(through));
+      child_.say("removing " + std::to_string(box) + " " + std::to_string(through));
       node_.store->remove(node_.epoch, {{mailbox(box), Sequence(through)}});
     }
     if (sequence_ % 50 == 0) {
       const std::string key = std::to_string(sequence_);
       if (!node_.rows->write({{.table = "t", .key = to_bytes(key), .value = to_bytes("row " + key)}}))
-        Node::die("a row was not written");
-      say("row " + key);
+        die("a row was not written");
+      child_.say("row " + key);
     }
     if (sequence_ % 16 == 0) settle();
   }
@@ -117,32 +98,27 @@ class Child {
     while (open_ > 0) node_.loop.run_one();
   }
   void expire(std::uint32_t day) {
-    say("expiring " + std::to_string(day));
+    child_.say("expiring " + std::to_string(day));
     ++open_;
     node_.store->expire_through(Day(day), [this, day](bool destroyed) {
       --open_;
-      if (!destroyed) Node::die("not expired");
-      say("expired " + std::to_string(day));
+      if (!destroyed) die("not expired");
+      child_.say("expired " + std::to_string(day));
     });
     settle();
   }
 
   Node& node_;
-  const int report_;
+  const CrashChild& child_;
   std::uint64_t sequence_ = 0;
   int open_ = 0;
 };
 
-TEST(CrashChild, Works) {
-  const char* const variable = std::getenv(kChildVariable);
-  if (variable == nullptr) GTEST_SKIP() << "runs only as the child of the test below";
-  OPALINE_ASSERT(fault::arm_from_environment());
-  std::istringstream in(variable);
-  int report = -1;
-  std::string root;
-  in >> report >> root;
-  Node node(root);
-  Child(node, report).work();
+TEST(RocksdbCrashChild, Works) {
+  const auto child = CrashChild::from_environment();
+  if (!child) GTEST_SKIP() << "runs only as the child of the test below";
+  Node node(child->root);
+  Load(node, *child).work();
 }
 
 /// What the child was told before it died.
@@ -185,39 +161,8 @@ Promised parse(const std::string& report) {
   return out;
 }
 
-/// Runs the child until it dies; its wait status and what it said.
-std::pair<int, std::string> run_child(const std::filesystem::path& root, const std::string& fault) {
-  int ends[2];
-  OPALINE_ASSERT(::pipe2(ends, O_CLOEXEC) == 0);
-  const int report = ::fcntl(ends[1], F_DUPFD, 10);  // inherited
-  const std::string variable = std::string(kChildVariable) + "=" + std::to_string(report) + " " + root.string();
-  const std::string fault_variable = "OPALINE_FAULT=" + fault;
-  const pid_t child = ::fork();
-  if (child == 0) {
-    const int nothing = ::open("/dev/null", O_WRONLY);
-    ::dup2(nothing, 1);
-    std::vector<char*> environment = {const_cast<char*>(variable.c_str())};
-    if (!fault.empty()) environment.push_back(const_cast<char*>(fault_variable.c_str()));
-    environment.push_back(nullptr);
-    char program[] = "/proc/self/exe";
-    char filter[] = "--gtest_filter=CrashChild.Works";
-    char* arguments[] = {program, filter, nullptr};
-    ::execve(program, arguments, environment.data());
-    ::_exit(127);
-  }
-  ::close(ends[1]);
-  ::close(report);
-  std::string said;
-  char buffer[65536];
-  for (;;) {
-    const ssize_t size = ::read(ends[0], buffer, sizeof(buffer));
-    if (size <= 0) break;
-    said.append(buffer, static_cast<std::size_t>(size));
-  }
-  ::close(ends[0]);
-  int status = 0;
-  ::waitpid(child, &status, 0);
-  return {status, said};
+ChildEnd run(const TempDirectory& root, const std::string& fault) {
+  return run_child("RocksdbCrashChild.Works", root.path(), fault);
 }
 
 /// What of the promises the node that starts afterwards does not keep.
@@ -266,20 +211,20 @@ class RocksdbCrashTest : public testing::TestWithParam<std::string_view> {};
 TEST_P(RocksdbCrashTest, KilledHereNothingPromisedIsLost) {
   for (const int nth : {1, 4}) {
     SCOPED_TRACE(nth);
-    const conformance::TempDirectory root;
-    const auto [status, said] = run_child(root.path(), std::string(GetParam()) + ":" + std::to_string(nth));
-    if (nth == 4 && WIFEXITED(status) && WEXITSTATUS(status) == 0) continue;  // it is not passed so often
-    ASSERT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) << "the point was not reached: " << status;
-    const Promised promised = parse(said);
+    const TempDirectory root;
+    const ChildEnd end = run(root, std::string(GetParam()) + ":" + std::to_string(nth));
+    if (nth == 4 && end.ended_well()) continue;  // it is not passed so often
+    ASSERT_TRUE(end.killed()) << "the point was not reached: " << end.status;
+    const Promised promised = parse(end.said);
     EXPECT_THAT(broken(root.path(), promised), testing::IsEmpty());
   }
 }
 
 TEST(RocksdbCrash, WithoutAFaultEverythingIsThere) {
-  const conformance::TempDirectory root;
-  const auto [status, said] = run_child(root.path(), "");
-  ASSERT_TRUE(WIFEXITED(status) && WEXITSTATUS(status) == 0);
-  const Promised promised = parse(said);
+  const TempDirectory root;
+  const ChildEnd end = run(root, "");
+  ASSERT_TRUE(end.ended_well());
+  const Promised promised = parse(end.said);
   EXPECT_EQ(promised.expired, kFirstDay + 1);
   EXPECT_EQ(promised.stored.size(), kBoxes);
   EXPECT_FALSE(promised.rows.empty());
@@ -287,9 +232,8 @@ TEST(RocksdbCrash, WithoutAFaultEverythingIsThere) {
 }
 
 TEST(RocksdbCrash, TheCheckNoticesALoss) {
-  const conformance::TempDirectory root;
-  const auto [status, said] = run_child(root.path(), "store.before_wal_sync:5");
-  Promised promised = parse(said);
+  const TempDirectory root;
+  Promised promised = parse(run(root, "store.before_wal_sync:5").said);
   ASSERT_FALSE(promised.stored.empty());
   EXPECT_THAT(broken(root.path(), promised), testing::IsEmpty());
   promised.stored[0][1'000'000] = kFirstDay + 3;
@@ -301,17 +245,8 @@ TEST(RocksdbCrash, TheCheckNoticesALoss) {
 }
 
 /// Those of the blobs and of the client have tests of their own (blob_crash_test.cpp, tests/system/files_test.py).
-std::vector<std::string_view> points() {
-  std::vector<std::string_view> out(kFaultPoints.begin(), kFaultPoints.end());
-  std::erase_if(out, [](std::string_view name) { return !name.starts_with("store.") && !name.starts_with("vault."); });
-  return out;
-}
-
-INSTANTIATE_TEST_SUITE_P(AllPoints, RocksdbCrashTest, testing::ValuesIn(points()), [](const auto& point) {
-  std::string out(point.param);
-  std::ranges::replace(out, '.', '_');
-  return out;
-});
+INSTANTIATE_TEST_SUITE_P(AllPoints, RocksdbCrashTest, testing::ValuesIn(fault_points({"store.", "vault."})),
+                         name_of_point);
 
 }  // namespace
 }  // namespace opaline::store
