@@ -33,9 +33,9 @@ void check_problem(const Problem& problem) {
 /// Answers by the input's bytes: refused, or what the gateway takes.
 void answer(const Interactive& asked, ByteView input) {
   const auto byte = [&](std::size_t i) { return i < input.size() ? std::to_integer<std::size_t>(input[i]) : 0; };
-  Choice choices[] = {ListChoice{{{byte(0) % 4, byte(1) % 4}, {byte(2) % 4, byte(3) % 4}}}, TimeChoice{byte(0) % 4},
-                      QuickChoice{byte(0) % 8}, FormChoice{},
-                      AuthenticationChoice{AuthenticationStatus(byte(0) % 3), Text("t")}};
+  opaline::msp::Choice choices[] = {ListChoice{{{byte(0) % 4, byte(1) % 4}, {byte(2) % 4, byte(3) % 4}}},
+                                    TimeChoice{byte(0) % 4}, QuickChoice{byte(0) % 8}, FormChoice{},
+                                    AuthenticationChoice{AuthenticationStatus(byte(0) % 3), Text("t")}};
   if (const auto* form = std::get_if<Form>(&asked.kind)) {
     auto& answers = std::get<FormChoice>(choices[3]).answers;
     for (const FormPage& page : form->pages) {
@@ -44,7 +44,7 @@ void answer(const Interactive& asked, ByteView input) {
       if (page.type == FormPageType::input) answers.back().text = Text("a");
     }
   }
-  for (const Choice& choice : choices) {
+  for (const opaline::msp::Choice& choice : choices) {
     const auto reply = make_reply(asked, choice);
     if (!reply) continue;
     const auto checked = check_reply(reply->json);

@@ -14,6 +14,7 @@ void credentials(ByteView input);  ///< device lists, prekey sets and bundles, a
 void endpoint(ByteView input);     ///< the rows of an EndpointStore
 void identity(ByteView input);     ///< handles, the directory's rows, renewal tokens
 void link(ByteView input);         ///< link codes, messages of linking, recovery files
+void msp(ByteView input);          ///< what a business's software, a device or a link hands to a gateway and a client
 void net(ByteView input);          ///< HTTP, WebSocket, URLs and addresses
 void relay(ByteView input);        ///< batches of a device, before and after it has shown who it is
 void server(ByteView input);       ///< backup files and configurations
@@ -33,6 +34,7 @@ inline constexpr Target kTargets[] = {{"agent", agent},
                                       {"endpoint", endpoint},
                                       {"identity", identity},
                                       {"link", link},
+                                      {"msp", msp},
                                       {"net", net},
                                       {"relay", relay},
                                       {"server", server},

@@ -20,14 +20,16 @@ constexpr std::size_t kParserStackBytes = 16 * 1024;
   wipe(below, sizeof(below));
 }
 
+/// Boost.JSON does not free names with the alignment that it asked for, so there is one for all.
 class WipingResource final : public json::memory_resource {
  private:
   void* do_allocate(std::size_t bytes, std::size_t alignment) override {
-    return ::operator new(bytes, std::align_val_t(alignment));
+    OPALINE_ASSERT(alignment <= __STDCPP_DEFAULT_NEW_ALIGNMENT__);
+    return ::operator new(bytes);
   }
-  void do_deallocate(void* memory, std::size_t bytes, std::size_t alignment) override {
+  void do_deallocate(void* memory, std::size_t bytes, std::size_t /*alignment*/) override {
     wipe(memory, bytes);
-    ::operator delete(memory, bytes, std::align_val_t(alignment));
+    ::operator delete(memory, bytes);
   }
   bool do_is_equal(const json::memory_resource& other) const noexcept override {
     return dynamic_cast<const WipingResource*>(&other) != nullptr;
