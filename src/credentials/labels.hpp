@@ -9,6 +9,8 @@ namespace opaline::credentials {
 inline constexpr std::string_view kDeviceIdentityLabel = "opaline/1 device identity";
 inline constexpr std::string_view kDeviceListHashLabel = "opaline/1 device list hash";
 inline constexpr std::string_view kPrekeySetHashLabel = "opaline/1 prekey set hash";
+/// docs/adr/0015-personas.md
+inline constexpr std::string_view kPersonaLabel = "opaline/1 persona";
 
 // Signatures.
 inline constexpr std::string_view kDeviceListSignature = "opaline/1 device list";
