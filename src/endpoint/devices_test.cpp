@@ -210,8 +210,17 @@ TEST_F(DevicesTest, ANewDeviceIsNotFooledAboutAContactThatAnotherHasMet) {
   EXPECT_TRUE(tablet.endpoint->peer_status(ben.address.account)->alarmed);
 }
 
+TEST_F(DevicesTest, WhoIsNewIsGivenReceiptsOnAllDevicesAtOnce) {
+  Device& tablet = world.link_live(anna, "tablet");
+  const Time before = world.clock.now();
+  const MessageId id = say(anna, ben, "hello");
+  EXPECT_EQ(tablet.state_of(id), MessageState::delivered);
+  EXPECT_LT(world.clock.now() - before, std::chrono::seconds(1)) << "that the list came alone delays no bundle";
+}
+
 TEST_F(DevicesTest, ADirectoryThatShowsTwoDevicesDifferentKeysIsFound) {
   Device& tablet = world.link_live(anna, "tablet");
+  ben.endpoint->set_receipts(false);  // the tablet is to hear nothing of him
   say(anna, ben, "hello");  // the phone meets ben
   const auto truth = world.accounts[ben.address.account];
   world.cut(anna);
@@ -235,6 +244,7 @@ TEST_F(DevicesTest, ADirectoryThatShowsTwoDevicesDifferentKeysIsFound) {
 
 TEST_F(DevicesTest, AKeyThatAnotherDeviceMerelyMetIsNotAcceptedHere) {
   Device& tablet = world.link_live(anna, "tablet");
+  ben.endpoint->set_receipts(false);  // the tablet is to hear nothing of him
   say(anna, ben, "hello");  // the phone meets ben, and the person compares
   ASSERT_TRUE(anna.endpoint->set_verified(ben.address.account, true).has_value());
   world.cut(anna);  // its word is not to reach the tablet

@@ -113,7 +113,7 @@ void Engine::take_devices(Peer& peer, const Requests::Open& asked, const Devices
   peer.wants_list = wanted_again;
   peer.failures = 0;
   peer.waits_for = Reason::none;
-  if (asked.list_alone) peer.not_before = core.instant() + kListFetchSpacing;
+  if (asked.list_alone) peer.list_not_before = core.instant() + kListFetchSpacing;
   if (outcome == ListOutcome::pinned) {
     if (peer.pinned->hash() != before) outbox.list_changed(peer);
     for (const session::DeviceEntry& listed : peer.pinned->list().devices) {
