@@ -49,7 +49,7 @@ void answer(const Interactive& asked, ByteView input) {
     if (!reply) continue;
     const auto checked = check_reply(reply->json);
     check(checked && equal(*checked, reply->json));
-    check(decode_payload(pack_payload(reply->json), asked.bid.view()).has_value());
+    check(decode_payload(pack_payload(reply->json)).has_value());
   }
 }
 
@@ -118,9 +118,9 @@ void gzip_from(ByteView input) {
 }
 
 void payload_from(ByteView input) {
-  const auto opened = decode_payload(input, kBusinessExtension);
+  const auto opened = decode_payload(input);
   if (opened) {
-    const auto again = decode_payload(*opened, kBusinessExtension);
+    const auto again = decode_payload(*opened);
     check(again && equal(*again, *opened));
   } else {
     check_problem(opened.error());

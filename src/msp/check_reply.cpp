@@ -95,7 +95,7 @@ void check_data(const Field& data) {
 }  // namespace
 
 Result<SecretBytes, Problem> check_reply(ByteView json) {
-  OPALINE_TRY(const auto value, internal::read_json(json));
+  OPALINE_TRY(const auto value, internal::read_json(json, {.bytes = kMaxPayloadBytes}));
   Findings findings;
   const Field root(findings, value);
   root.require_object();

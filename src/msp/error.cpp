@@ -18,6 +18,8 @@ std::string_view name(Error error) {
       return "unsupported";
     case Error::unauthorized:
       return "unauthorized";
+    case Error::forbidden:
+      return "forbidden";
     case Error::wrong_signature:
       return "wrong_signature";
     case Error::wrong_party:

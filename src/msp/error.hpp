@@ -17,6 +17,7 @@ enum class Error : std::uint8_t {
   mismatch,         ///< two places that must say the same do not
   unsupported,      ///< it is well-formed and does not exist here (Apple Pay; a token's algorithm)
   unauthorized,     ///< no Authorization at all
+  forbidden,        ///< Authorization that does not allow this; says no more to the peer
   wrong_signature,  ///< a token that was not made with this secret
   wrong_party,      ///< a token for another MSP
   too_old,          ///< a token older than allowed, or past its own `exp`

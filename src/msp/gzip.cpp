@@ -3,13 +3,18 @@
 #include <zlib.h>
 
 #include <algorithm>
+#include <bit>
 #include <cstdlib>
 
 namespace opaline::msp {
 namespace {
 
 constexpr int kGzipWindow = 15 + 16;  // zlib.h: 16 more is gzip alone
-constexpr int kMemoryLevel = 8;
+/// The smallest window that sees all of the input, in bits: most messages are short, and zlib's memory is cleared
+/// twice.
+int window_bits(std::size_t size) {
+  return std::clamp(static_cast<int>(std::bit_width(size)), 9, 15);
+}
 
 /// zlib asks for its memory here. Each block remembers its size, so that all of it is wiped.
 struct alignas(std::max_align_t) BlockHead {
@@ -59,9 +64,10 @@ class Inflating {
 }  // namespace
 
 SecretBytes gzip(ByteView plain) {
+  const int bits = window_bits(plain.size());
   z_stream stream = make_stream();
-  OPALINE_ASSERT(
-      deflateInit2(&stream, Z_DEFAULT_COMPRESSION, Z_DEFLATED, kGzipWindow, kMemoryLevel, Z_DEFAULT_STRATEGY) == Z_OK);
+  OPALINE_ASSERT(deflateInit2(&stream, Z_DEFAULT_COMPRESSION, Z_DEFLATED, bits + 16, bits - 7, Z_DEFAULT_STRATEGY) ==
+                 Z_OK);
   SecretBytes out(deflateBound(&stream, plain.size()));
   stream.next_in = as_zlib(plain.data());
   stream.avail_in = static_cast<uInt>(plain.size());

@@ -90,8 +90,7 @@ Result<std::string_view, Problem> bearer_token(HeaderFields fields) {
   constexpr std::string_view kScheme = "bearer ";
   auto header = find_header(fields, kName);
   if (!header) {
-    header.error().status = 403;
-    return header;
+    return fail(about(kName, Error::forbidden, header.error().message, 403));
   }
   if (header->empty()) {
     return fail(about(kName, Error::unauthorized, "send Authorization: Bearer <token>", 401));
@@ -102,7 +101,7 @@ Result<std::string_view, Problem> bearer_token(HeaderFields fields) {
     while (token.starts_with(' ')) token.remove_prefix(1);
     if (!token.empty()) return token;
   }
-  return fail(about(kName, Error::malformed, "it must be Bearer, a space and a token", 403));
+  return fail(about(kName, Error::forbidden, "it must be Bearer, a space and a token", 403));
 }
 
 bool is_opaque_id(std::string_view text) {

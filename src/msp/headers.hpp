@@ -22,7 +22,7 @@ using HeaderFields = std::span<const HeaderField>;
 [[nodiscard]] Result<std::string_view, Problem> find_header(HeaderFields fields, std::string_view name);
 /// "true", "1", "yes" and "false", "0", "no", in any case; not there: false.
 [[nodiscard]] Result<bool, Problem> find_flag(HeaderFields fields, std::string_view name);
-/// The token of `Authorization: Bearer <token>`. unauthorized (401): there is no such header; malformed (403): another
+/// The token of `Authorization: Bearer <token>`. unauthorized (401): there is no such header; forbidden (403): another
 /// scheme, or no token.
 [[nodiscard]] Result<std::string_view, Problem> bearer_token(HeaderFields fields);
 

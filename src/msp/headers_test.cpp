@@ -78,10 +78,10 @@ TEST(Headers, Authorization) {
   expect_header(token(""), 401, Error::unauthorized, "authorization");
   expect_header(bearer_token({}), 401, Error::unauthorized, "authorization");
   for (const std::string_view wrong : {"Basic abc", "Bearer", "Bearer ", "abc", "Bearerabc"}) {
-    expect_header(token(wrong), 403, Error::malformed, "authorization");
+    expect_header(token(wrong), 403, Error::forbidden, "authorization");
   }
   const Fields twice{{"Authorization", "Bearer a"}, {"authorization", "Bearer b"}};
-  expect_header(bearer_token(twice), 403, Error::malformed, "authorization");
+  expect_header(bearer_token(twice), 403, Error::forbidden, "authorization");
 }
 
 TEST(Headers, OfAPreUploadInBothDialects) {

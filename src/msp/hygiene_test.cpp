@@ -106,7 +106,7 @@ std::size_t found_in_memory() {
   ASSERT_TRUE(asked.has_value());
   const auto reply = make_reply(*asked, ListChoice{{{0, 0}}});
   ASSERT_TRUE(reply.has_value());
-  const auto opened = decode_payload(pack_payload(reply->json), kBid);
+  const auto opened = decode_payload(pack_payload(reply->json));
   ASSERT_TRUE(opened.has_value());
   question.push_back(std::byte{'x'});
   ASSERT_FALSE(parse_interactive(question, Uuid{}).has_value());  // errors leave nothing either

@@ -244,7 +244,7 @@ void seal_interactive(Interactive& read, json::value& interactive_data, const Uu
 }  // namespace internal
 
 Result<Interactive, Problem> parse_interactive(ByteView json, const Uuid& session, std::string_view at) {
-  OPALINE_TRY(auto value, internal::read_json(json, {}, at));
+  OPALINE_TRY(auto value, internal::read_json(json, {.bytes = kMaxPayloadBytes}, at));
   internal::Findings findings(at);
   Interactive out = internal::read_interactive(internal::Field(findings, value));
   if (!findings.good()) return fail(findings.take());

@@ -133,4 +133,12 @@ Result<void, Error> verify_token(std::string_view token, TokenUse use, std::stri
   return check_times(claims, rules, now);
 }
 
+Problem refused_token() {
+  return {.status = 403,
+          .error = Error::forbidden,
+          .pointer = {},
+          .header = "authorization",
+          .message = "this token does not allow this; check the MSP id, the secret, HS256 and the business"};
+}
+
 }  // namespace opaline::msp

@@ -49,4 +49,7 @@ struct TokenRules {
 [[nodiscard]] Result<void, Error> verify_token(std::string_view token, TokenUse use, std::string_view msp_id,
                                                const TokenKey& key, const TokenRules& rules, Time now);
 
+/// The answer to whatever verify_token, claimed_issuer or the lack of a business find: always the same 403.
+[[nodiscard]] Problem refused_token();
+
 }  // namespace opaline::msp

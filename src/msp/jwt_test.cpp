@@ -165,6 +165,11 @@ TEST(Token, NeedsASecretThatEverybodyDecodesAlike) {
   EXPECT_EQ(error(to_base64(Bytes(kMaxSecretBytes + 1))), Error::oversized);
 }
 
+TEST(Token, IsRefusedInOneWay) {
+  EXPECT_EQ(refused_token().status, 403U);
+  EXPECT_EQ(refused_token().error, Error::forbidden);
+}
+
 TEST(Token, IsForAnyId) {
   EXPECT_TRUE(rc::check([] {
     const auto letters = *rc::gen::nonEmpty(rc::gen::container<std::string>(rc::gen::inRange<char>(1, 127)));

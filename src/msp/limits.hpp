@@ -50,8 +50,9 @@ inline constexpr std::size_t kMaxCustomUrlBytes = std::size_t{64} * 1024;   // c
 inline constexpr std::size_t kMaxRichImageBytes = std::size_t{200} * 1024;  // contract: 200 kB, decoded
 /// Interactive JSON above this travels as a reference. Contract: 10 KB.
 inline constexpr std::size_t kMaxInlineInteractiveBytes = 10'240;
-/// What a payload may grow to when its gzip is opened.
-inline constexpr std::size_t kMaxPayloadBytes = kMaxBodyBytes;
+/// Canonical JSON, and what a payload may grow to when its gzip is opened: a body, whose numbers may have become
+/// longer.
+inline constexpr std::size_t kMaxPayloadBytes = kMaxBodyBytes + 64 * 1024;
 
 // ---- tokens
 inline constexpr std::size_t kMaxTokenBytes = 4'096;

@@ -137,7 +137,28 @@ void read_content(const Field& root, Outbound& out) {
   }
 }
 
+/// Controls, separators of paths and lines, and what turns the direction of writing (wire::is_file_name has the same).
+bool has_no_place_in_a_name(std::string_view character) {
+  return !is_plain_text(character) || character.find_first_of("/\\\n\t") != character.npos;
+}
+
 }  // namespace
+
+Text file_name(const Attachment& attachment) {
+  const std::string_view name = attachment.name.view();
+  Text out;
+  for (std::size_t at = 0; at < name.size();) {
+    std::size_t size = 1;
+    while (at + size < name.size() && (static_cast<unsigned char>(name[at + size]) & 0xc0) == 0x80) ++size;
+    const std::string_view character = name.substr(at, size);
+    const std::string_view kept = has_no_place_in_a_name(character) ? "_" : character;
+    if (out.view().size() + kept.size() > kMaxFileNameBytes) break;
+    out.append(kept);
+    at += size;
+  }
+  if (out.empty() || out == "." || out == "..") return Text("attachment");
+  return out;
+}
 
 Result<Outbound, Problem> parse_message(HeaderFields fields, ByteView body) {
   OPALINE_TRY(MessageHeaders headers, parse_message_headers(fields));

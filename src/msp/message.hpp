@@ -14,6 +14,10 @@ struct Attachment {
   std::string url, owner;
   AttachmentKey key;
 };
+/// A name that a file may have on anybody's disk (wire::is_file_name): its `name` with '_' for what may not be there,
+/// cut to kMaxFileNameBytes; "attachment" if nothing is left.
+[[nodiscard]] Text file_name(const Attachment& attachment);
+
 struct TextMessage {
   /// At most kMaxTextCharacters, not empty. Holds exactly one U+FFFC for each attachment, in order.
   Text body;

@@ -143,6 +143,24 @@ TEST(Message, AttachmentsDamaged) {
   expect_problem(parse(text_with("", many + "," + attachment())), 400, Error::oversized, "/attachments");
 }
 
+TEST(Message, FileNamesAreNobodysPath) {
+  const auto named = [](std::string_view name) {
+    Attachment one;
+    one.name = Text(name);
+    return std::string(file_name(one).view());
+  };
+  EXPECT_EQ(named("caf\xc3\xa9 1.png"), "caf\xc3\xa9 1.png");
+  EXPECT_EQ(named("../../etc/passwd"), ".._.._etc_passwd");
+  EXPECT_EQ(named("a\\b\nc\x1b\x7f"), "a_b_c__");
+  EXPECT_EQ(named("gpj.\xe2\x80\xae"
+                  "exe"),
+            "gpj._exe");
+  for (const std::string_view nothing : {"", ".", ".."}) EXPECT_EQ(named(nothing), "attachment");
+  std::string wide;
+  for (int i = 0; i < 200; ++i) wide += "\xe2\x82\xac";
+  EXPECT_EQ(named(wide).size(), 198U);  // no half character
+}
+
 TEST(Message, PlaceholdersAreCompletedNeverDropped) {
   const auto body = [](std::string_view text, std::string_view attachments) {
     auto message = parse(text_with(text, attachments));
@@ -188,6 +206,9 @@ TEST(Message, RichLink) {
   };
   EXPECT_TRUE(image(kMaxRichImageBytes).has_value());
   expect_problem(image(kMaxRichImageBytes + 1), 400, Error::oversized, at + "/assets/image/data");
+  EXPECT_TRUE(parse(changed(link, at + "/assets/image/data", "\"iVBO\\nRw0KGgo=\\r\\n\"")).has_value());
+  expect_problem(parse(changed(link, at + "/assets/image/data", "\"\\n\"")), 400, Error::malformed,
+                 at + "/assets/image/data");
   expect_problem(parse(changed(link, at + "/assets/image/data", "\"%%%%\"")), 400, Error::malformed,
                  at + "/assets/image/data");
 }
@@ -250,6 +271,23 @@ TEST(Message, IsBoundedAndAnObject) {
     EXPECT_EQ(message.error().status, 400U);
   }
   expect_problem(parse(""), 400, Error::malformed, "");
+}
+
+// What is taken can be read again, also where its canonical form is longer than what came.
+TEST(Message, AtTheLimitsIsStillReadable) {
+  std::string numbers;
+  for (int i = 0; i < 15'000; ++i) numbers += std::string(i ? "," : "") + "1e5";
+  std::string body =
+      body_of("interactive", "\"interactiveData\":" +
+                                 data_of(R"("more":[)" + numbers + R"(],"pad":"PAD",)" + R"("quick-reply":{"items":[
+                                 {"identifier":"1","title":"1"},{"identifier":"2","title":"2"}]})"));
+  body.replace(body.find("PAD"), 3, std::string(kMaxBodyBytes - body.size() + 3, 'x'));
+  ASSERT_EQ(body.size(), kMaxBodyBytes);
+  const auto message = parse(body);
+  ASSERT_TRUE(message.has_value()) << to_json(message.error());
+  const auto& interactive = std::get<Interactive>(message->content);
+  EXPECT_GT(interactive.json.size(), kMaxBodyBytes);
+  EXPECT_TRUE(parse_interactive(interactive.json, Uuid{}).has_value());
 }
 
 // Wherever a value of another kind stands, the answer is a message or a 400 that points there or above, and says

@@ -22,7 +22,7 @@ Result<SecretBytes, Problem> read_either(ByteView json) {
   auto reply = check_reply(json);
   if (reply) return reply;
   // Of the two problems, that of what it looks like.
-  const auto value = internal::read_json(json);
+  const auto value = internal::read_json(json, {.bytes = kMaxPayloadBytes});
   const bool asks = value && value->is_object() && value->get_object().contains("receivedMessage");
   return asks ? fail(std::move(question.error())) : reply;
 }
@@ -33,7 +33,7 @@ SecretBytes pack_payload(ByteView interactive_json) {
   return gzip(interactive_json);
 }
 
-Result<SecretBytes, Problem> decode_payload(ByteView raw, std::string_view bid) {
+Result<SecretBytes, Problem> decode_payload(ByteView raw) {
   SecretBytes plain;
   if (is_gzip(raw)) {
     auto opened = gunzip(raw, kMaxPayloadBytes);
@@ -52,17 +52,7 @@ Result<SecretBytes, Problem> decode_payload(ByteView raw, std::string_view bid) 
   } else {
     plain = to_secret_bytes(raw);
   }
-  OPALINE_TRY(SecretBytes out, read_either(plain));
-  const auto value = internal::read_json(out);
-  Findings findings;
-  if (value && Field(findings, *value)["bid"].raw_string() != bid) {
-    return fail(Problem{.status = 400,
-                        .error = Error::mismatch,
-                        .pointer = {},
-                        .header = "bid",
-                        .message = "the payload has another bid; send bid as it came with the message"});
-  }
-  return out;
+  return read_either(plain);
 }
 
 Result<SecretBytes, Problem> encode_payload(ByteView body, const Uuid& session) {

@@ -10,7 +10,8 @@ namespace opaline::msp {
 
 /// `POST /v1/decodePayload`: gzip or plain; the answer's JSON, with `data` at top level. Takes questions and replies.
 /// malformed (400): it is neither, or no interactive data. oversized (413): more than kMaxPayloadBytes when opened.
-[[nodiscard]] Result<SecretBytes, Problem> decode_payload(ByteView raw, std::string_view bid);
+/// The header `bid` must be there and is not compared: nothing hangs on it.
+[[nodiscard]] Result<SecretBytes, Problem> decode_payload(ByteView raw);
 
 /// `POST /v1/encodePayload`: a body with `v`, `type` and `interactiveData`; the answer is the payload.
 [[nodiscard]] Result<SecretBytes, Problem> encode_payload(ByteView body, const Uuid& session);

@@ -15,7 +15,7 @@ TEST(Payload, OfAReplyOpensToDataAtTopLevel) {
   const SecretBytes packed = pack_payload(reply->json);
   ASSERT_TRUE(is_gzip(packed));
   for (const ByteView raw : {ByteView(packed), ByteView(reply->json)}) {  // as connectors send it: gzip, or opened
-    const auto opened = decode_payload(raw, kBid);
+    const auto opened = decode_payload(raw);
     ASSERT_TRUE(opened.has_value()) << to_json(opened.error());
     const auto value = json::parse(as_text(*opened));
     EXPECT_EQ(value.at("data").at("replyMessage").at("title").as_string(), "Chosen");
@@ -25,30 +25,23 @@ TEST(Payload, OfAReplyOpensToDataAtTopLevel) {
 
 TEST(Payload, OfAQuestionOpensToo) {
   for (const std::string& data : {kListPicker, kTimePicker, kQuickReply, kForm, kAuthentication}) {
-    const auto opened = decode_payload(pack_payload(parse_data(data)->json), kBid);
+    const auto opened = decode_payload(pack_payload(parse_data(data)->json));
     ASSERT_TRUE(opened.has_value()) << to_json(opened.error());
     EXPECT_EQ(as_text(*opened), as_text(parse_data(data)->json));
   }
 }
 
-TEST(Payload, IsRefusedForAnotherExtension) {
-  const auto opened = decode_payload(as_view(kListPicker), "com.example");
-  ASSERT_FALSE(opened.has_value());
-  EXPECT_EQ(opened.error().header, "bid");
-}
-
 TEST(Payload, Damaged) {
   const SecretBytes packed = pack_payload(parse_data(kListPicker)->json);
-  expect_problem(decode_payload(ByteView(packed).first(packed.size() - 1), kBid), 400, Error::malformed, "");
+  expect_problem(decode_payload(ByteView(packed).first(packed.size() - 1)), 400, Error::malformed, "");
   SecretBytes twice = packed;
   twice.insert(twice.end(), packed.begin(), packed.end());
-  expect_problem(decode_payload(twice, kBid), 400, Error::malformed, "");
-  expect_problem(decode_payload(gzip(SecretBytes(kMaxPayloadBytes + 1, std::byte{' '})), kBid), 413, Error::oversized,
-                 "");
-  expect_problem(decode_payload(SecretBytes(kMaxPayloadBytes + 1, std::byte{'{'}), kBid), 413, Error::oversized, "");
-  expect_problem(decode_payload({}, kBid), 400, Error::malformed, "");
-  expect_problem(decode_payload(as_view("\x12\x34"), kBid), 400, Error::malformed, "");  // decrypted with another key
-  expect_problem(decode_payload(as_view(without(kListPicker, "/data/listPicker/sections")), kBid), 400, Error::missing,
+  expect_problem(decode_payload(twice), 400, Error::malformed, "");
+  expect_problem(decode_payload(gzip(SecretBytes(kMaxPayloadBytes + 1, std::byte{' '}))), 413, Error::oversized, "");
+  expect_problem(decode_payload(SecretBytes(kMaxPayloadBytes + 1, std::byte{'{'})), 413, Error::oversized, "");
+  expect_problem(decode_payload({}), 400, Error::malformed, "");
+  expect_problem(decode_payload(as_view("\x12\x34")), 400, Error::malformed, "");  // decrypted with another key
+  expect_problem(decode_payload(as_view(without(kListPicker, "/data/listPicker/sections"))), 400, Error::missing,
                  "/data/listPicker/sections");
 }
 
@@ -56,7 +49,7 @@ TEST(Payload, EncodedIsWhatDecodeTakes) {
   const std::string body = R"({"v":1,"type":"interactive","interactiveData":)" + kForm + "}";
   const auto packed = encode_payload(as_view(body), *parse_uuid(kMessageId));
   ASSERT_TRUE(packed.has_value());
-  const auto opened = decode_payload(*packed, kBid);
+  const auto opened = decode_payload(*packed);
   ASSERT_TRUE(opened.has_value());
   EXPECT_EQ(as_text(*opened), as_text(parse_data(kForm)->json));
   const auto encode = [](const std::string& text) { return encode_payload(as_view(text), Uuid{}); };

@@ -229,6 +229,7 @@ Result<Reply, Error> make_reply(const Interactive& asked, const Choice& chosen) 
   }
   json.end_object().key("sessionIdentifier").string(asked.session_identifier.view());
   json.key("useLiveLayout").boolean(asked.live_layout).end_object();
+  if (out.size() > kMaxPayloadBytes) return fail(Error::oversized);
   return Reply{.body = answered.has_bubble ? Text{} : answered.words, .json = internal::canonical(out)};
 }
 

@@ -159,16 +159,25 @@ SecretBytes Field::base64(std::size_t most, Need need, std::string_view too_larg
     }
     return {};
   }
-  const auto size = base64_size(raw_string());
-  if (!size) {
-    problem(Error::malformed, "it must be base64 of the standard alphabet, padded, without line breaks");
+  Text joined;
+  std::string_view digits = raw_string();
+  if (digits.find_first_of("\r\n") != digits.npos) {
+    for (std::size_t end = 0; !digits.empty(); digits.remove_prefix(std::min(end + 1, digits.size()))) {
+      end = std::min(digits.find_first_of("\r\n"), digits.size());
+      joined.append(digits.substr(0, end));
+    }
+    digits = joined.view();
+  }
+  const auto size = base64_size(digits);
+  if (!size || *size == 0) {
+    problem(Error::malformed, "it must be base64 of the standard alphabet, padded");
     return {};
   }
   if (*size > most) {
     problem(Error::oversized, too_large);
     return {};
   }
-  return std::move(*from_base64(raw_string()));
+  return std::move(*from_base64(digits));
 }
 
 }  // namespace opaline::msp::internal

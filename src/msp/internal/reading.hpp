@@ -64,7 +64,7 @@ class Field {
   [[nodiscard]] double number(double least, double most, Need need) const;
   /// true, false, or one of them as a string.
   [[nodiscard]] bool boolean(bool otherwise = false) const;
-  /// Bytes in canonical base64, 1 to `most`.
+  /// Bytes in canonical base64, 1 to `most`. Line breaks in it are passed over: some encoders put them there.
   [[nodiscard]] SecretBytes base64(std::size_t most, Need need, std::string_view too_large) const;
 
   void problem(Error error, std::string_view message, unsigned status = 400) const {
