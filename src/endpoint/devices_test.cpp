@@ -221,7 +221,7 @@ TEST_F(DevicesTest, WhoIsNewIsGivenReceiptsOnAllDevicesAtOnce) {
 TEST_F(DevicesTest, ADirectoryThatShowsTwoDevicesDifferentKeysIsFound) {
   Device& tablet = world.link_live(anna, "tablet");
   ben.endpoint->set_receipts(false);  // the tablet is to hear nothing of him
-  say(anna, ben, "hello");  // the phone meets ben
+  say(anna, ben, "hello");            // the phone meets ben
   const auto truth = world.accounts[ben.address.account];
   world.cut(anna);
   Device& mallory = world.impostor(ben, "mallory");
@@ -245,7 +245,7 @@ TEST_F(DevicesTest, ADirectoryThatShowsTwoDevicesDifferentKeysIsFound) {
 TEST_F(DevicesTest, AKeyThatAnotherDeviceMerelyMetIsNotAcceptedHere) {
   Device& tablet = world.link_live(anna, "tablet");
   ben.endpoint->set_receipts(false);  // the tablet is to hear nothing of him
-  say(anna, ben, "hello");  // the phone meets ben, and the person compares
+  say(anna, ben, "hello");            // the phone meets ben, and the person compares
   ASSERT_TRUE(anna.endpoint->set_verified(ben.address.account, true).has_value());
   world.cut(anna);  // its word is not to reach the tablet
   Device& mallory = world.impostor(ben, "mallory");
