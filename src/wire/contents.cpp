@@ -154,6 +154,8 @@ Result<void, ContentError> encode(SecretBytes& out, const Content& content) {
   m.list_number = static_cast<std::uint32_t>(content.list_number);
   m.own_list_number = static_cast<std::uint32_t>(content.own_list_number);
   m.sent_at_ms = to_wire(content.sent_at);
+  m.list_check = content.list_check;
+  m.own_list_check = content.own_list_check;
   fill_body(m, content);
   std::size_t size = 0;
   OPALINE_ASSERT(pb_get_encoded_size(&size, opaline_content_v1_Content_fields, &m));
@@ -177,6 +179,8 @@ Result<Content, ContentError> decode_content(ByteView bytes) {
   if (out.message.is_zero()) return fail(ContentError::malformed);
   out.list_number = ListNumber(m.list_number);
   out.own_list_number = ListNumber(m.own_list_number);
+  out.list_check = m.list_check;
+  out.own_list_check = m.own_list_check;
   OPALINE_TRY(out.sent_at, read_time(m.sent_at_ms));
   OPALINE_CHECK(read_body(out, m, found));
   wipe(&m, sizeof(m));

@@ -135,7 +135,10 @@ struct Content {
   MessageId message;
   ListNumber list_number{};      ///< the recipient's device list that the sender went by
   ListNumber own_list_number{};  ///< the sender's own
-  Time sent_at;                  ///< the sender's clock, not trusted
+  /// The first 8 bytes of the hashes of those two, as big-endian numbers; 0: not said.
+  std::uint64_t list_check = 0;
+  std::uint64_t own_list_check = 0;
+  Time sent_at;  ///< the sender's clock, not trusted
   std::variant<UnknownBody, Text, Receipt, Retry, NewerList, Typing, SessionHello, Sync> body;
 };
 

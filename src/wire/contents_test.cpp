@@ -16,6 +16,8 @@ Content sample(SeededRandom& random) {
   c.message = random.id<MessageId>();
   c.list_number = ListNumber(3);
   c.own_list_number = ListNumber(9);
+  c.list_check = 0x0102'0304'0506'0708;
+  c.own_list_check = UINT64_MAX;
   c.sent_at = from_unix_millis(1'800'000'000'123);
   return c;
 }
@@ -36,12 +38,16 @@ TEST(Contents, TextIsReadAlikeByBothImplementations) {
   EXPECT_EQ(theirs.text().text(), "Grüße, 世界 🦊");
   EXPECT_EQ(theirs.message_id(), to_string(c.message.view()));
   EXPECT_EQ(theirs.list_number(), 3U);
+  EXPECT_EQ(theirs.list_check(), 0x0102'0304'0506'0708U);
+  EXPECT_EQ(theirs.own_list_check(), UINT64_MAX);
   EXPECT_EQ(theirs.sent_at_ms(), 1'800'000'000'123U);
   const std::string bytes = theirs.SerializeAsString();  // what we decode borrows it
   const auto ours = decode_content(as_view(bytes));
   ASSERT_TRUE(ours);
   EXPECT_EQ(as_text(std::get<Text>(ours->body).utf8), "Grüße, 世界 🦊");
   EXPECT_EQ(as_text(std::get<Text>(ours->body).sender_handle), "anna@example.org");
+  EXPECT_EQ(ours->list_check, c.list_check);
+  EXPECT_EQ(ours->own_list_check, c.own_list_check);
   EXPECT_EQ(ours->message, c.message);
 }
 
@@ -123,6 +129,7 @@ TEST(Contents, HostileBytesEndInAnErrorOrInSomethingThatEncodes) {
   }));
   SeededRandom random(4);
   Content c = sample(random);
+  c.list_check = c.own_list_check = 0;  // they would come after the body
   c.body = Text{as_view("hello"), {}};
   SecretBytes out;
   ASSERT_TRUE(encode(out, c));
