@@ -336,9 +336,6 @@ void report_event(Context& context, const endpoint::Event& event) {
         {{"event", "strangers_dropped"}, {"count", dropped->count}},
         fmt::format("  -- {} messages of unknown senders were dropped: who they are could not be confirmed",
                     dropped->count));
-  } else if (std::holds_alternative<endpoint::OwnListForged>(event)) {
-    context.output().line({{"event", "own_list_forged"}},
-                          "  -- WARNING: somebody shows others another device list of yours than the one you made");
   } else if (std::holds_alternative<endpoint::OwnDevicesChanged>(event)) {
     context.output().line({{"event", "own_devices_changed"}}, "  -- your devices changed (opaline devices)");
   } else if (std::holds_alternative<endpoint::DeviceChangeRefused>(event)) {

@@ -31,6 +31,10 @@ void print_device(Context& context, const endpoint::OwnDevice& d) {
   if (heard) object["last_seen_at"] = iso_time(d.last_seen);
   std::string marks = d.primary ? "  primary" : "";
   if (d.this_device) marks += "  this one";
+  if (d.forgotten) {
+    object["forgotten"] = true;
+    marks += fmt::format("  the server has lost it: opaline devices remove {}, then link it again", number(d.number));
+  }
   context.output().line(object, fmt::format("{:>3}  {:<24}  linked {}  last seen {}{}", number(d.number),
                                             printable(as_view(device_label(d))), local_day(d.linked),
                                             d.this_device ? "now"
@@ -47,6 +51,14 @@ Result<void, Failure> await_change(Context& context) {
   });
   context.wait(kAnswerWithin, [&] { return refused || !context.client().device().list_change_pending(); });
   context.on_event = before;
+  if (refused)
+    for (const auto& d : context.client().device().own_devices())
+      if (d.forgotten)
+        return fail(Failure{
+            ClientError::refused,
+            fmt::format("the server was set back and has lost \"{}\" ({}), so it takes no other change: first opaline "
+                        "devices remove {}, then link it again",
+                        printable(as_view(device_label(d))), number(d.number), number(d.number))});
   if (refused)
     return fail(Failure{ClientError::refused,
                         "the server did not take the change: your devices had changed meanwhile, or it took too long. "

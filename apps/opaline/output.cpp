@@ -208,6 +208,10 @@ std::string_view name(NoticeKind kind) {
       return "own_device_removed";
     case NoticeKind::list_gap:
       return "list_gap";
+    case NoticeKind::own_list_forged:
+      return "own_list_forged";
+    case NoticeKind::list_unsigned:
+      return "list_unsigned";
   }
   return "unknown";
 }
@@ -240,6 +244,13 @@ std::string explain(NoticeKind kind, const std::string& peer) {
       return "a device was removed from your account (opaline devices)";
     case NoticeKind::list_gap:
       return fmt::format("the devices of {} changed, and how cannot be followed any more", peer);
+    case NoticeKind::own_list_forged:
+      return fmt::format(
+          "WARNING: a device list of yours that is not the one you made was shown to {} (what is right: opaline "
+          "devices)",
+          peer);
+    case NoticeKind::list_unsigned:
+      return fmt::format("WARNING: the server shows a device list of {} that is not signed; it is not used", peer);
   }
   return "";
 }

@@ -40,6 +40,7 @@ EncodedRequest encode(const endpoint::FetchPrekeyStatus&) {
 EncodedRequest encode(const endpoint::UpdateDevices& request) {
   wire::v1::UpdateDevicesRequest out;
   out.set_device_list(to_string(request.signed_list));
+  for (const Bytes& list : request.between) out.add_between(to_string(list));
   if (!request.exchange.empty()) {
     out.set_exchange(to_string(request.exchange));
     out.mutable_prekeys()->set_signed_prekeys(to_string(request.prekeys.signed_set));

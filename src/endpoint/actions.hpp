@@ -64,8 +64,9 @@ struct FetchPrekeyStatus {};
 /// UPDATE_DEVICES
 struct UpdateDevices {
   Bytes signed_list;
-  Bytes exchange;         ///< by which a device is added; empty: none is
-  UploadPrekeys prekeys;  ///< of that device
+  Bytes exchange;                   ///< by which a device is added; empty: none is
+  UploadPrekeys prekeys;            ///< of that device
+  std::vector<Bytes> between = {};  ///< lists that lead to it from the one that the service has, in order
 };
 struct Request {
   RequestId id{};

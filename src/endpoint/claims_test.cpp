@@ -155,6 +155,11 @@ TEST_F(ClaimsTest, WhoSaysThatOurListIsForgedIsNamedAndSaysItSeldom) {
   const auto said =
       std::ranges::find_if(anna.events, [](const Event& e) { return std::holds_alternative<OwnListForged>(e); });
   EXPECT_EQ(std::get<OwnListForged>(*said).claimed_by, ben.address.account);
+  ASSERT_EQ(anna.notices(NoticeKind::own_list_forged), 1u) << "it stays in the history";
+  EXPECT_EQ(anna.store.history().notices.back().peer, ben.address.account) << "in the conversation with who says so";
+  world.crash(anna);  // each `opaline receive` is a run of its own
+  liar(ben, 5);
+  EXPECT_EQ(anna.notices(NoticeKind::own_list_forged), 1u);
   std::vector<Device*> others;
   for (std::size_t i = 0; i < 2 * kMaxForgedClaims; ++i) {
     Device& other = world.add("other");
@@ -165,6 +170,32 @@ TEST_F(ClaimsTest, WhoSaysThatOurListIsForgedIsNamedAndSaysItSeldom) {
   world.clock.advance(kForgedClaimWindow);
   liar(ben, 2);
   EXPECT_EQ(anna.count_events<OwnListForged>(), kMaxForgedClaims + 1);
+  EXPECT_EQ(anna.notices(NoticeKind::own_list_forged), kMaxForgedClaims + 1);
+  world.clock.advance(kForgedClaimWindow);
+  anna.endpoint->set_blocked(ben.address.account, true);
+  world.round(anna);
+  liar(ben, 2);
+  EXPECT_EQ(anna.notices(NoticeKind::own_list_forged), kMaxForgedClaims + 1) << "who is blocked says nothing";
+}
+
+TEST_F(ClaimsTest, WrongHashesInMessagesSayLittleAndNothingOfOthers) {
+  Device& carl = world.add("carl");
+  pin(anna, ben);
+  pin(anna, carl);
+  Rogue rogue(world, ben, anna);
+  rogue.say(wire::SessionHello{});  // of before: it says nothing of hashes
+  EXPECT_TRUE(anna.store.history().notices.empty());
+  for (std::uint64_t i = 0; i < 5; ++i) {
+    rogue.list_check = 100 + i;
+    rogue.own_list_check = 200 + i;
+    rogue.say(wire::SessionHello{});
+    if (i == 2) world.crash(anna);
+  }
+  EXPECT_EQ(anna.notices(NoticeKind::list_forked), 1u);
+  EXPECT_EQ(anna.notices(NoticeKind::own_list_forged), 1u);
+  for (const AddNotice& notice : anna.store.history().notices) EXPECT_EQ(notice.peer, ben.address.account);
+  EXPECT_EQ(anna.own_list_number(), ListNumber{1});
+  EXPECT_EQ(anna.endpoint->peer_status(ben.address.account)->list_number, ListNumber{1});
 }
 
 TEST_F(ClaimsTest, AnAnswerFromBeforeAClaimDoesNotSpeakAgainstIt) {

@@ -72,6 +72,9 @@ struct OwnDevice {
   Time last_seen{};  ///< when this device last heard of it, end to end; zero: never. Of this device: now
   bool primary = false;
   bool this_device = false;
+  /// The service was set back, or lies: the list that it has is older, and does not hold this device. Only linking it
+  /// again helps: remove_device, and then anew.
+  bool forgotten = false;
 };
 
 /// What is known of a peer.

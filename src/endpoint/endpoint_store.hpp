@@ -135,6 +135,11 @@ enum class NoticeKind : std::uint8_t {
   /// The list is another now, and those in between are not kept any more: signed by the same account key, but whether
   /// it follows from the one known before, nobody can say.
   list_gap = 11,
+  /// Alarm: somebody shows others another device list of this account than the one that it made. In the conversation
+  /// with the contact who says so (anybody can say so, and is believed seldom); with oneself: it was shown to us.
+  own_list_forged = 12,
+  /// Alarm: the directory shows a device list of this account that its account key has not signed. It is not used.
+  list_unsigned = 13,
 };
 
 /// As AddIncoming where another device wrote it.

@@ -106,6 +106,13 @@ inline constexpr std::uint32_t kListsKept = 64;
 /// contact.
 inline constexpr std::size_t kMaxForgedClaims = 8;
 inline constexpr std::chrono::hours kForgedClaimWindow{24};
+/// That the directory shows a list which is not signed is told to the person once in this time of one account, and of
+/// so many: a directory that is out of order shows nothing else.
+inline constexpr std::chrono::hours kUnsignedListEvery{24};
+inline constexpr std::size_t kMaxUnsignedLists = 64;
+/// The same for an account whose devices write by another list than the pinned one with its number.
+inline constexpr std::chrono::hours kForkedListEvery{24};
+inline constexpr std::size_t kMaxForkedLists = 1024;
 /// States (of each kind) that one peer says of texts that are not known here: a copy may be late. Beyond it, that
 /// peer's oldest are forgotten.
 inline constexpr std::size_t kMaxEarlyStates = 1024;

@@ -87,8 +87,22 @@ TEST_F(LyingListsTest, ADeviceOfItsOwnIsNotBelievedUnsignedAndAnAlarmUnderAnothe
   Bytes changed = lists().back();
   changed[changed.size() / 2] ^= std::byte{1};
   show(changed);
+  world.clock.advance(std::chrono::minutes(1));
   ask(ben);
   EXPECT_EQ(devices_known_to(ben), 1u);
+  ASSERT_EQ(ben.notices(NoticeKind::list_unsigned), 1u) << "the person hears that the directory shows such a list";
+  EXPECT_EQ(ben.store.history().notices.back().peer, anna.address.account);
+  EXPECT_EQ(alarms(ben), 0u) << "which says nothing of anna";
+  for (int i = 0; i < 3; ++i) {
+    world.clock.advance(std::chrono::hours(7));
+    if (i == 1) world.crash(ben);
+    world.connect(ben);
+    ask(ben);
+  }
+  EXPECT_EQ(ben.notices(NoticeKind::list_unsigned), 1u) << "once a day";
+  world.clock.advance(std::chrono::hours(4));
+  ask(ben);
+  EXPECT_EQ(ben.notices(NoticeKind::list_unsigned), 2u);
   // In a list that another key has signed.
   world.falsify = nullptr;
   const auto truth = world.accounts[anna.address.account];
@@ -132,6 +146,36 @@ TEST_F(LyingListsTest, ADeviceThatIsHiddenFromAContactWhoKnowsItsSessionIsAnAlar
   ASSERT_TRUE(world.pass(std::chrono::minutes(10)));
   EXPECT_EQ(ben.notices(NoticeKind::list_rolled_back), 1u);
   EXPECT_EQ(devices_known_to(ben), 2u) << "the phone was asked, and has it";
+}
+
+TEST_F(LyingListsTest, TwoListsOfOneNumberShowWithinSessions) {
+  const auto copy = anna.store.backup();
+  const auto before = world.accounts[anna.address.account];
+  world.link_live(anna, "tablet");
+  first_branch = lists().back();
+  ask(ben);
+  world.accounts[anna.address.account] = before;
+  world.restore(anna, copy);
+  world.connect(anna);
+  world.link_live(anna, "laptop");
+  show(first_branch, &ben);
+  const auto opened = anna.endpoint->counters().sessions_opened + anna.endpoint->counters().sessions_accepted;
+  const auto with_ben = ben.endpoint->counters().sessions_accepted;
+  for (const std::string_view text : {"in the session", "and another"}) {
+    say(anna, ben, text);
+    ASSERT_TRUE(world.pass(std::chrono::minutes(2)));
+    EXPECT_EQ(ben.texts().back(), text);
+  }
+  EXPECT_EQ(ben.notices(NoticeKind::list_forked), 1u);
+  for (const std::string_view text : {"an answer", "and another"}) {
+    say(ben, anna, text);
+    ASSERT_TRUE(world.pass(std::chrono::minutes(2)));
+  }
+  EXPECT_EQ(anna.notices(NoticeKind::own_list_forged), 1u);
+  EXPECT_EQ(ben.notices(NoticeKind::list_forked), 1u);
+  EXPECT_EQ(cora.notices(NoticeKind::list_forked), 0u) << "who was shown nothing of it sees nothing";
+  EXPECT_EQ(ben.endpoint->counters().sessions_accepted, with_ben) << "no handshake said so";
+  EXPECT_EQ(anna.endpoint->counters().sessions_opened + anna.endpoint->counters().sessions_accepted, opened);
 }
 
 TEST_F(LyingListsTest, OldListsAreAnAlarmOnceAndARemovedDeviceIsServedNothing) {

@@ -17,7 +17,7 @@ from walkthrough import lines_until, link
 programs, liar = Programs(sys.argv[1]), sys.argv[2]
 ANNA, BEN, CARA = "anna@example.org", "ben@example.org", "cara@example.org"
 HANDLES = {"Anna": ANNA, "Ben": BEN, "Tablet": BEN, "Laptop": BEN, "Cara": CARA}
-ALARMS = {"identity_changed", "list_rolled_back", "list_forked"}
+ALARMS = {"identity_changed", "list_rolled_back", "list_forked", "list_unsigned", "own_list_forged"}
 PIPES = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.DEVNULL, "text": True}
 checks = Checks()
 
@@ -107,13 +107,13 @@ def remove(primary, number):
 
 
 def watched(who, text, act):
-    """Events other than messages that `receive --follow` shows, from before `act` until it has shown `text`."""
+    """Notices that `receive --follow` shows, from before `act` until it has shown `text`."""
     watching = Following(who)
     act()
     wait_for(f"{who.name} to see {text}", lambda: text in watching.texts or watching.process.poll() is not None)
     code = watching.stop()
     check(code == 0, f"{who.name} watches", code, watching.lines)
-    return [line["event"] for line in watching.lines if line["event"] not in ("message", "notice")]
+    return [line["notice"] for line in watching.lines if line["event"] == "notice"]
 
 
 def begin(directory):
@@ -143,7 +143,8 @@ def added_unsigned(_, template):
     state = send(world.anna, BEN, "for Ben's devices")
     receive(world.ben, world.tablet)
     check(state[0] == "sent" and each_has((world.ben, world.tablet), "for Ben's devices"), "Anna, who knows Ben, writes on, and his devices get it", state)
-    check(lines(world.anna, "notice") == ["first_contact"], "what is not signed is no list: she has followed none", lines(world.anna, "notice"))
+    check(lines(world.anna, "notice") == ["first_contact", "list_unsigned"], "what is not signed is no list: she has followed none, and reads that the server shows one", lines(world.anna, "notice"))
+    check(alarms(world.cara) == ["list_unsigned"], "as does the newcomer", alarms(world.cara))
     world.lie()
     receive(world.cara, world.ben, world.tablet)
     check(each_has((world.ben, world.tablet), "new here"), "once the server tells the truth the newcomer's message arrives, once")
@@ -182,7 +183,9 @@ def forked(_, template):
     events = watched(world.ben, "new here", lambda: send(world.cara, BEN, "new here"))
     check("own_list_forged" in events, "Cara is shown the one without the tablet: by her first message Ben's phone learns of it, and warns him", events)
     check(events.count("own_list_forged") == 1, "once", events)
-    check(not alarms(world.ben) and not alarms(world.anna), "Anna, who was shown nothing of it, sees nothing")
+    told = [line["peer"] for line in opaline(world.ben, "history").lines if line.get("notice") == "own_list_forged"]
+    check(told in ([CARA], [world.accounts[CARA]]), "and names her, who says so; it stays in the history", told)
+    check(not alarms(world.anna), "Anna, who was shown nothing of it, sees nothing")
     world.lie()
     state = send(world.tablet, CARA, "from the tablet")
     receive(world.cara)

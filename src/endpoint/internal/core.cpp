@@ -86,6 +86,23 @@ bool Core::forget(SeenKind kind, ByteView what) {
   return true;
 }
 
+bool Core::may_say(SeenKind kind, ByteView what, milliseconds window, std::size_t limit) {
+  const Bytes own_key = seen_key(kind, what);
+  std::size_t said = 0;
+  bool this_one = false;
+  staging.for_each(Table::seen, seen_key(kind, {}), {}, [&](ByteView key, ByteView value) {
+    const milliseconds left = until_of(value) - now();
+    if (left <= milliseconds(0) || left > window) return true;  // over, or of a clock that was wrong
+    ++said;
+    this_one = this_one || equal(key, own_key);
+    return true;
+  });
+  if (this_one || said >= limit) return false;
+  forget(kind, what);
+  remember(kind, what, now() + window);
+  return true;
+}
+
 std::size_t Core::keep_few(SeenKind kind, ByteView prefix, std::size_t limit) {
   std::vector<std::pair<Time, Bytes>> all;
   staging.for_each(Table::seen, seen_key(kind, prefix), {}, [&](ByteView key, ByteView value) {
@@ -117,6 +134,10 @@ void Core::drop_outputs() {
   frames.clear();
   requests.clear();
   events.clear();
+}
+
+std::uint64_t check_of(const session::ListHash& hash) {
+  return Reader(hash.view()).u64();
 }
 
 milliseconds back_off(std::uint32_t failures, milliseconds first, RandomSource& random) {

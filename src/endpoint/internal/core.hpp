@@ -19,6 +19,10 @@ enum class SeenKind : std::uint8_t {
   is_delivered = 7,
   is_read = 8,
   is_failed = 9,
+  // Of what was said to the person, so that it is not said too often.
+  forged_claim = 10,   ///< by the contact who made it
+  unsigned_list = 11,  ///< by account
+  forked_list = 12,    ///< by account, where a content says so
 };
 
 /// One peer device, as this device deals with it.
@@ -121,6 +125,8 @@ class Core {
   void remember(SeenKind kind, ByteView what, Time until);
   /// False: it was not remembered.
   bool forget(SeenKind kind, ByteView what);
+  /// True once for each `what` in `window`, and `limit` times in all; it is remembered.
+  [[nodiscard]] bool may_say(SeenKind kind, ByteView what, milliseconds window, std::size_t limit);
   /// Forgets the oldest quarter of what begins with `prefix` if it is `limit` or more. How many are left.
   std::size_t keep_few(SeenKind kind, ByteView prefix, std::size_t limit);
   /// Forgets what may be forgotten; at most `limit` things a call.
@@ -136,6 +142,9 @@ class Core {
   bool corrupt_ = false;
   milliseconds service_ahead_{0};
 };
+
+/// What contents carry of a list's hash: wire::Content::list_check.
+[[nodiscard]] std::uint64_t check_of(const session::ListHash& hash);
 
 /// What back-off waits after `failures` attempts, with up to a quarter added at random: `first`, doubled each time, at
 /// most kLastBackOff.

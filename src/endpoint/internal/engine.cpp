@@ -100,7 +100,9 @@ void Engine::take_devices(Peer& peer, const Requests::Open& asked, const Devices
   }
   if (outcome == ListOutcome::behind) outcome = peers.take_over_gap(peer, reply.signed_list);
   if (outcome == ListOutcome::refused && peer.pinned && peer.pinned->hash() != before) outbox.list_changed(peer);
-  if (outcome == ListOutcome::refused || outcome == ListOutcome::behind) {
+  if (core.is_own(peer.account)) own_devices.directory_showed(reply.signed_list, asked.known);
+  if (outcome == ListOutcome::invalid) peers.shown_invalid(peer);
+  if (outcome == ListOutcome::refused || outcome == ListOutcome::invalid || outcome == ListOutcome::behind) {
     // What does not follow the list that we know is not used: with that one we go on as far as it goes.
     return peer_failed(peer, asked, Reason::directory_unavailable, milliseconds(0), wanted_again);
   }
@@ -200,8 +202,8 @@ void Engine::on_prekeys_left(RequestId id, std::uint32_t one_time_left, std::opt
 void Engine::on_devices_updated(RequestId id) {
   const auto asked = requests.answered(id);
   if (!asked || asked->kind != Requests::Open::Kind::update) return;
-  if (!own_devices.updated()) return;
   Peer& own = peers.get(core.address.account);
+  if (!own_devices.updated()) return;
   own.wants_list = false;
   outbox.list_changed(own);
 }

@@ -304,7 +304,7 @@ void Inbox::newer_list(Peer& peer, const wire::NewerList& list) {
   const auto shown = session::load_device_list(list.signed_list);
   const bool same_key = shown && shown->list().account_key == peer.pinned->list().account_key;
   const ListOutcome outcome = same_key ? peers_.take_list(peer, list.signed_list, {}, {}) : ListOutcome::refused;
-  if (outcome == ListOutcome::refused || outcome == ListOutcome::behind) {
+  if (outcome == ListOutcome::refused || outcome == ListOutcome::invalid || outcome == ListOutcome::behind) {
     peers_.want_list_by_word(peer);  // the directory has those in between
   } else if (peer.pinned->reference() != before) {
     peer.wants_list = false;  // this is the list
@@ -322,6 +322,7 @@ void Inbox::accept_candidate(Peer& peer) {
 
 void Inbox::compare_list_numbers(Peer& peer, PeerDevice& device, const wire::Content& content) {
   if (peer.alarmed()) return;
+  peers_.lists_said(peer, content);
   if (content.own_list_number > peer.pinned->list().number) {
     if (content.own_list_number > peer.record.told_list) {
       peer.record.told_list = content.own_list_number;

@@ -262,6 +262,8 @@ void Outbox::send_typing(Peer& peer, bool active) {
     const wire::Content content{.message = core_.random.id<MessageId>(),
                                 .list_number = peer.pinned->list().number,
                                 .own_list_number = core_.own_list.list().number,
+                                .list_check = check_of(peer.pinned->hash()),
+                                .own_list_check = check_of(core_.own_list.hash()),
                                 .sent_at = core_.now(),
                                 .body = wire::Typing{active}};
     SecretBytes plaintext;

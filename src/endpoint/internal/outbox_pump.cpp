@@ -161,6 +161,8 @@ std::optional<SecretBytes> Outbox::content_of(Peer& peer, const PeerDevice& devi
   wire::Content content{.message = record.id,
                         .list_number = peer.pinned->list().number,
                         .own_list_number = core_.own_list.list().number,
+                        .list_check = check_of(peer.pinned->hash()),
+                        .own_list_check = check_of(core_.own_list.hash()),
                         .sent_at = record.sent_at,
                         .body = {}};
   std::optional<TextForDevice> text;

@@ -6,7 +6,25 @@
 
 namespace opaline::endpoint::internal {
 
+namespace {
+
+/// One request, less what comes with an added device; below wire::kMaxFrameBodyBytes.
+constexpr std::size_t kMaxOfferBytes = 60'000;
+
+/// Devices of `list` that `than` has not.
+std::size_t added(const session::VerifiedDeviceList& list, const session::VerifiedDeviceList& than) {
+  return static_cast<std::size_t>(std::ranges::count_if(
+      list.list().devices, [&](const session::DeviceEntry& d) { return than.find(d.number) == nullptr; }));
+}
+
+}  // namespace
+
 void OwnDevices::load() {
+  if (const auto list = core_.staging.get(Table::device, as_view(kServiceListKey))) {
+    auto loaded = session::load_device_list(*list);
+    if (!loaded) core_.found_corrupt();
+    if (loaded) service_ = std::move(*loaded);
+  }
   const auto row = core_.staging.get(Table::device, as_view(kNextListKey));
   if (!row) return;
   if (!decode(*row, next_.emplace())) core_.found_corrupt();
@@ -79,8 +97,36 @@ void OwnDevices::forget_next() {
   core_.staging.erase(Table::device, as_view(kNextListKey));
 }
 
+void OwnDevices::refuse_next() {
+  doubted_ = false;
+  if (!next_) return;
+  forget_next();
+  core_.events.emplace_back(DeviceChangeRefused{});
+}
+
+void OwnDevices::caught_up() {
+  service_.reset();
+  core_.staging.erase(Table::device, as_view(kServiceListKey));
+}
+
 bool OwnDevices::updated() {
+  failures_ = 0;
+  if (offered_) {
+    Peer& own = peers_.get(core_.address.account);
+    if (offered_->hash() == core_.own_list.hash()) {
+      caught_up();
+      given_up_ = true;  // if it goes on showing an older list, it lies
+      own.not_before = {};
+      peers_.want_list(own);
+    } else {
+      service_ = offered_;
+    }
+    offered_.reset();
+    return false;
+  }
   if (!next_) return false;
+  caught_up();
+  doubted_ = false;
   const Bytes list = std::move(next_->signed_list);
   forget_next();
   Peer& own = peers_.get(core_.address.account);
@@ -89,16 +135,92 @@ bool OwnDevices::updated() {
 }
 
 void OwnDevices::request_failed(RequestFailure failure, seconds retry_after) {
-  if (!next_) return;
+  const bool offered = std::exchange(offered_, std::nullopt).has_value();
   if (failure == RequestFailure::refused || failure == RequestFailure::not_found) {
-    // Another list is there, or the exchange is over: nothing was changed, and nobody has seen this list.
-    forget_next();
-    core_.events.emplace_back(DeviceChangeRefused{});
-    peers_.want_list(peers_.get(core_.address.account));
+    // Another list is there, or the exchange is over: nothing was changed, and nobody has seen this list. If the
+    // service turns out to have an older list, it is offered what it lacks, and then this one again.
+    given_up_ = offered;
+    if (given_up_ || doubted_ || service_) return refuse_next();
+    doubted_ = next_.has_value();
+    Peer& own = peers_.get(core_.address.account);
+    own.not_before = {};
+    peers_.want_list(own);
     return;
   }
   const milliseconds said = std::min<milliseconds>(retry_after, kLastBackOff);
   not_before_ = core_.instant() + std::max(said, back_off(++failures_, kFirstRetryDelay, core_.random));
+}
+
+// ---------------------------------------------------------------- a service that was set back
+
+void OwnDevices::directory_showed(ByteView signed_list, ListNumber known) {
+  using session::ListChange;
+  const auto shown = session::verify_device_list(signed_list);
+  const ListChange change = shown ? session::compare_lists(core_.own_list, *shown) : ListChange::other_account;
+  if (change == ListChange::older && shown->list().number < known && !given_up_) {
+    if (!service_ || service_->hash() != shown->hash())
+      core_.staging.put(Table::device, as_view(kServiceListKey), to_secret_bytes(signed_list));
+    service_ = *shown;
+    doubted_ = false;
+    return;
+  }
+  if (change == ListChange::unchanged && service_) caught_up();
+  if (doubted_) refuse_next();
+}
+
+std::vector<session::VerifiedDeviceList> OwnDevices::since_service() {
+  std::vector<session::VerifiedDeviceList> out;
+  const auto raw = [](const session::VerifiedDeviceList& l) { return static_cast<std::uint32_t>(l.list().number); };
+  for (std::uint32_t number = raw(*service_) + 1; number <= raw(core_.own_list); ++number) {
+    if (number == raw(core_.own_list)) {
+      out.push_back(core_.own_list);
+    } else {
+      const auto row = core_.staging.get(Table::device, earlier_list_key(number));
+      auto list = row ? session::load_device_list(*row) : fail(session::Error::malformed);
+      if (!list) return {};
+      out.push_back(std::move(*list));
+    }
+    const session::VerifiedDeviceList& before = out.size() == 1 ? *service_ : out[out.size() - 2];
+    if (session::compare_lists(before, out.back()) != session::ListChange::successor) return {};
+  }
+  return out;
+}
+
+std::optional<UpdateDevices> OwnDevices::next_update() {
+  if (!service_ || given_up_) {
+    if (!next_ || doubted_) return std::nullopt;
+    return UpdateDevices{next_->signed_list, next_->exchange, {next_->signed_set, next_->one_time_batch}, {}};
+  }
+  if (!has_account_key()) return std::nullopt;
+  // As far as it goes without devices that the service does not know.
+  const std::vector<session::VerifiedDeviceList> lists = since_service();
+  std::vector<Bytes> between;
+  std::size_t end = 0, size = 0;
+  for (std::size_t i = 0; i < lists.size(); ++i) {
+    size += lists[i].bytes().size();
+    if (size <= kMaxOfferBytes && added(lists[i], *service_) == 0) end = i + 1;
+  }
+  for (std::size_t i = 0; i + 1 < end; ++i) between.push_back(lists[i].bytes());
+  if (end > 0) {
+    offered_ = lists[end - 1];
+    return UpdateDevices{offered_->bytes(), {}, {}, std::move(between)};
+  }
+  // A device of ours is lost there. It takes a list that is without it.
+  if (!next_) return std::nullopt;
+  const auto next = session::load_device_list(next_->signed_list);
+  if (lists.empty() || !next || added(*next, *service_) != 0 || size + next->bytes().size() > kMaxOfferBytes) {
+    refuse_next();
+    return std::nullopt;
+  }
+  for (const session::VerifiedDeviceList& list : lists) between.push_back(list.bytes());
+  return UpdateDevices{next_->signed_list, {}, {}, std::move(between)};
+}
+
+void OwnDevices::update() {
+  if ((!next_ && !service_) || !link_.is_connected() || requests_.full() || core_.instant() < not_before_) return;
+  if (requests_.has(Requests::Open::Kind::update)) return;
+  if (auto update = next_update())
+    requests_.send({.kind = Requests::Open::Kind::update, .account = {}, .bundles = {}}, std::move(*update));
 }
 
 // ---------------------------------------------------------------- what is known of them
@@ -120,6 +242,7 @@ std::vector<OwnDevice> OwnDevices::all() {
     OwnDevice& device = out.emplace_back();
     device.number = entry.number;
     device.linked = entry.created;
+    device.forgotten = service_ && service_->find(entry.number) == nullptr;
     if (entry.number == core_.address.device) {
       device.name = to_string(core_.ledger.name);
       device.primary = has_account_key();
@@ -209,8 +332,12 @@ void OwnDevices::missed_something() {
 
 void OwnDevices::connected() {
   not_before_ = {};
-  // The list may have changed while this device was away. Alone on its list, only it could have changed it.
-  if (!core_.has_others() && core_.own_list.find(core_.address.device) != nullptr) return;
+  offered_.reset();
+  doubted_ = given_up_ = false;
+  // The list may have changed while this device was away, or the service may have been set back. Of a first list that
+  // has no other device there is nothing to learn.
+  const bool alone = !core_.has_others() && core_.own_list.find(core_.address.device) != nullptr;
+  if (alone && core_.own_list.list().number == ListNumber{1}) return;
   peers_.want_list(peers_.get(core_.address.account));
 }
 
@@ -242,16 +369,13 @@ void OwnDevices::upkeep() {
     outbox_.tell({wire::DeviceInfo{core_.ledger.name, has_account_key()}});
   }
   if (link_.is_connected() && core_.has_others()) pay_history();
-  if (!next_ || !link_.is_connected() || requests_.full() || core_.instant() < not_before_) return;
-  if (requests_.has(Requests::Open::Kind::update)) return;
-  requests_.send({.kind = Requests::Open::Kind::update, .account = {}, .bundles = {}},
-                 UpdateDevices{next_->signed_list, next_->exchange, {next_->signed_set, next_->one_time_batch}});
+  update();
 }
 
 std::optional<Time> OwnDevices::next_deadline() const {
   std::optional<Time> next;
   if (core_.has_others()) next = core_.ledger.told_at + kTellEvery;
-  if (next_ && not_before_ > core_.instant()) {
+  if ((next_ || service_) && not_before_ > core_.instant()) {
     const Time at = core_.now() + std::chrono::ceil<milliseconds>(not_before_ - core_.instant());
     if (!next || at < *next) next = at;
   }

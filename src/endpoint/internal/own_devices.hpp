@@ -21,6 +21,9 @@ class OwnDevices {
   /// The service has the list. True if it is another one than before.
   [[nodiscard]] bool updated();
   void request_failed(RequestFailure failure, seconds retry_after);
+  /// What the directory has as ours; `known`: the number of ours when it was asked. An older one means that the service
+  /// was set back, or lies: it is offered the lists since.
+  void directory_showed(ByteView signed_list, ListNumber known);
 
   // ---- what is known of them
   [[nodiscard]] std::vector<OwnDevice> all();
@@ -45,6 +48,13 @@ class OwnDevices {
   [[nodiscard]] Result<void, Error> sign(const session::DeviceList& list, const session::AccountKey& key,
                                          ByteView exchange, const UploadPrekeys& prekeys);
   void forget_next();
+  void refuse_next();
+  void caught_up();
+  /// Lists of ours after the service's, in order, the present one last. Empty: they do not lead on from it.
+  [[nodiscard]] std::vector<session::VerifiedDeviceList> since_service();
+  /// The next request that changes the service's list; nullopt: there is nothing that it would take.
+  [[nodiscard]] std::optional<UpdateDevices> next_update();
+  void update();
   void catch_up_again();
   /// Devices for which too much waited get as history what they were not told.
   void pay_history();
@@ -55,6 +65,10 @@ class OwnDevices {
   Link& link_;
   Requests& requests_;
   std::optional<NextListRecord> next_;
+  std::optional<session::VerifiedDeviceList> service_;  ///< that the service has, while it is older than ours
+  std::optional<session::VerifiedDeviceList> offered_;  ///< sent to it without being a change
+  bool doubted_ = false;       ///< next_ was refused: does the service have the list that it follows?
+  bool given_up_ = false;      ///< on this connection: the service was offered what it lacks
   bool missed_again_ = false;  ///< within kCatchUpEvery; a program that ends forgets it
   Instant not_before_{};
   std::uint32_t failures_ = 0;

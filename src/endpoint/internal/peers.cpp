@@ -18,6 +18,22 @@ std::optional<session::VerifiedDeviceList> load_list(Core& core, const Bytes& by
   return std::move(*list);
 }
 
+/// What a content says of a list's hash, in the place of the hash.
+session::ListHash shortened(std::uint64_t check) {
+  Bytes bytes;
+  Writer(bytes).u64(check).u64(0).u64(0).u64(0);
+  return *session::ListHash::from(bytes);
+}
+
+/// Of one of the two perhaps only the beginning is known.
+bool same(const session::ListHash& a, const session::ListHash& b) {
+  return check_of(a) == check_of(b);
+}
+
+bool same(const session::ListReference& a, const session::ListReference& b) {
+  return a.number == b.number && same(a.hash, b.hash);
+}
+
 AccountKeyHash hash_of(const session::VerifiedDeviceList& list) {
   return AccountKeyHash(crypto::sha256(list.list().account_key.view()));
 }
@@ -72,6 +88,10 @@ void Peers::pin_own(Peer& peer, session::VerifiedDeviceList list) {
   core_.own.signed_list = core_.own_list.bytes();
   core_.own_dirty = true;
   peer.pinned = core_.own_list;
+  // For a service that is set back.
+  const auto number = static_cast<std::uint32_t>(before.list().number);
+  core_.staging.put(Table::device, earlier_list_key(number), to_secret_bytes(before.bytes()));
+  if (number > kListsKept) core_.staging.erase(Table::device, earlier_list_key(number - kListsKept));
   const auto beyond = [](const session::VerifiedDeviceList& some, const session::VerifiedDeviceList& others) {
     return std::ranges::any_of(some.list().devices, [&](const auto& d) { return others.find(d.number) == nullptr; });
   };
@@ -88,24 +108,25 @@ void Peers::pin_own(Peer& peer, session::VerifiedDeviceList list) {
   if (core_.own_list.find(core_.address.device) == nullptr) core_.events.emplace_back(ThisDeviceRemoved{});
 }
 
-bool Peers::may_claim(const AccountId& by) {
-  while (!claims_.empty() && core_.instant() - claims_.front().first >= kForgedClaimWindow) claims_.pop_front();
-  const bool heard = std::ranges::any_of(claims_, [&](const auto& claim) { return claim.second == by; });
-  if (heard || claims_.size() >= kMaxForgedClaims) return false;
-  claims_.emplace_back(core_.instant(), by);
-  return true;
-}
-
 void Peers::alarm(Peer& peer, const session::ListHash& list, NoticeKind kind, const AccountId& claimed_by) {
-  if (peer.record.noticed == list) return;
-  if (!claimed_by.is_zero() && !may_claim(claimed_by)) return;
+  if (same(peer.record.noticed, list)) return;
+  // Anybody can claim anything: each contact is heard once in this time, and few of them.
+  if (!claimed_by.is_zero() &&
+      !core_.may_say(SeenKind::forged_claim, claimed_by.view(), kForgedClaimWindow, kMaxForgedClaims))
+    return;
   peer.record.noticed = list;
   changed(peer);
   if (core_.is_own(peer.account)) {
     core_.events.emplace_back(OwnListForged{claimed_by});
+    core_.notice(claimed_by.is_zero() ? peer.account : claimed_by, NoticeKind::own_list_forged);
   } else {
     core_.notice(peer.account, kind);
   }
+}
+
+void Peers::shown_invalid(const Peer& peer) {
+  if (core_.may_say(SeenKind::unsigned_list, peer.account.view(), kUnsignedListEvery, kMaxUnsignedLists))
+    core_.notice(peer.account, NoticeKind::list_unsigned);
 }
 
 AccountKeyHash Peers::pinned_key(const Peer& peer) {
@@ -142,11 +163,24 @@ void Peers::compare_with_others(Peer& peer) {
 
 void Peers::own_list_claimed(const session::ListReference& reference, const AccountId& by) {
   Peer& own = get(core_.address.account);
-  if (reference.number < core_.own_list.list().number || reference == core_.own_list.reference()) return;
+  if (reference.number < core_.own_list.list().number || same(reference, core_.own_list.reference())) return;
+  if (get(by).record.blocked) return;  // nothing of it is shown
   own.claimed = reference;
   own.claimed_by = by;
   if (reference.number == core_.own_list.list().number) return check_claimed(own);
   want_list_by_word(own);  // another device may have made it: the directory knows
+}
+
+void Peers::lists_said(Peer& peer, const wire::Content& content) {
+  const session::ListReference said{content.own_list_number, shortened(content.own_list_check)};
+  const bool other = content.own_list_check != 0 && peer.pinned->list().number == said.number &&
+                     !same(said, peer.pinned->reference()) && !same(said.hash, peer.record.noticed);
+  // It may say something else in each message.
+  if (other && core_.may_say(SeenKind::forked_list, peer.account.view(), kForkedListEvery, kMaxForkedLists))
+    alarm(peer, said.hash, NoticeKind::list_forked);
+  // One's own device: that was its list.
+  if (content.list_check != 0 && !core_.is_own(peer.account))
+    own_list_claimed({content.list_number, shortened(content.list_check)}, peer.account);
 }
 
 void Peers::want_list(Peer& peer) {
@@ -162,7 +196,7 @@ void Peers::want_list_by_word(Peer& peer) {
 
 void Peers::check_claimed(Peer& own) {
   const auto claimed = std::exchange(own.claimed, std::nullopt);
-  if (!claimed || claimed->number < core_.own_list.list().number || *claimed == core_.own_list.reference()) return;
+  if (!claimed || claimed->number < core_.own_list.list().number || same(*claimed, core_.own_list.reference())) return;
   alarm(own, claimed->hash, NoticeKind::list_forked, own.claimed_by);
 }
 
@@ -201,7 +235,7 @@ ListOutcome Peers::new_key(Peer& peer, session::VerifiedDeviceList shown) {
 ListOutcome Peers::take_list(Peer& peer, ByteView signed_list, const std::vector<Bytes>& between, ListNumber known) {
   using session::ListChange;
   auto shown = session::verify_device_list(signed_list);
-  if (!shown || shown->list().account != peer.account) return ListOutcome::refused;
+  if (!shown || shown->list().account != peer.account) return ListOutcome::invalid;
   if (!peer.pinned) return first_list(peer, std::move(*shown));
   // Lists in between are taken one by one; each must follow the one before it.
   const session::ListHash before = peer.pinned->hash();

@@ -1,6 +1,5 @@
 #pragma once
 // Peers: pinned device lists and the alarms about them.
-#include <deque>
 #include <unordered_map>
 
 #include "endpoint/internal/core.hpp"
@@ -14,7 +13,8 @@ enum class ListOutcome : std::uint8_t {
   waiting,  ///< another account key: it waits for the person
   partly,   ///< it follows the pinned list, but some in between are still missing: those that came are pinned
   behind,   ///< it follows the pinned list later, and none of those in between came: nothing is pinned
-  refused,  ///< not a list of this account, an older or a forked one
+  refused,  ///< an older or a forked one
+  invalid,  ///< not a list of this account that its account key has signed
 };
 
 class Peers {
@@ -44,12 +44,16 @@ class Peers {
   /// Somebody says that this is the list of our own account. If it is no list of ours, and the directory, asked if need
   /// be, does not have it either, that is told to the person.
   void own_list_claimed(const session::ListReference& reference, const AccountId& by);
+  /// By which lists a device of the pinned list has written: another one with a number of these is an alarm.
+  void lists_said(Peer& peer, const wire::Content& content);
   /// The directory's answer about our own account is here.
   void check_claimed(Peer& own);
   /// The directory showed us one account key, and another device of ours has pinned another: an alarm, once.
   void compare_with_others(Peer& peer);
   /// One of its devices goes by a newer list than the directory shows.
   void hidden(Peer& peer) { alarm(peer, peer.pinned->hash(), NoticeKind::list_rolled_back); }
+  /// The directory showed what is no list of this account: an alarm, once in kUnsignedListEvery.
+  void shown_invalid(const Peer& peer);
   /// The directory is asked for the list.
   void want_list(Peer& peer);
   /// The same, once in kListFetchEvery: only somebody's word says that there is another one.
@@ -94,13 +98,9 @@ class Peers {
   ListOutcome new_key(Peer& peer, session::VerifiedDeviceList shown);
   /// `claimed_by`: of the own list, where only a contact's word says so.
   void alarm(Peer& peer, const session::ListHash& list, NoticeKind kind, const AccountId& claimed_by = {});
-  /// Anybody can claim anything: each contact is heard once in kForgedClaimWindow, and few of them.
-  [[nodiscard]] bool may_claim(const AccountId& by);
-
   Core& core_;
   std::unordered_map<AccountId, Peer> peers_;
   std::set<AccountId> busy_;
-  std::deque<std::pair<Instant, AccountId>> claims_;  ///< within kForgedClaimWindow
 };
 
 }  // namespace opaline::endpoint::internal

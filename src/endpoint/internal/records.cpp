@@ -369,6 +369,11 @@ Bytes one_time_key(session::PrekeySetId id, session::OneTimeIndex index) {
   Writer(key).u32(static_cast<std::uint32_t>(id)).u16(static_cast<std::uint16_t>(index));
   return key;
 }
+Bytes earlier_list_key(std::uint32_t number) {
+  Bytes key = to_bytes(as_view(kEarlierListKey));
+  Writer(key).u32(number);
+  return key;
+}
 Bytes own_device_key(DeviceNumber number) {
   Bytes key;
   Writer(key).u32(static_cast<std::uint32_t>(number));

@@ -23,6 +23,8 @@ inline constexpr std::string_view kLedgerKey = "ledger";           // LedgerReco
 inline constexpr std::string_view kPrekeysKey = "prekeys";         // PrekeyRecord
 inline constexpr std::string_view kOrphansKey = "orphans";         // OrphanRecord
 inline constexpr std::string_view kNextListKey = "next list";      // NextListRecord; while the service has not answered
+inline constexpr std::string_view kEarlierListKey = "own list ";   // and u32 number: a signed list of ours, of before
+inline constexpr std::string_view kServiceListKey = "service's list";  // signed; while the service has an older one
 
 struct OwnRecord {
   Enrolment enrolment;
@@ -218,6 +220,7 @@ struct ParkedRecord {
 [[nodiscard]] Bytes one_time_key(session::PrekeySetId id, session::OneTimeIndex index);
 [[nodiscard]] Bytes device_key(const session::DeviceAddress& device);
 [[nodiscard]] Bytes own_device_key(DeviceNumber number);
+[[nodiscard]] Bytes earlier_list_key(std::uint32_t number);
 /// A message is named by whom it is from or for, too: two people may choose one id.
 [[nodiscard]] Bytes message_key(const AccountId& peer, const MessageId& id);
 

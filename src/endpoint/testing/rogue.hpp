@@ -14,12 +14,15 @@ class Rogue {
       : world_(world), as_(as), target_(target), session_(open(world, as, target, sees)) {}
 
   ListNumber own_list_number{1};
+  std::uint64_t list_check = 0, own_list_check = 0;
 
   /// It lies in the target's mailbox.
   void queue(const decltype(wire::Content::body)& body) {
     const wire::Content content{.message = world_.random.id<MessageId>(),
                                 .list_number = ListNumber{1},
                                 .own_list_number = own_list_number,
+                                .list_check = list_check,
+                                .own_list_check = own_list_check,
                                 .sent_at = world_.clock.now(),
                                 .body = body};
     SecretBytes plaintext;

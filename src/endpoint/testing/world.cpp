@@ -435,14 +435,33 @@ void World::update(Device& device, RequestId id, const UpdateDevices& change) {
   const auto now = session::verify_device_list(account.lists.back());
   const auto next = session::verify_device_list(change.signed_list);
   using session::ListChange;
-  const ListChange what = next ? session::compare_lists(*now, *next) : ListChange::forked;
+  ListChange what = next ? session::compare_lists(*now, *next) : ListChange::forked;
+  if (what == ListChange::gap &&
+      !change.between.empty()) {  // it was set back: it takes what leads on, without additions
+    auto last = *now;
+    for (const Bytes& bytes : change.between) {
+      const auto step = session::verify_device_list(bytes);
+      const bool follows = step && session::compare_lists(last, *step) == ListChange::successor;
+      if (!follows) break;
+      last = *step;
+    }
+    const bool adds = std::ranges::any_of(next->list().devices, [&](const auto& d) { return !now->find(d.number); });
+    what = adds ? ListChange::gap : session::compare_lists(last, *next);
+  }
   if (refuse_lists || (what != ListChange::successor && what != ListChange::unchanged)) {
+    device.to_device.push_back(FailedAnswer{id, RequestFailure::refused, seconds(0)});
+    return;
+  }
+  const bool bare = change.prekeys.signed_set.empty();  // what is added comes with prekeys
+  const bool adds = std::ranges::any_of(next->list().devices, [&](const auto& d) { return !now->find(d.number); });
+  if (what == ListChange::successor && adds && bare) {
     device.to_device.push_back(FailedAnswer{id, RequestFailure::refused, seconds(0)});
     return;
   }
   device.to_device.push_back(ListTaken{id});
   if (what == ListChange::unchanged) return;
   take_list(device.address.account, change.signed_list, change.prekeys);
+  account.lists.insert(account.lists.end() - 1, change.between.begin(), change.between.end());
   for (const auto& other : devices) {
     const bool told = notices && other.get() != &device && other->connected;
     if (told && other->address.account == device.address.account) other->to_device.push_back(ListNotice{});
