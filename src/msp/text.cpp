@@ -14,6 +14,10 @@ bool is_invisible(char32_t c) {
 }  // namespace
 
 bool is_text(std::string_view utf8) {
+  // Most is ASCII: without the decoder up to the first byte that is not.
+  std::size_t ascii = 0;
+  while (ascii < utf8.size() && utf8[ascii] != 0 && static_cast<unsigned char>(utf8[ascii]) < 0x80) ++ascii;
+  utf8.remove_prefix(ascii);
   return every_code_point(as_view(utf8), [](char32_t c) { return c != 0; });
 }
 

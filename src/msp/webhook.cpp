@@ -97,6 +97,7 @@ Result<Webhook, Error> write_webhook(const Inbound& message, const WebhookOption
   const std::string destination = to_text(message.destination);
 
   Webhook out;
+  out.body.reserve(4096);  // most messages, so that nothing is copied and wiped on the way
   JsonWriter json(out.body);
   json.begin_object().key("v").integer(1).key("id").string(id);
   json.key("sourceId").string(message.source).key("destinationId").string(destination);
