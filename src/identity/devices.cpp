@@ -29,16 +29,29 @@ bool has_own_key(const credentials::DeviceList& list, const credentials::DeviceE
 
 }  // namespace
 
-Answer<NextList> Service::State::check_next_list(const LoadedAccount& account, ByteView signed_list) {
+Answer<NextList> Service::State::check_next_list(const LoadedAccount& account, ByteView signed_list,
+                                                 const google::protobuf::RepeatedPtrField<std::string>& between) {
+  const std::string kNotAList = "The device list is not well-formed or not signed by its account key.";
   auto list = credentials::verify_device_list(signed_list);
-  if (!list) return bad_request("The device list is not well-formed or not signed by its account key.");
-  NextList out{.list = std::move(*list), .unchanged = false, .added = std::nullopt};
-  switch (credentials::compare_lists(account.list, out.list)) {
-    case credentials::ListChange::unchanged:
-      out.unchanged = true;
-      return out;
+  if (!list) return bad_request(kNotAList);
+  NextList out{.list = std::move(*list), .unchanged = false, .between = {}, .added = std::nullopt};
+  if (credentials::compare_lists(account.list, out.list) == credentials::ListChange::unchanged) {
+    out.unchanged = true;
+    return out;
+  }
+  const credentials::VerifiedDeviceList* before = &account.list;
+  out.between.reserve(static_cast<std::size_t>(between.size()));
+  for (const std::string& bytes : between) {
+    auto step = credentials::verify_device_list(as_view(bytes));
+    if (!step) return bad_request(kNotAList);
+    if (credentials::compare_lists(*before, *step) != credentials::ListChange::successor)
+      return failure(calls::CALL_STATUS_CONFLICT, "These device lists do not follow the account's.");
+    before = &out.between.emplace_back(std::move(*step));
+  }
+  switch (credentials::compare_lists(*before, out.list)) {
     case credentials::ListChange::successor:
       break;
+    case credentials::ListChange::unchanged:
     case credentials::ListChange::gap:
     case credentials::ListChange::older:
     case credentials::ListChange::forked:
@@ -88,9 +101,13 @@ Answer<LoadedAccount> Service::State::change_list(LoadedAccount account, NextLis
     effects.removed.push_back({account.id, old.number});
     ++removed_devices;
   }
-  const ListNumber before = account.list.list().number;
-  changes.put(account.id, before, internal::ListRecord{account.record.device_list});
-  if (raw(before) > kMaxListHistory) changes.erase_list(account.id, ListNumber{raw(before) - kMaxListHistory});
+  const auto keep = [&](const credentials::VerifiedDeviceList& earlier) {
+    const ListNumber before = earlier.list().number;
+    changes.put(account.id, before, internal::ListRecord{earlier.bytes()});
+    if (raw(before) > kMaxListHistory) changes.erase_list(account.id, ListNumber{raw(before) - kMaxListHistory});
+  };
+  keep(account.list);
+  for (const credentials::VerifiedDeviceList& passed : next.between) keep(passed);
   account.record.device_list = next.list.bytes();
   changes.put(account.id, account.record);
   const bool adds = next.added.has_value();
@@ -126,11 +143,13 @@ Answer<std::vector<std::string>> Service::State::list_history(const LoadedAccoun
 Answer<calls::AccountReply> Service::update_devices(const Caller& caller, const calls::UpdateDevicesRequest& request) {
   State& s = *state_;
   constexpr std::uint32_t kCost = 20;  // in calls: two signatures to verify, and lists and prekeys to write
-  OPALINE_CHECK(s.charge_calls(caller.account, kCost));
+  constexpr std::uint32_t kCostBetween = 10;
+  const auto passed = static_cast<std::uint32_t>(request.between_size());
+  OPALINE_CHECK(s.charge_calls(caller.account, kCost + kCostBetween * passed));
   OPALINE_TRY(LoadedAccount account, s.load_own(caller));
   const Time now = s.ports.clock.now();
   const Instant instant = s.ports.clock.monotonic();
-  OPALINE_TRY(NextList next, s.check_next_list(account, as_view(request.device_list())));
+  OPALINE_TRY(NextList next, s.check_next_list(account, as_view(request.device_list()), request.between()));
   if (next.unchanged) {
     OPALINE_CHECK(s.settle(now));
     return to_reply(account);

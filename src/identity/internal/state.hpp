@@ -44,8 +44,9 @@ struct CheckedPrekeys {
 /// A device list that an account may take next.
 struct NextList {
   credentials::VerifiedDeviceList list;
-  bool unchanged = false;             ///< it is the stored one
-  std::optional<DeviceNumber> added;  ///< the one device that the stored one has not
+  bool unchanged = false;                                ///< it is the stored one
+  std::vector<credentials::VerifiedDeviceList> between;  ///< that lead to it from the stored one
+  std::optional<DeviceNumber> added;                     ///< the one device that the stored one has not
 };
 
 /// What comes with a device that a list adds.
@@ -104,9 +105,10 @@ struct Service::State {
                     internal::Effects& effects) const;
 
   // ---- device lists (devices.cpp)
-  /// Signature, and that it follows the account's list or is that. BAD_REQUEST; CONFLICT.
-  [[nodiscard]] Answer<internal::NextList> check_next_list(const internal::LoadedAccount& account,
-                                                           ByteView signed_list);
+  /// Signature, and that it follows the account's list by way of `between`, or is that. BAD_REQUEST; CONFLICT.
+  [[nodiscard]] Answer<internal::NextList> check_next_list(
+      const internal::LoadedAccount& account, ByteView signed_list,
+      const google::protobuf::RepeatedPtrField<std::string>& between = {});
   /// One write: the list takes the place of the account's, which goes to the history; a device that was added comes
   /// with `device` (asserted); those left out are gone. `by` is not told. BAD_REQUEST: what came with the device.
   [[nodiscard]] Answer<internal::LoadedAccount> change_list(internal::LoadedAccount account, internal::NextList next,
