@@ -25,7 +25,9 @@ Failure goodbye_failure(const wire::Goodbye& goodbye) {
               "registered its handle again. What this home has is still there (opaline history); to go on use a new "
               "--home: opaline link, or opaline register"};
     case wire::GoodbyeCode::replaced:
-      return {ClientError::refused, "the same device has connected from elsewhere"};
+      return {ClientError::refused,
+              "the same device has connected from elsewhere: there are two copies of this home, and each misses what "
+              "the other gets. Use only one of them; to have a further device: opaline link in a new --home"};
     case wire::GoodbyeCode::shutting_down:
       return {ClientError::connect_failed, "the server is shutting down"};
     default:

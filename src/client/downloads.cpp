@@ -8,6 +8,7 @@
 #include <set>
 
 #include "base/fault_point.hpp"
+#include "client/back_off.hpp"
 #include "session/attachment.hpp"
 
 namespace opaline::client {
@@ -81,7 +82,7 @@ struct Downloads::Current {
   bool resumed = false;     ///< some of it is from an earlier run
   std::uint64_t piece = kMaxPieceDownBytes;
   Instant progress_at;
-  std::chrono::milliseconds back_off{0};
+  BackOff back_off{kFirstBackOff, kLastBackOff};
   std::unique_ptr<session::AttachmentCheck> check;
   std::unique_ptr<session::AttachmentCipher> cipher;
   std::uint64_t opened = 0;
@@ -230,7 +231,7 @@ void Downloads::took(std::uint64_t length, Instant asked_at, const Result<BlobSe
   current_->have += answer->bytes.size();
   current_->under_way -= 1;
   current_->progress_at = clock_.monotonic();
-  current_->back_off = 0ms;
+  current_->back_off.reset();
   current_->piece = std::min(current_->piece * 2, kMaxPieceDownBytes);
   current_->fast = current_->progress_at - asked_at < kFastAnswer;
   // The service has little memory to spare, and gave less than was asked for.
@@ -253,10 +254,8 @@ void Downloads::trouble(const BlobFailure& failure) {
     case BlobError::unreachable: {
       if (clock_.monotonic() - current_->progress_at > kGiveUpAfter) return end(fail(failure.words));
       current_->piece = std::max(current_->piece / 2, kSmallestPiece);
-      auto& wait = current_->back_off;
-      wait = wait == 0ms ? kFirstBackOff : std::min<std::chrono::milliseconds>(wait * 2, kLastBackOff);
       ask_anew();
-      return retry_.arm(wait, [this] {
+      return retry_.arm(current_->back_off.next(), [this] {
         if (current_) fetch_on();
       });
     }

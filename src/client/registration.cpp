@@ -22,7 +22,7 @@ Failure failure_of(endpoint::Error error) {
       return {ClientError::bad_attachment,
               "a file's name or size is not possible in a message (1 byte to 100 MiB, at most 8 files)"};
     case endpoint::Error::blocked:
-      return {ClientError::blocked, "you have blocked this person; lift it first: opaline unblock"};
+      return {ClientError::blocked, "you have blocked this person; lift it first: opaline unblock TO"};
     case endpoint::Error::not_primary:
       return {ClientError::not_primary, "only the primary device can do that (opaline devices shows which one it is)"};
     case endpoint::Error::list_busy:

@@ -62,7 +62,7 @@ void Uploads::answered(std::size_t index, std::uint64_t expected,
   fault_point("files.after_piece");
   const std::uint64_t size = current_->upload.files[index].attachment.size_bytes;
   current_->under_way -= 1;
-  current_->back_off = 0ms;
+  current_->back_off.reset();
   current_->piece = std::min(current_->piece * 2, kMaxPieceUpBytes);
   if (answer->whole && answer->offset == size) return is_up(index);
   // Whole at another size, all there but not stored, or more than was ever sent: what it says here does not count.

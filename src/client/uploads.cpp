@@ -19,8 +19,6 @@ namespace {
 
 constexpr auto kWorthWaiting = 20s;
 constexpr auto kPulse = 200ms;
-constexpr auto kFirstBackOff = 250ms;
-constexpr auto kLastBackOff = 15'000ms;
 constexpr auto kRecipientsWithin = 5s;
 /// Times that the service may have forgotten what was begun, in one go.
 constexpr int kMaxForgotten = 3;
@@ -109,9 +107,7 @@ void Uploads::rest() {
 }
 
 void Uploads::again() {
-  auto& wait = current_->back_off;
-  wait = wait == 0ms ? kFirstBackOff : std::min<std::chrono::milliseconds>(wait * 2, kLastBackOff);
-  retry_.arm(wait, [this] {
+  retry_.arm(current_->back_off.next(), [this] {
     if (current_) advance();
   });
 }

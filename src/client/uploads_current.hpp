@@ -1,11 +1,13 @@
 #pragma once
 // What uploads.cpp and upload_pieces.cpp share.
+#include "client/back_off.hpp"
 #include "client/uploads.hpp"
 
 namespace opaline::client {
 
 /// When to try again if the service did not say.
 inline constexpr std::uint32_t kQuotaSeconds = 600, kBusySeconds = 30, kRefusedSeconds = 3600;
+inline constexpr std::chrono::milliseconds kFirstBackOff{250}, kLastBackOff{15'000};
 
 /// The upload that is being worked on.
 struct Uploads::Current {
@@ -20,7 +22,7 @@ struct Uploads::Current {
   std::uint64_t round = 0;  ///< answers to what was sent in an earlier one do not count
   std::uint64_t high = 0;   ///< the furthest that it ever was
   std::uint64_t piece = kMaxPieceUpBytes;
-  std::chrono::milliseconds back_off{0};
+  BackOff back_off{kFirstBackOff, kLastBackOff};
   int wasted = 0, forgotten = 0;
   std::optional<Instant> asked_for_devices;
 
