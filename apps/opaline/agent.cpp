@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include "apps/opaline/devices.hpp"
-#include "net/http_client.hpp"
 
 namespace opaline::cli {
 namespace {
@@ -15,28 +14,6 @@ using namespace std::chrono_literals;
 
 net::HttpResponse json_response(unsigned status, const boost::json::object& body) {
   return net::text_response(status, "application/json", boost::json::serialize(body));
-}
-
-constexpr auto kBorrowWithin = 15s;  ///< for which a command waits for the home
-constexpr auto kLendWithin = 10s;    ///< `receive --follow` says goodbye to the server first
-constexpr auto kLookAgain = 20ms;
-
-Failure home_is_lent() {
-  return {ClientError::locked,
-          "another opaline command has the home for now (does it ask something?); try again when it has ended"};
-}
-
-Failure process_ended() {
-  return {ClientError::locked,
-          "the opaline process that was to send it has ended; `opaline history` shows whether it took the message"};
-}
-
-/// The reason by its name in docs/cli.md; none where it is another.
-endpoint::Reason reason_by_name(std::string_view wanted) {
-  for (auto reason = endpoint::Reason::none; reason <= endpoint::Reason::text_missing;
-       reason = endpoint::Reason(static_cast<int>(reason) + 1))
-    if (name(reason) == wanted) return reason;
-  return endpoint::Reason::none;
 }
 
 }  // namespace
@@ -230,126 +207,6 @@ void Agent::resolve(const std::string& to, net::HttpResponder responder) {
       return shared->respond(json_response(409, failure_json(client::failure_of(endpoint::Error::blocked))));
     shared->respond(json_response(200, {{"account", account->hex()}}));
   });
-}
-
-namespace {
-
-/// What the process that holds the home answers.
-struct AgentAnswer {
-  unsigned status = 0;
-  boost::json::object object;
-  [[nodiscard]] std::string field(const char* key) const {
-    const auto* found = object.if_contains(key);
-    return found != nullptr && found->is_string() ? std::string(found->as_string()) : std::string();
-  }
-};
-
-Result<AgentAnswer, Failure> ask_agent(Context& context, const char* target, const std::string& body, seconds within) {
-  net::HttpClientOptions options;
-  options.unix_path = context.home().socket_file().string();
-  options.origin.tls = false;
-  options.origin.host = "localhost";
-  net::HttpClient http(context.loop(), std::move(options));
-  net::HttpClientRequest request;
-  request.method = "POST";
-  request.target = target;
-  request.body = to_bytes(body);
-  request.deadline = within;
-  std::optional<Result<net::HttpResponse, net::NetError>> answer;
-  http.request(std::move(request),
-               [&answer](Result<net::HttpResponse, net::NetError> a) { answer.emplace(std::move(a)); });
-  context.wait(within + 1s, [&answer] { return answer.has_value(); });
-  if (answer && !*answer && (answer->error() == net::NetError::closed || answer->error() == net::NetError::timed_out))
-    return fail(process_ended());
-  if (!answer || !*answer)
-    return fail(Failure{ClientError::locked, "another opaline process uses " + context.options().home +
-                                                 "; wait until it has ended, or stop it"});
-  boost::system::error_code error;
-  const auto value = boost::json::parse(boost::json::string_view(as_text((*answer)->body)), error);
-  if (error || !value.is_object())
-    return fail(Failure{ClientError::protocol, "the other opaline process answered nonsense"});
-  return AgentAnswer{(*answer)->status, value.as_object()};
-}
-
-}  // namespace
-
-Result<void, Failure> open_or_borrow(Context& context) {
-  auto opened = context.open();
-  if (opened || opened.error().error != ClientError::locked) return opened;
-  OPALINE_CHECK(context.open_to_read());  // who cannot open the home does not get it
-  const Instant until = context.clock().monotonic() + kBorrowWithin;
-  for (;;) {
-    const auto answer = ask_agent(context, "/lend", "{}", kLendWithin);
-    if (answer && answer->status == 400)  // an older version
-      return fail(Failure{ClientError::locked, "stop `opaline receive --follow` first: it does not know how to lend " +
-                                                   context.options().home});
-    opened = context.take();
-    if (opened || opened.error().error != ClientError::locked) return opened;
-    if (context.interrupted() || context.clock().monotonic() > until) return fail(home_is_lent());
-    context.wait(kLookAgain, [] { return false; });
-  }
-}
-
-Result<AccountId, Failure> resolve_through_agent(Context& context, const std::string& to) {
-  OPALINE_TRY(const AgentAnswer answer,
-              ask_agent(context, "/resolve", boost::json::serialize(boost::json::object{{"to", to}}), 30s));
-  const auto account = AccountId::from_hex(answer.field("account"));
-  if (answer.status == 200 && account) return *account;
-  Failure why{client::error_by_name(answer.field("error")).value_or(ClientError::refused), answer.field("message")};
-  return fail(why);
-}
-
-Exit send_through_agent(Context& context, const AgentSend& send) {
-  // Files take as long as they move; the process that moves them knows when to give up.
-  const auto within = send.upload.empty() ? send.wait + 30s : seconds(24h * 30);
-  const auto answer = ask_agent(context, "/send", send_request(send), within);
-  if (!answer && !send.upload.empty()) {
-    context.output().hint(answer.error().message);
-    if (const auto upload = client::UploadId::from_hex(send.upload)) return report_upload(context, *upload);
-  }
-  if (!answer) return failed(context, answer.error());
-  if (answer->status != 200) {
-    context.output().refused(answer->object, answer->field("message"));
-    return Exit::failed;
-  }
-  if (answer->field("event") == "upload") return report_upload(context, *client::UploadId::from_hex(send.upload));
-  const auto state = state_by_name(answer->field("state")).value_or(MessageState::failed);
-  context.output().line(answer->object, sent_text(state, reason_by_name(answer->field("reason")), send.to));
-  return state == MessageState::failed ? Exit::failed : state == MessageState::queued ? Exit::queued : Exit::ok;
-}
-
-void report_event(Context& context, const endpoint::Event& event) {
-  if (const auto* changed = std::get_if<endpoint::MessageStateChanged>(&event)) {
-    const std::string peer = context.client().display_name(changed->peer);
-    boost::json::object object{
-        {"event", "state"}, {"id", changed->id.hex()}, {"to", peer}, {"state", name(changed->state)}};
-    if (changed->reason != endpoint::Reason::none) object["reason"] = name(changed->reason);
-    context.output().line(object,
-                          fmt::format("  -- your message to {}: {}", printable(as_view(peer)), name(changed->state)));
-  } else if (const auto* typing = std::get_if<endpoint::TypingChanged>(&event)) {
-    const std::string peer = context.client().display_name(typing->sender.account);
-    context.output().line({{"event", "typing"}, {"from", peer}, {"active", typing->active}}, "");
-  } else if (std::holds_alternative<endpoint::MessagesMissed>(event)) {
-    context.output().line({{"event", "missed"}}, "  -- some messages were lost: the mailbox was full, or they expired");
-  } else if (const auto* dropped = std::get_if<endpoint::StrangersDropped>(&event)) {
-    context.output().line(
-        {{"event", "strangers_dropped"}, {"count", dropped->count}},
-        fmt::format("  -- {} messages of unknown senders were dropped: who they are could not be confirmed",
-                    dropped->count));
-  } else if (std::holds_alternative<endpoint::OwnDevicesChanged>(event)) {
-    context.output().line({{"event", "own_devices_changed"}}, "  -- your devices changed (opaline devices)");
-  } else if (std::holds_alternative<endpoint::DeviceChangeRefused>(event)) {
-    context.output().line({{"event", "device_change_refused"}},
-                          "  -- the server did not take the last change of your devices; nothing has changed");
-  } else if (std::holds_alternative<endpoint::ThisDeviceRemoved>(event)) {
-    context.output().line(
-        {{"event", "this_device_removed"}},
-        "  -- this device was removed from your account; to use it again: opaline link in a new --home");
-  } else if (const auto* part = std::get_if<endpoint::HistoryArrived>(&event)) {
-    report_history(context, *part);
-  } else if (const auto* talk = std::get_if<endpoint::ConversationChanged>(&event)) {
-    context.output().line({{"event", "conversation_changed"}, {"peer", context.client().display_name(talk->peer)}}, "");
-  }
 }
 
 }  // namespace opaline::cli

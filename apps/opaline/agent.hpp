@@ -1,9 +1,10 @@
 #pragma once
 // While `receive --follow` holds a home, other opaline processes of the same user talk to it over the socket
 // HOME/opaline.sock (HTTP, JSON). `send` gives it messages: POST /send {"to","text","until","wait_seconds","upload"} ->
-// the lines of `send --json`; POST /resolve {"to"} -> {"account"}. All other commands that need the device borrow the
-// home: POST /lend -> 200 once the lock is free. They open it themselves (with its passphrase, if it has one), and
-// `receive --follow` takes it back when their lock is gone, however they ended.
+// the lines of `send --json`; POST /resolve {"to"} -> {"account"}; POST /here is refused with 400: somebody is there.
+// All other commands that need the device borrow the home: POST /lend -> 200 once the lock is free. They open it
+// themselves (with its passphrase, if it has one), and `receive --follow` takes it back when their lock is gone,
+// however they ended.
 #include <memory>
 
 #include "apps/opaline/agent_request.hpp"
@@ -48,9 +49,17 @@ class Agent {
   bool ended_ = false;
 };
 
+/// Why what another process is asked for does not happen.
+[[nodiscard]] client::Failure home_is_lent();
+[[nodiscard]] client::Failure process_ended();
+
 /// Context::open; where another process has the home, borrows it from `receive --follow`, or waits some seconds for a
 /// command that ends by itself. locked: it is held for longer, or by something that does not lend it.
 [[nodiscard]] Result<void, client::Failure> open_or_borrow(Context& context);
+enum class Opened : std::uint8_t { here, followed };
+/// here: Context::open. followed: `receive --follow` has the home, and takes messages. A command that has it is waited
+/// for some seconds; locked: it holds it for longer.
+[[nodiscard]] Result<Opened, client::Failure> open_or_find_agent(Context& context);
 /// Asks the process that holds the home to send.
 [[nodiscard]] Result<AccountId, client::Failure> resolve_through_agent(Context& context, const std::string& to);
 [[nodiscard]] Exit send_through_agent(Context& context, const AgentSend& send);

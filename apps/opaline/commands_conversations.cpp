@@ -59,8 +59,8 @@ Exit run_block(Context& context, const std::string& peer, bool blocked) {
 
 Exit run_blocked(Context& context) {
   if (const auto opened = context.open_to_look(); !opened) return failed(context, opened.error());
-  const auto blocked = context.blocked_accounts();
-  if (!blocked) return failed(context, blocked.error());
+  const auto blocked = context.looked().blocked();
+  if (!blocked) return failed(context, client::failure_of(blocked.error()));
   const client::Contacts contacts(context.store(), context.random());
   for (const AccountId& account : *blocked) {
     const std::string peer = contacts.display_name(account);

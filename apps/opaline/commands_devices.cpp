@@ -2,6 +2,8 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "apps/opaline/call.hpp"
 #include "apps/opaline/devices.hpp"
 #include "apps/opaline/prompt.hpp"
@@ -295,7 +297,13 @@ Exit run_devices_add(Context& context, const std::string& code, bool yes) {
 Exit run_devices_remove(Context& context, std::uint32_t wanted, bool yes) {
   if (const auto ready = open_and_connect(context); !ready) return failed(context, ready.error());
   endpoint::Endpoint& device = context.client().device();
-  const std::string label = printable(as_view(device_label(device.own_devices(), DeviceNumber{wanted})));
+  const auto devices = device.own_devices();
+  const std::string label = printable(as_view(device_label(devices, DeviceNumber{wanted})));
+  // What cannot be done is not asked about.
+  if (std::ranges::any_of(devices, [](const auto& d) { return d.this_device && !d.primary; }))
+    return failed(context, client::failure_of(endpoint::Error::not_primary));
+  if (std::ranges::none_of(devices, [&](const auto& d) { return d.number == DeviceNumber{wanted}; }))
+    return failed(context, client::failure_of(endpoint::Error::unknown_device));
   if (!yes && !agrees(fmt::format("Remove \"{}\" ({}) from your account? What waits for it is destroyed. (yes/no) ",
                                   label, wanted)))
     return failed(context, {ClientError::refused, "nothing was removed"});

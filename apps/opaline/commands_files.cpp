@@ -110,10 +110,9 @@ Exit run_send_files(Context& context, const SendArguments& arguments, const std:
   const auto files = look_at_all(arguments.files);
   if (!files) return failed(context, files.error());
   if (const auto sound = check_text(text); !sound) return failed(context, sound.error());
-  if (const auto opened = context.open(); !opened) {
-    if (opened.error().error == ClientError::locked) return send_beside(context, arguments, text, *files);
-    return failed(context, opened.error());
-  }
+  const auto opened = open_or_find_agent(context);
+  if (!opened) return failed(context, opened.error());
+  if (*opened == Opened::followed) return send_beside(context, arguments, text, *files);
   const auto reached = context.connect(kConnectWithin);
   if (!reached && context.fatal()) return failed(context, reached.error());
   const auto peer =

@@ -28,7 +28,7 @@ void show_code(Context& context, NewDeviceLinking::Opened& opened) {
       "On the primary device of your account, within {} minutes, either scan this, or type\n"
       "    opaline devices add {}\n"
       "or, and then compare 8 digits,\n"
-      "    opaline devices add \"{}\"\n"
+      "    opaline devices add {}\n"
       "Show the code to nobody: whoever sees it could answer first.",
       opened.valid.count() / 60, code, number);
   context.output().line(
@@ -114,10 +114,10 @@ void receive_history(Context& context, const std::shared_ptr<std::optional<endpo
 Exit settle_in(Context& context, bool with_history, const std::string& said_handle) {
   if (const auto loaded = context.load_client(); !loaded) return failed(context, loaded.error());
   auto arrived = std::make_shared<std::optional<endpoint::HistoryArrived>>();
-  context.on_event = [&context, arrived](const endpoint::Event& event) {
+  context.on_event = [&context, arrived, with_history](const endpoint::Event& event) {
     if (const auto* part = std::get_if<endpoint::HistoryArrived>(&event)) {
       *arrived = *part;
-      report_history(context, *part);
+      if (with_history) report_history(context, *part);
     }
   };
   if (const auto reached = context.connect(kAnswerWithin); !reached) return failed(context, reached.error());
@@ -141,11 +141,12 @@ Exit settle_in(Context& context, bool with_history, const std::string& said_hand
     std::size_t messages = 0;
     if (const auto talks = context.client().history().conversations())
       for (const auto& talk : *talks) messages += talk.messages;
-    context.output().hint(
-        fmt::format("{} messages are here now. Files of old messages are not: they stay where they are.", messages));
+    context.output().hint(fmt::format("{} here now. Files of old messages are not: they stay where they are.",
+                                      messages == 1 ? "1 message is" : fmt::format("{} messages are", messages)));
   } else {
     context.output().hint(
-        "There is no history on this device: it begins now. (opaline link --with-history brings it along.)");
+        "There is no history on this device: it begins now. (With opaline link --with-history it would have come "
+        "along.)");
   }
   context.finish(5s);
   return Exit::ok;

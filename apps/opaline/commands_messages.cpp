@@ -41,11 +41,10 @@ Exit run_send(Context& context, const SendArguments& arguments) {
   const std::string text = text_argument(arguments.text);
   if (!arguments.files.empty()) return run_send_files(context, arguments, text);
   const auto until = state_by_name(arguments.until);
-  if (const auto opened = context.open(); !opened) {
-    if (opened.error().error == ClientError::locked)
-      return send_through_agent(context, {arguments.to, text, *until, seconds(arguments.wait_seconds)});
-    return failed(context, opened.error());
-  }
+  const auto opened = open_or_find_agent(context);
+  if (!opened) return failed(context, opened.error());
+  if (*opened == Opened::followed)
+    return send_through_agent(context, {arguments.to, text, *until, seconds(arguments.wait_seconds)});
   const auto reached = context.connect(kConnectWithin);
   if (!reached && context.fatal()) return failed(context, reached.error());
   const auto id =

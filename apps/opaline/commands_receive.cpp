@@ -1,6 +1,8 @@
 // `opaline receive`: what has come is shown, once or until Ctrl-C.
 #include <fmt/format.h>
 
+#include <filesystem>
+
 #include "apps/opaline/agent.hpp"
 #include "apps/opaline/commands.hpp"
 #include "apps/opaline/devices.hpp"
@@ -77,19 +79,23 @@ class Receiving {
   std::optional<Failure> trouble_;
   std::vector<MessageId> came_;  ///< since the last look at what is new
   bool fresh_ = true;            ///< something happened since then
-  bool quiet_link_ = false;      ///< the next connection is nothing to tell of
+  bool history_came_ = false;
+  bool quiet_link_ = false;  ///< the next connection is nothing to tell of
   std::unique_ptr<Agent> agent_;
 };
 
 Exit Receiving::run() {
-  if (const auto opened = context_.open(); !opened) {
-    if (opened.error().error != ClientError::locked) return failed(context_, opened.error());
+  const auto opened = open_or_find_agent(context_);
+  if (!opened) return failed(context_, opened.error());
+  if (*opened == Opened::followed)
     return failed(context_,
-                  {ClientError::locked,
-                   "another opaline process uses " + context_.options().home +
-                       ". If it is `opaline receive --follow`, it shows what comes (send and all other commands "
-                       "work beside it); else wait until it has ended"});
-  }
+                  {ClientError::locked, "`opaline receive --follow` runs already with " + context_.options().home +
+                                            ", and shows what comes (send and all other commands work "
+                                            "beside it)"});
+  // Before anything comes, which is shown and fetched only once.
+  if (std::error_code ignored; !arguments_.folder.empty() && !std::filesystem::is_directory(arguments_.folder, ignored))
+    return failed(context_, {ClientError::bad_attachment,
+                             arguments_.folder + " is no directory; make it first (nothing was received)"});
   files_.emplace(context_, !arguments_.follow);
   const auto reached = context_.connect(kConnectWithin);
   if (!reached && (!arguments_.follow || context_.fatal())) {
@@ -114,8 +120,10 @@ void Receiving::listen() {
     if (const auto* copied = std::get_if<endpoint::MessageCopied>(&event)) came_.push_back(copied->id);
     if (arguments_.follow)
       report_event(context_, event);
-    else if (const auto* part = std::get_if<endpoint::HistoryArrived>(&event))
+    else if (const auto* part = std::get_if<endpoint::HistoryArrived>(&event)) {
+      history_came_ = true;
       report_history(context_, *part);
+    }
     if (agent_) agent_->look();
   };
   if (!arguments_.follow) return;
@@ -212,6 +220,9 @@ Exit Receiving::end() {
   if (agent_) agent_->end();
   context_.finish(2s);
   agent_.reset();
+  if (!arguments_.follow && context_.drained() && !trouble_ && !context_.fatal() && !history_came_ && files_ &&
+      files_->failures() == 0 && context_.output().silent())
+    context_.output().hint("nothing new");
   if (trouble_) return failed(context_, *trouble_);
   if (context_.fatal()) return failed(context_, *context_.fatal());
   if (!arguments_.follow && !context_.drained() && !context_.interrupted())

@@ -31,7 +31,8 @@ Result<SecretBytes, Failure> passphrase(const RecoveryArguments& arguments, bool
     out = to_secret_bytes(as_view(std::string_view(*text).substr(0, text->find('\n'))));
     wipe(text->data(), text->size());
   } else {
-    out = is_new ? ask_new_secret("passphrase for the recovery file (12 characters or more)")
+    out = is_new ? ask_new_secret("passphrase for the recovery file (12 characters or more)",
+                                  session::kMinRecoveryPassphraseBytes)
                  : ask_passphrase("Passphrase of the recovery file: ");
   }
   if (!out)

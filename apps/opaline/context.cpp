@@ -19,6 +19,13 @@ constexpr std::size_t kMaxFileBytes = 1 << 20;
 Failure home_failure(ClientError error, const std::string& home) {
   switch (error) {
     case ClientError::not_registered:
+      if (std::error_code ignored;
+          std::filesystem::exists(std::filesystem::path(home) / "opaline.db", ignored) &&
+          std::filesystem::file_size(std::filesystem::path(home) / "opaline.db", ignored) > 0) {
+        return {error, "what was begun in " + home +
+                           " was not finished, and there is no account in it yet: run opaline register HANDLE, opaline "
+                           "link or opaline recovery import (again)"};
+      }
       if (std::error_code ignored; std::filesystem::exists(std::filesystem::path(home) / "device.key", ignored)) {
         return {error, "opaline.db in " + home +
                            " is missing or empty, but there is a device.key: if there was an account, put opaline.db "
@@ -133,22 +140,6 @@ Result<void, Failure> Context::open_to_look() {
   if (!device) return fail(client::failure_of(device.error()));
   looked_ = std::move(*device);
   return {};
-}
-
-Result<std::vector<AccountId>, Failure> Context::blocked_accounts() {
-  std::vector<AccountId> out;
-  Bytes after;
-  for (;;) {  // peers are stored by their account
-    const auto rows = looked_rows_->scan(endpoint::Table::peer, {}, after, 256);
-    if (!rows) return fail(home_failure(ClientError::store_failed, options_.home));
-    if (rows->empty()) return out;
-    after = rows->back().key;
-    for (const auto& row : *rows) {
-      const auto account = AccountId::from(row.key);
-      const auto status = account ? looked_->peer_status(*account) : fail(endpoint::Error::unknown_peer);
-      if (status && status->blocked) out.push_back(*account);
-    }
-  }
 }
 
 Result<void, Failure> Context::open_beside() {

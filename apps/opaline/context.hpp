@@ -30,10 +30,9 @@ class Context {
   [[nodiscard]] Result<void, client::Failure> open();
   /// Opens the store alone, to read what is in it, also while another process uses the home.
   [[nodiscard]] Result<void, client::Failure> open_to_read();
-  /// The same, and the device as it is there: looked() and blocked_accounts() work, and nothing is written.
+  /// The same, and the device as it is there: looked() works, and nothing is written.
   [[nodiscard]] Result<void, client::Failure> open_to_look();
   [[nodiscard]] endpoint::Endpoint& looked() { return *looked_; }
-  [[nodiscard]] Result<std::vector<AccountId>, client::Failure> blocked_accounts();
   /// Opens the store and the service, but no device: for what works beside a process that has the home.
   [[nodiscard]] Result<void, client::Failure> open_beside();
   [[nodiscard]] bool has_client() const { return client_ != nullptr; }

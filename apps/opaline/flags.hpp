@@ -19,7 +19,8 @@ struct Arguments {
   LinkArguments link;
   RecoveryArguments recovery;
   DeleteArguments deletion;
-  std::string device_code, device_name;
+  std::string device_name;
+  std::vector<std::string> device_code;  ///< in as many words as it was typed
   SaveArguments save;
   std::string upload;
   std::uint32_t device_number = 0;

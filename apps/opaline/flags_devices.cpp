@@ -1,4 +1,6 @@
 // Flags of link, devices, recovery, and of what is synchronised between devices.
+#include <fmt/format.h>
+
 #include "apps/opaline/flags.hpp"
 
 namespace opaline::cli {
@@ -37,10 +39,14 @@ void add_devices(CLI::App& app, Arguments& a) {
       "A device of yours reads and writes what you do: add none that you do not hold in your hands.\n"
       "Examples:\n"
       "  opaline devices add opaline-link:AbCd...\n"
-      "  opaline devices add \"123 456 789\"");
-  add->add_option("CODE|NUMBER", a.device_code, "What the new device shows")->required();
+      "  opaline devices add 123 456 789");
+  add->add_option("CODE|NUMBER", a.device_code, "What the new device shows")->required()->expected(1, 3);
   add->add_flag("--yes", a.yes, "Do not ask before adding it; digits are compared all the same");
-  add->callback([&a] { a.run = [&a](Context& context) { return run_devices_add(context, a.device_code, a.yes); }; });
+  add->callback([&a] {
+    a.run = [&a](Context& context) {
+      return run_devices_add(context, fmt::format("{}", fmt::join(a.device_code, " ")), a.yes);
+    };
+  });
   auto* remove = devices->add_subcommand("remove", "Remove a device from your account (on the primary device)");
   remove->footer(
       "At once: it is disconnected, what waits for it is destroyed, and contacts no longer write to it. What it has\n"

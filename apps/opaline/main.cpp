@@ -221,6 +221,8 @@ int explain(const CLI::App& app, const CLI::ParseError& error) {
   if (dynamic_cast<const CLI::RequiredError*>(&error) != nullptr && !left.empty() && !left.front().starts_with("-")) {
     fmt::print(stderr, "opaline: there is no command '{}'; opaline --help shows those that are\n",
                printable(as_view(left.front())));
+  } else if (dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr && app.got_subcommand("send")) {
+    fmt::print(stderr, "opaline: the text has to be one word for the shell: opaline send TO \"hello there\"\n");
   } else {
     fmt::print(stderr, "opaline: {}; add --help to see how it is used\n", printable(as_view(error.what())));
   }

@@ -37,6 +37,7 @@ void Output::line(const boost::json::object& object, const std::string& text) co
     std::fwrite(serialized.data(), 1, serialized.size(), stdout);
   } else {
     if (text.empty()) return;
+    silent_ = false;
     std::fwrite(text.data(), 1, text.size(), stdout);
   }
   std::fputc('\n', stdout);
@@ -243,7 +244,10 @@ std::string explain(NoticeKind kind, const std::string& peer) {
     case NoticeKind::own_device_removed:
       return "a device was removed from your account (opaline devices)";
     case NoticeKind::list_gap:
-      return fmt::format("the devices of {} changed, and how cannot be followed any more", peer);
+      return fmt::format(
+          "the devices of {0} changed more often than can be followed back; if you do not expect that, ask {0} (by "
+          "voice) which devices are theirs",
+          peer);
     case NoticeKind::own_list_forged:
       return fmt::format(
           "WARNING: a device list of yours that is not the one you made was shown to {} (what is right: opaline "

@@ -21,7 +21,11 @@ class Output {
   /// An error that another process has described already.
   void refused(const boost::json::object& object, const std::string& message) const;
 
+  /// No line for people has been printed (they always have a text).
+  [[nodiscard]] bool silent() const { return silent_; }
+
  private:
+  mutable bool silent_ = true;
   bool json_;
 };
 

@@ -86,13 +86,17 @@ std::optional<SecretBytes> ask_secret(const std::string& question) {
   return out;
 }
 
-std::optional<SecretBytes> ask_new_secret(const std::string& what) {
+std::optional<SecretBytes> ask_new_secret(const std::string& what, std::size_t at_least) {
   for (int i = 0; i < 3; ++i) {
     auto first = ask_passphrase("New " + what + ": ");
     if (!first) return std::nullopt;
+    if (first->size() < at_least) {
+      std::fputs("That is too short. Once more.\n", stderr);
+      continue;
+    }
     const auto second = ask_passphrase("The same again: ");
-    if (second && !first->empty() && crypto::constant_time_equal(*first, *second)) return first;
-    std::fputs("These were not the same (or empty). Once more.\n", stderr);
+    if (second && crypto::constant_time_equal(*first, *second)) return first;
+    std::fputs("These were not the same. Once more.\n", stderr);
   }
   return std::nullopt;
 }

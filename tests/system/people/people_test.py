@@ -18,6 +18,7 @@ import beside  # noqa: E402
 import codes  # noqa: E402
 import devices  # noqa: E402
 import files  # noqa: E402
+import hurry  # noqa: E402
 import printed_help  # noqa: E402
 import json_lines  # noqa: E402
 import mail  # noqa: E402
@@ -316,7 +317,7 @@ def story_handles(check, world):
 
 
 STORIES = [story_takeover, story_new_holder_writes_first, story_pin, story_passphrase, story_terminal, story_beside, story_receipts, story_handles, files.story_files,
-           codes.story_codes, *devices.STORIES, *beside.STORIES, codes.story_expired]
+           codes.story_codes, *devices.STORIES, *beside.STORIES, *hurry.STORIES, codes.story_expired]
 
 
 def main():

@@ -77,7 +77,7 @@ class Shell:
         out = ""
         while "Show the code" not in out and (line := process.stdout.readline()):
             out += line
-        return process, re.search(r"opaline-link:[\w-]+", out).group(0), re.search(r'add "([\d ]+)"', out).group(1)
+        return process, re.search(r"opaline-link:[\w-]+", out).group(0), re.search(r"add (\d{3} \d{3} \d{3})", out).group(1)
 
     def type_device(self, line):
         """The examples that need a second device, another account, or a message that is there; None: it is none of them."""
@@ -88,7 +88,7 @@ class Shell:
             return added or process.returncode, said + errors
         if "devices add" in line and "--yes" not in line:
             process, code, number = self.waiting_device()
-            typed = line.replace("opaline-link:AbCd...", code) if "opaline-link" in line else f'opaline devices add "{number}"'
+            typed = line.replace("opaline-link:AbCd...", code) if "opaline-link" in line else f"opaline devices add {number}"
             other = self.start(typed)
             process.stdin.write("yes\n")
             process.stdin.flush()
