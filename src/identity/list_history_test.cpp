@@ -64,6 +64,51 @@ TEST_F(ListHistory, GivesWhatTheCallerMissedInOrder) {
   EXPECT_EQ(since(1), (Numbers{2, 3, 4})) << "durable";
 }
 
+/// The service was restored from a copy; the account's devices have gone on.
+TEST_F(ListHistory, AServiceThatWasSetBackTakesTheListsThatItHasLost) {
+  ASSERT_TRUE(world.link(ada, laptop));
+  std::vector<session::VerifiedDeviceList> chain{world.list_of(ada)};
+  const auto next = [&](const std::function<void(session::DeviceList&)>& change) {
+    auto list = session::next_device_list(chain.back(), world.clock.now());
+    change(list);
+    const Bytes bytes = session::sign_device_list(list, ada.account_key, ada.random);
+    chain.push_back(*session::verify_device_list(bytes));
+  };
+  next([&](auto& list) {  // 3: the tablet, of which nothing is known here
+    list.devices.push_back({.number = list.next_device,
+                            .mailbox = ada.random.id<MailboxId>(),
+                            .created = world.clock.now(),
+                            .capabilities = session::kCapabilityMessages,
+                            .keys = tablet.identity.public_keys()});
+    list.next_device = DeviceNumber{static_cast<std::uint32_t>(list.next_device) + 1};
+  });
+  next([&](auto& list) { list.devices.pop_back(); });                       // 4: without it again
+  next([&](auto& list) { list.devices.erase(list.devices.begin() + 1); });  // 5: without the laptop
+  const auto request = [&](std::initializer_list<std::size_t> numbers) {
+    calls::UpdateDevicesRequest out;
+    for (const std::size_t number : numbers) out.add_between(text(chain[number - 2].bytes()));
+    out.set_device_list(out.between(out.between_size() - 1));
+    out.mutable_between()->RemoveLast();
+    return out;
+  };
+  const auto writes = world.rows.writes;
+  EXPECT_EQ(status(update(ada, request({5}))), calls::CALL_STATUS_CONFLICT);
+  EXPECT_EQ(status(update(ada, request({3, 5}))), calls::CALL_STATUS_CONFLICT);
+  EXPECT_EQ(status(update(ada, request({4, 3, 5}))), calls::CALL_STATUS_CONFLICT);
+  EXPECT_EQ(status(update(ada, request({2, 3, 4, 5}))), calls::CALL_STATUS_CONFLICT);
+  EXPECT_EQ(status(update(ada, request({3}))), calls::CALL_STATUS_NOT_FOUND) << "a device comes by an exchange";
+  EXPECT_EQ(status(update(laptop, request({3, 4, 5}))), calls::CALL_STATUS_FORBIDDEN) << "it keeps the caller";
+  auto damaged = request({3, 4, 5});
+  (*damaged.mutable_between(0))[200] ^= 1;
+  EXPECT_EQ(status(update(ada, damaged)), calls::CALL_STATUS_BAD_REQUEST);
+  EXPECT_EQ(world.rows.writes, writes);
+  ASSERT_TRUE(update(ada, request({3, 4, 5})));
+  EXPECT_TRUE(update(ada, request({3, 4, 5}))) << "the same again is good";
+  EXPECT_EQ(world.list_of(ada).bytes(), chain.back().bytes());
+  EXPECT_EQ(since(1), (Numbers{2, 3, 4})) << "who is behind follows";
+  EXPECT_FALSE(world.authenticate(laptop));
+}
+
 TEST_F(ListHistory, TheChainLeadsToThePresentList) {
   const auto known = world.list_of(ada);
   ASSERT_TRUE(world.link(ada, laptop));
