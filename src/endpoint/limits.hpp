@@ -32,7 +32,7 @@ inline constexpr std::chrono::hours kTellEvery{24};
 /// When a device was last heard of is kept this coarse.
 inline constexpr std::chrono::minutes kLastSeenGrain{1};
 /// The history is asked for again (after a loss) not more often than this, and given to one device not more often ...
-inline constexpr std::chrono::hours kCatchUpEvery{12};
+inline constexpr std::chrono::hours kCatchUpEvery{1};
 /// ... than this.
 inline constexpr std::chrono::minutes kHistoryEvery{10};
 /// After a loss, what came since this long before the last text that this device knows of is asked for ...
@@ -62,6 +62,13 @@ inline constexpr std::chrono::days kUnansweredSessionLife{7};
 /// dropped, so that two broken peers come to rest.
 inline constexpr std::size_t kMaxHealsPerWindow = 3;
 inline constexpr std::chrono::hours kHealWindow{24};
+/// What still fails in a session this long after its sender was asked comes from somebody who did not get the question
+/// (two homes with the keys of one device): it is asked again, over another fresh session.
+inline constexpr std::chrono::seconds kAskAgainAfter{10};
+/// Messages of one device that could not be opened (one for each sending chain) are remembered ...
+inline constexpr std::size_t kMaxLost = 16;
+/// ... and asked for so often at most, when that device opens a session.
+inline constexpr std::uint8_t kMaxLostAsked = 8;
 /// A ciphertext that belongs to no session names no sender: the devices that we last wrote with are asked ...
 inline constexpr std::size_t kMaxProbedDevices = 16;
 /// ... about so many such ciphertexts (one for each tag) ...

@@ -5,6 +5,14 @@
 #include "base/codec.hpp"
 
 namespace opaline::endpoint::internal {
+namespace {
+
+session::SessionTag tag_of(ByteView ciphertext) {
+  return session::is_handshake(ciphertext) ? session::SessionTag{}
+                                           : session::peek_tag(ciphertext).value_or(session::SessionTag{});
+}
+
+}  // namespace
 
 void Healing::load() {
   const auto row = core_.staging.get(Table::device, as_view(kOrphansKey));
@@ -45,15 +53,52 @@ void Healing::broken(const session::HandshakeHash& hash, const EnvelopeId& envel
     return;
   const SessionReference* const ref = Sessions::reference(*device, hash);
   if (ref == nullptr) return;
-  if (ref->failed) {  // asked for: what follows in that session comes with it
+  const bool again = ref->failed;
+  remember_lost(*device, envelope, ciphertext, received_at);
+  if (again && asked_lately(*device)) {  // what follows in that session comes with the answer
     ++core_.counters.heals_suppressed;
     return;
   }
   if (!within_budget(*device)) return;
   sessions_.retire(*device, hash);
-  ask_again(peer, *device, envelope, received_at);
+  // Who writes did not get the question, so that the session in which it was put is not his.
+  if (again) device->record.open_new = true;
+  ask_about_lost(peer, *device, !again);
+  if (again) return;
   core_.notice(peer.account,
                why == session::Error::gap_too_large ? NoticeKind::messages_expired : NoticeKind::session_healed);
+}
+
+bool Healing::asked_lately(const PeerDevice& device) const {
+  return std::ranges::any_of(device.record.lost, [this](const LostMessage& m) {
+    return m.asked > 0 && m.asked_at <= core_.now() && core_.now() - m.asked_at < kAskAgainAfter;
+  });
+}
+
+void Healing::remember_lost(PeerDevice& device, const EnvelopeId& envelope, ByteView ciphertext, Time received_at) {
+  auto& lost = device.record.lost;
+  std::erase_if(lost, [this](const LostMessage& m) {
+    return m.asked >= kMaxLostAsked || core_.now() - m.received_at > kResendFor;
+  });
+  const session::SessionTag tag = tag_of(ciphertext);
+  // Those of one chain come again together; what fails long after the question may be of another copy of its sender.
+  const bool known = !tag.is_zero() && std::ranges::any_of(lost, [&](const LostMessage& m) {
+    return m.tag == tag && (m.asked == 0 || core_.now() - m.asked_at < kAskAgainAfter);
+  });
+  if (known) return;
+  if (lost.size() >= kMaxLost) lost.erase(std::ranges::max_element(lost, {}, &LostMessage::asked));
+  lost.push_back({.tag = tag, .envelope = envelope, .received_at = received_at});
+  device.dirty = true;
+}
+
+void Healing::ask_about_lost(Peer& peer, PeerDevice& device, bool new_ones_only) {
+  for (LostMessage& message : device.record.lost) {
+    if (message.asked >= kMaxLostAsked || (new_ones_only && message.asked > 0)) continue;
+    ask_again(peer, device, message.envelope, message.received_at);
+    ++message.asked;
+    message.asked_at = core_.now();
+    device.dirty = true;
+  }
 }
 
 void Healing::orphan(const EnvelopeId& envelope, ByteView ciphertext, Time received_at, bool unknown_prekey) {
@@ -61,9 +106,7 @@ void Healing::orphan(const EnvelopeId& envelope, ByteView ciphertext, Time recei
   if (session::peek_ephemeral(ciphertext)) return;
   if (unknown_prekey) prekeys_.suspect();
   // Those that share a tag are of one peer, and come again together.
-  const session::SessionTag tag = session::is_handshake(ciphertext)
-                                      ? session::SessionTag{}
-                                      : session::peek_tag(ciphertext).value_or(session::SessionTag{});
+  const session::SessionTag tag = tag_of(ciphertext);
   const bool known = !tag.is_zero() && std::ranges::find(orphans_.orphans, tag, &Orphan::tag) != orphans_.orphans.end();
   if (known) return;
   std::erase_if(orphans_.orphans, [this](const Orphan& o) {
@@ -93,8 +136,17 @@ void Healing::ask_about_orphans(Peer& peer, PeerDevice& device, bool new_ones_on
   }
 }
 
-void Healing::met(Peer& peer, PeerDevice& device) {
-  if (orphans_.orphans.empty() || peer.alarmed() || peer.record.blocked || !within_budget(device)) return;
+void Healing::heard(Peer& peer, PeerDevice& device) {
+  const bool any = std::ranges::any_of(device.record.lost, [](const LostMessage& m) { return m.asked == 0; });
+  if (!any || asked_lately(device) || peer.alarmed() || peer.record.blocked || !within_budget(device)) return;
+  device.record.open_new = true;
+  ask_about_lost(peer, device, true);
+}
+
+void Healing::met(Peer& peer, PeerDevice& device, bool opened_it) {
+  if (peer.alarmed() || peer.record.blocked) return;
+  ask_about_lost(peer, device, !opened_it);
+  if (orphans_.orphans.empty() || !within_budget(device)) return;
   ask_about_orphans(peer, device, false);
   for (Orphan& orphan : orphans_.orphans)
     if (orphan.asked < kMaxOrphanAsked) ++orphan.asked;

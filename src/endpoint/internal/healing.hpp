@@ -16,8 +16,11 @@ class Healing {
               session::Error why);
   /// A ciphertext that belongs to no session that we know: nobody knows whose it is.
   void orphan(const EnvelopeId& envelope, ByteView ciphertext, Time received_at, bool unknown_prekey);
-  /// A session with this device has come about: perhaps the orphans are its own.
-  void met(Peer& peer, PeerDevice& device);
+  /// A session with this device has come about: perhaps the orphans are its own. `opened_it`: it did, perhaps without
+  /// having heard what it was asked before.
+  void met(Peer& peer, PeerDevice& device, bool opened_it);
+  /// This device is there: what it was not asked for, because too much had been asked, it is asked for now.
+  void heard(Peer& peer, PeerDevice& device);
   /// The peer could not open this envelope of ours.
   void asked(Peer& peer, PeerDevice& device, const wire::Retry& retry);
 
@@ -28,6 +31,9 @@ class Healing {
  private:
   /// False once too many fresh sessions were wanted of late.
   bool within_budget(PeerDevice& device);
+  [[nodiscard]] bool asked_lately(const PeerDevice& device) const;
+  void remember_lost(PeerDevice& device, const EnvelopeId& envelope, ByteView ciphertext, Time received_at);
+  void ask_about_lost(Peer& peer, PeerDevice& device, bool new_ones_only);
   void ask_about_orphans(Peer& peer, PeerDevice& device, bool new_ones_only);
   void write_orphans();
   [[nodiscard]] bool probe_wanted() const;

@@ -75,7 +75,8 @@ void Inbox::open_in_session(const session::HandshakeHash& hash, const EnvelopeId
   }
   if (opened->passed > 0) own_devices_.missed_something();
   sessions_.heard(*device, hash);
-  if (!was_established) healing_.met(peer, *device);
+  healing_.heard(peer, *device);
+  if (!was_established) healing_.met(peer, *device, false);
   dispatch(peer, *device, *opened, received_at);
 }
 
@@ -129,7 +130,7 @@ Inbox::Outcome Inbox::open_handshake(const EnvelopeId& id, ByteView ciphertext, 
   if (accepted->one_time) prekeys_.use_up(accepted->prekey_set, *accepted->one_time);
   PeerDevice& device = peers_.device(peer, claim.address.device);
   sessions_.accepted(device, std::move(accepted->session));
-  healing_.met(peer, device);
+  healing_.met(peer, device, true);
   dispatch(peer, device, accepted->first, received_at);
   return Outcome::done;
 }
@@ -236,7 +237,11 @@ void Inbox::dispatch(Peer& peer, PeerDevice& device, const session::Decrypted& o
     void operator()(const wire::UnknownBody&) const { inbox.text(peer, device, content, received_at); }
     void operator()(const wire::Text&) const { inbox.text(peer, device, content, received_at); }
     void operator()(const wire::Receipt& receipt) const { inbox.receipt(device, receipt); }
-    void operator()(const wire::Retry& retry) const { inbox.healing_.asked(peer, device, retry); }
+    void operator()(const wire::Retry& retry) const {
+      inbox.healing_.asked(peer, device, retry);
+      // Another device of ours could not open what this one wrote: perhaps the state that was set back is this one's.
+      if (inbox.core_.is_own(peer.account)) inbox.own_devices_.missed_something();
+    }
     void operator()(const wire::NewerList& list) const { inbox.newer_list(peer, list); }
     void operator()(const wire::Typing& typing) const {
       if (!peer.record.blocked) inbox.core_.events.emplace_back(TypingChanged{device.address, typing.active});

@@ -5,8 +5,10 @@
 #include "session/link.hpp"
 
 namespace opaline::endpoint::internal {
-
 namespace {
+
+/// Zero says something else.
+constexpr Time kEarliest = from_unix_millis(1);
 
 /// One request, less what comes with an added device; below wire::kMaxFrameBodyBytes.
 constexpr std::size_t kMaxOfferBytes = 60'000;
@@ -292,22 +294,23 @@ void OwnDevices::told(DeviceNumber number, const wire::DeviceInfo& info) {
 void OwnDevices::history_wanted(DeviceNumber number, Time since) {
   OwnDeviceRecord record = read(number);
   const milliseconds last = core_.now() - record.history_at;
-  if ((last >= milliseconds(0) && last < kHistoryEvery) || outbox_.history_waits(number)) return;
+  const Time from = since == Time{} ? since : core_.by_own(since);
+  if ((last >= milliseconds(0) && last < kHistoryEvery) || outbox_.history_waits(number)) {
+    // Set back once more, perhaps: what it was given it may not have any more.
+    Peer& own = peers_.get(core_.address.account);
+    if (own.entry(number) == nullptr) return;
+    PeerDevice& device = peers_.device(own, number);
+    const Time owed = std::max(from, kEarliest);
+    if (device.record.owed_since == Time{} || owed < device.record.owed_since) device.record.owed_since = owed;
+    device.dirty = true;
+    return;
+  }
   record.history_at = core_.now();
   write(number, record);
-  outbox_.give_history(number, since == Time{} ? since : core_.by_own(since));
+  outbox_.give_history(number, from);
 }
 
 void OwnDevices::ask_history(Time since, DeviceNumber only) {
-  if (only == DeviceNumber{0}) {
-    Time newest{};
-    for (const OwnDevice& device : all()) {
-      if (device.this_device || (only != DeviceNumber{0} && device.last_seen <= newest)) continue;
-      only = device.number;
-      newest = device.last_seen;
-    }
-  }
-  if (only == DeviceNumber{0}) return;
   // The other device's clock is another one.
   outbox_.tell({wire::HistoryRequest{since == Time{} ? since : core_.by_service(since)}}, only);
 }
@@ -317,7 +320,7 @@ void OwnDevices::missed_something() {
   if (!core_.has_others()) return;
   if (last >= milliseconds(0) && last < kCatchUpEvery) {
     // Another loss, or of the same one what the device that was asked did not have yet either.
-    missed_again_ = true;
+    core_.ledger.missed_again = core_.ledger_dirty = true;
     return;
   }
   core_.ledger.caught_up_at = core_.now();
@@ -344,16 +347,22 @@ void OwnDevices::connected() {
 void OwnDevices::pay_history() {
   for (auto& [number, device] : peers_.get(core_.address.account).devices) {
     if (device.record.owed_since == Time{} || !device.queue.empty()) continue;
+    OwnDeviceRecord record = read(number);
+    const milliseconds last = core_.now() - record.history_at;
+    if (last >= milliseconds(0) && last < kHistoryEvery) continue;
     const Time since = std::exchange(device.record.owed_since, Time{}) - kCatchUpOverlap;
     device.dirty = true;
-    if (core_.own_list.find(number) != nullptr) outbox_.give_history(number, since);
+    if (core_.own_list.find(number) == nullptr) continue;
+    record.history_at = core_.now();
+    write(number, record);
+    outbox_.give_history(number, std::max(since, Time{}));
   }
 }
 
 void OwnDevices::catch_up_again() {
   const Time before = core_.ledger.caught_up_at;
-  if (!missed_again_ || (core_.now() >= before && core_.now() - before < kCatchUpEvery)) return;
-  missed_again_ = false;
+  if (!core_.ledger.missed_again || (core_.now() >= before && core_.now() - before < kCatchUpEvery)) return;
+  core_.ledger.missed_again = false;
   core_.ledger.caught_up_at = core_.now();
   core_.ledger_dirty = true;
   // What came before was asked for then.

@@ -30,9 +30,9 @@ class OwnDevices {
   void set_name(std::string_view name);
   void heard(DeviceNumber number);
   void told(DeviceNumber number, const wire::DeviceInfo& info);
-  /// A device wants our history. Given at most once in kHistoryEvery.
+  /// A device wants our history. Given at most once in kHistoryEvery: later, if it was given of late.
   void history_wanted(DeviceNumber number, Time since);
-  /// Asks for theirs; `only` 0: that one which was heard of last.
+  /// Asks for theirs; `only` 0: all of them. Each may have what the others lack, and may be switched off.
   void ask_history(Time since, DeviceNumber only);
   /// Something was lost that they may have.
   void missed_something();
@@ -67,9 +67,8 @@ class OwnDevices {
   std::optional<NextListRecord> next_;
   std::optional<session::VerifiedDeviceList> service_;  ///< that the service has, while it is older than ours
   std::optional<session::VerifiedDeviceList> offered_;  ///< sent to it without being a change
-  bool doubted_ = false;       ///< next_ was refused: does the service have the list that it follows?
-  bool given_up_ = false;      ///< on this connection: the service was offered what it lacks
-  bool missed_again_ = false;  ///< within kCatchUpEvery; a program that ends forgets it
+  bool doubted_ = false;   ///< next_ was refused: does the service have the list that it follows?
+  bool given_up_ = false;  ///< on this connection: the service was offered what it lacks
   Instant not_before_{};
   std::uint32_t failures_ = 0;
 };

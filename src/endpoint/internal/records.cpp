@@ -126,6 +126,7 @@ SecretBytes encode(const LedgerRecord& r) {
       .time(r.caught_up_at)
       .u8(static_cast<std::uint8_t>(r.history_wanted))
       .time(r.heard_at)
+      .flag(r.missed_again)
       .take();
 }
 bool decode(ByteView bytes, LedgerRecord& r) {
@@ -144,6 +145,7 @@ bool decode(ByteView bytes, LedgerRecord& r) {
     in.small_enum(r.history_wanted, HistoryWanted::all);
     in.time(r.heard_at);
   }
+  if (in.version() >= 3) in.flag(r.missed_again);
   return in.finished();
 }
 
@@ -254,7 +256,11 @@ SecretBytes encode(const DeviceRecord& r) {
     out.raw(s.hash.view()).time(s.answer_by).u64(s.last_use).time(s.unanswered_since).flag(s.failed);
   out.count(r.heals.size());
   for (const Time t : r.heals) out.time(t);
-  return out.time(r.owed_since).take();
+  out.time(r.owed_since);
+  out.count(r.lost.size());
+  for (const LostMessage& m : r.lost)
+    out.raw(m.tag.view()).raw(m.envelope.view()).time(m.received_at).time(m.asked_at).u8(m.asked);
+  return out.take();
 }
 bool decode(ByteView bytes, DeviceRecord& r) {
   In in(bytes);
@@ -276,6 +282,16 @@ bool decode(ByteView bytes, DeviceRecord& r) {
   r.heals.resize(in.count(8));
   for (Time& t : r.heals) in.time(t);
   if (in.version() >= 2) in.time(r.owed_since);
+  if (in.version() >= 3) {
+    r.lost.resize(in.count(session::SessionTag::kSize + EnvelopeId::kSize + 8 + 8 + 1));
+    for (LostMessage& m : r.lost) {
+      in.id(m.tag);
+      in.id(m.envelope);
+      in.time(m.received_at);
+      in.time(m.asked_at);
+      in.u8(m.asked);
+    }
+  }
   return in.finished();
 }
 

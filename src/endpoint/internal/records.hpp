@@ -1,7 +1,7 @@
 #pragma once
 // The rows of an EndpointStore. Every value begins with u8 kRecordVersion; integers are big-endian, times are u64
 // milliseconds since 1970, optional things are empty or zero. What cannot be read back is corrupt_state, never guessed.
-// Version 1 lacks what is marked "since 2"; it is read with the defaults.
+// Earlier versions lack what is marked "since 2" and "since 3"; they are read with the defaults.
 #include <map>
 #include <vector>
 
@@ -10,7 +10,7 @@
 
 namespace opaline::endpoint::internal {
 
-inline constexpr std::uint8_t kRecordVersion = 2;
+inline constexpr std::uint8_t kRecordVersion = 3;
 
 /// SHA-256 of an account key.
 using AccountKeyHash = ByteId<struct AccountKeyHashTag, 32>;
@@ -50,6 +50,8 @@ struct LedgerRecord {
   Time caught_up_at{};  ///< when they were last asked for what this one has missed
   HistoryWanted history_wanted = HistoryWanted::none;
   Time heard_at{};  ///< the last text of anybody, coarse: what came after it may be missing if this state is set back
+  // since 3
+  bool missed_again = false;  ///< something was lost since caught_up_at: what they have is asked for once more
 };
 
 /// A device list that this device has signed and the service has not yet taken.
@@ -112,6 +114,14 @@ struct SessionReference {
   Time unanswered_since{};  ///< the first message that we sent since we last heard anything in it; zero: none
   bool failed = false;      ///< a `retry` was sent because of it: what else fails in it goes the same way
 };
+/// Of a device that is known: the first message of a sending chain that could not be opened.
+struct LostMessage {
+  session::SessionTag tag;  ///< of the chain; zero for a handshake
+  EnvelopeId envelope;
+  Time received_at{};
+  Time asked_at{};         ///< when it was last asked for; zero: never
+  std::uint8_t asked = 0;  ///< so often
+};
 struct DeviceRecord {
   wire::SendToken token{};
   Time token_at{};  ///< zero: no token
@@ -124,6 +134,8 @@ struct DeviceRecord {
   Time newest_sent_at{};  ///< of its messages: what comes with an older time was sent again
   // since 2
   Time owed_since{};  ///< of an own device: what it was not told since then, it gets as history; zero: nothing
+  // since 3
+  std::vector<LostMessage> lost;  ///< perhaps it came again since: its sender alone knows what an envelope held
 };
 
 // ---- Table::session, by handshake hash: tags ever accepted (the latest kMaxTagsKept), then Session::serialise
