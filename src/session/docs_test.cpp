@@ -39,7 +39,7 @@ TEST_F(ProtocolPage, ListsEveryLabel) {
       EXPECT_TRUE(has(labels, "`opaline/1 " + name + "`") || has(labels, "`… " + name + "`")) << name;
     }
   }
-  EXPECT_EQ(found, 28u);
+  EXPECT_EQ(found, 29u);
   EXPECT_TRUE(has(labels, "`" + std::string(credentials::kAccountRecoverySignature) + "`"));
 }
 
@@ -47,8 +47,8 @@ TEST_F(ProtocolPage, NoLabelBeginsAnotherOfItsKind) {
   using namespace internal;
   using namespace credentials;
   const std::vector<std::vector<std::string_view>> kinds = {
-      {kDeviceIdentityLabel, kDeviceListHashLabel, kPrekeySetHashLabel, kTranscript1Label, kTranscript2Label,
-       kTranscript3Label, kHandshakeHashLabel, kSessionContextLabel, kKemHashLabel, kLinkHelloLabel,
+      {kDeviceIdentityLabel, kDeviceListHashLabel, kPrekeySetHashLabel, kPersonaLabel, kTranscript1Label,
+       kTranscript2Label, kTranscript3Label, kHandshakeHashLabel, kSessionContextLabel, kKemHashLabel, kLinkHelloLabel,
        kLinkCommitmentLabel, kLinkTranscriptLabel, kLinkDigitsLabel, kLinkWelcomeLabel, kRecoveryChecksumLabel},
       {credentials::kDeviceListSignature, credentials::kPrekeySetSignature, kHandshakeSignature, kLinkKeysSignature,
        credentials::kAccountRecoverySignature},

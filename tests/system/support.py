@@ -22,7 +22,11 @@ HANG_SECONDS = 90  # a command that takes longer than every limit that it states
 
 
 # What a program writes that a sanitizer or an assertion has ended.
-ABORTED = re.compile(r"ERROR: \w+Sanitizer|WARNING: ThreadSanitizer|runtime error: |Assertion .* failed")
+ABORTED = re.compile(r"ERROR: \w+Sanitizer|WARNING: ThreadSanitizer|runtime error: |opaline: assertion failed|Assertion .* failed")
+
+
+class Aborted(Exception):
+    """A program of ours was ended by a sanitizer or an assertion."""
 
 
 class Server(walkthrough.Server):
@@ -30,19 +34,19 @@ class Server(walkthrough.Server):
     logs = set()
 
     def __init__(self, program, directory, *arguments, **options):
-        Server.look_for_aborts()  # a start empties the log of the one before
+        log = f"{directory}.log"
+        if log in Server.logs:
+            Server.look_for_abort(log)  # a start empties it
         super().__init__(program, directory, *arguments, **options)
         atexit.register(self.process.kill)  # does nothing to one that has ended
         Server.logs.add(self.log.name)
 
     @classmethod
-    def look_for_aborts(cls):
+    def look_for_abort(cls, log):
         """Raises what a server wrote that ended by a fault of ours."""
-        for name in cls.logs:
-            text = pathlib.Path(name).read_text(errors="replace") if os.path.exists(name) else ""
-            if found := ABORTED.search(text):
-                cls.logs.clear()
-                raise RuntimeError(f"a server aborted: {text[found.start():][:6000]}")
+        text = pathlib.Path(log).read_text(errors="replace") if os.path.exists(log) else ""
+        if found := ABORTED.search(text):
+            raise Aborted(f"a server aborted: {text[found.start():][:6000]}")
 
 
 class Programs:
@@ -75,9 +79,11 @@ class Checks:
         print(f"-- {function.__doc__.splitlines()[0]}", flush=True)
         try:
             function(self, *arguments)
-            Server.look_for_aborts()
+            for log in list(Server.logs):
+                Server.look_for_abort(log)
         except Exception as problem:  # noqa: BLE001
             self(False, f"{function.__name__}: {type(problem).__name__}: {problem}")
+        Server.logs.clear()
         print(f"   ({time.monotonic() - begun:.1f} s)", flush=True)
 
     def end(self):
@@ -136,7 +142,7 @@ def opaline(person, *arguments, url=None, within=HANG_SECONDS, fault=None):
         process.communicate()
         return Outcome(None, [], f"{' '.join(arguments)}: did not end within {within} s")
     if ABORTED.search(errors):
-        raise RuntimeError(f"opaline {' '.join(arguments)} aborted: {errors[:6000]}")
+        raise Aborted(f"opaline {' '.join(arguments)} aborted: {errors[:6000]}")
     whole = [line for line in out.splitlines() if process.returncode >= 0 or line.endswith("}")]  # killed: the last may be half a line
     return Outcome(process.returncode, [json.loads(line) for line in whole], errors)
 
