@@ -136,6 +136,36 @@ TEST_F(CopiesTest, TheCopyWasUsedThenTheOriginalAlone) {
   expect_rest();
 }
 
+TEST_F(CopiesTest, WhereBothTakeTurnsQuicklyTheQuestionIsPutOnceMore) {
+  const auto quick_turn = [&](Contents& other) {
+    Contents mine = ben.store.backup();
+    world.restore(ben, std::move(other));
+    other = std::move(mine);
+    world.connect(ben);
+    ASSERT_TRUE(world.settle());
+  };
+  const auto quick = [&](const std::string& text, Device& from, const Device& to) {
+    (from.address.account == anna.address.account ? of_anna : of_ben).insert(text);
+    say(from, to, text);
+    ASSERT_TRUE(world.settle());
+  };
+  Contents other = ben.store.backup();
+  for (int i = 0; i < 3; ++i) quick("the original goes on " + std::to_string(i), ben, anna);
+  for (int i = 0; i < 2; ++i) {
+    quick_turn(other);
+    quick("copy " + std::to_string(i), ben, anna);
+    quick_turn(other);  // takes the questions, which it does not understand
+  }
+  quick_turn(other);
+  quick("to the copy", anna, ben);
+  quick("copy alone", ben, anna);
+  ASSERT_TRUE(world.pass(seconds(20), seconds(5)));
+  quick("copy later", ben, anna);
+  expect_all();
+  expect_few_lines();
+  expect_rest();
+}
+
 TEST_F(CopiesTest, WhoWritesAloneFromACopyIsHeard) {
   // Nobody writes to it: nothing but its own texts says that it goes on with another state.
   Contents other = ben.store.backup();

@@ -137,8 +137,17 @@ void Healing::ask_about_orphans(Peer& peer, PeerDevice& device, bool new_ones_on
 }
 
 void Healing::heard(Peer& peer, PeerDevice& device) {
+  if (device.record.lost.empty() || peer.alarmed() || peer.record.blocked) return;
+  // Once more where it is heard now: another home with its keys may have got the question. Who knows it has answered.
+  for (LostMessage& message : device.record.lost) {
+    if (message.asked != 1 || core_.now() - message.asked_at < kAskAgainAfter) continue;
+    ask_again(peer, device, message.envelope, message.received_at);
+    ++message.asked;
+    message.asked_at = core_.now();
+    device.dirty = true;
+  }
   const bool any = std::ranges::any_of(device.record.lost, [](const LostMessage& m) { return m.asked == 0; });
-  if (!any || asked_lately(device) || peer.alarmed() || peer.record.blocked || !within_budget(device)) return;
+  if (!any || asked_lately(device) || !within_budget(device)) return;
   device.record.open_new = true;
   ask_about_lost(peer, device, true);
 }

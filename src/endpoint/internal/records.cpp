@@ -260,6 +260,7 @@ SecretBytes encode(const DeviceRecord& r) {
   out.count(r.lost.size());
   for (const LostMessage& m : r.lost)
     out.raw(m.tag.view()).raw(m.envelope.view()).time(m.received_at).time(m.asked_at).u8(m.asked);
+  out.raw(r.slow.view());
   return out.take();
 }
 bool decode(ByteView bytes, DeviceRecord& r) {
@@ -291,6 +292,7 @@ bool decode(ByteView bytes, DeviceRecord& r) {
       in.time(m.asked_at);
       in.u8(m.asked);
     }
+    in.id(r.slow);
   }
   return in.finished();
 }

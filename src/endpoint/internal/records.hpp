@@ -136,6 +136,7 @@ struct DeviceRecord {
   Time owed_since{};  ///< of an own device: what it was not told since then, it gets as history; zero: nothing
   // since 3
   std::vector<LostMessage> lost;  ///< perhaps it came again since: its sender alone knows what an envelope held
+  session::HandshakeHash slow;    ///< a session of our opening that was left for the peer's, as nobody answered it
 };
 
 // ---- Table::session, by handshake hash: tags ever accepted (the latest kMaxTagsKept), then Session::serialise

@@ -89,6 +89,7 @@ void Sessions::keep(PeerDevice& device, Session session, Time answer_by) {
 
 void Sessions::opened(PeerDevice& device, Session session, const session::PrekeySet& set) {
   device.record.sending = session.handshake_hash();
+  device.record.slow = {};
   device.record.open_new = false;
   // A message that waits at the relay for kMessageLife must still find the private halves.
   const Time last = set.offered_until - session::kPrekeyOffered + session::kPrekeyLife - kMessageLife;
@@ -100,10 +101,19 @@ void Sessions::accepted(PeerDevice& device, Session session) {
   const HandshakeHash hash = session.handshake_hash();
   const Session* const current = sender(device);
   const bool at_once = current != nullptr && current->is_initiator() && !current->is_established();
-  if (!at_once || session::sends_before(hash, device.record.sending)) device.record.sending = hash;
+  const bool leave = at_once && unheard(device);
+  device.record.slow = leave ? device.record.sending : HandshakeHash{};
+  if (!at_once || leave || session::sends_before(hash, device.record.sending)) device.record.sending = hash;
   device.record.open_new = false;  // what wanted a fresh session has one
   keep(device, std::move(session), core_.now());
   ++core_.counters.sessions_accepted;
+}
+
+bool Sessions::unheard(PeerDevice& device) {
+  const Session* const session = find(device.record.sending);
+  const SessionReference* const ref = reference(device, device.record.sending);
+  return session != nullptr && ref != nullptr && session->is_initiator() && !session->is_established() &&
+         ref->unanswered_since != Time{} && core_.now() - ref->unanswered_since > kAskAgainAfter;
 }
 
 bool Sessions::silent(const PeerDevice& device) const {
@@ -130,17 +140,33 @@ void Sessions::heard(PeerDevice& device, const HandshakeHash& hash) {
     ref->unanswered_since = {};
     device.dirty = true;
   }
-  if (!device.record.sending.is_zero() || device.record.open_new) return;
+  if (device.record.open_new || hash == device.record.sending) return;
+  if (hash == device.record.slow) {  // it was answered after all: as if both had been opened at once
+    device.record.slow = {};
+    device.dirty = true;
+    if (!session::sends_before(hash, device.record.sending)) return;
+  } else if (!device.record.sending.is_zero()) {
+    if (!unheard(device) || !opened_since(device, hash)) return;
+    device.record.slow = device.record.sending;
+  }
   device.record.sending = hash;
   device.dirty = true;
+}
+
+bool Sessions::opened_since(const PeerDevice& device, const HandshakeHash& hash) {
+  const auto& all = device.record.sessions;  // the newest is the last
+  const auto ours = std::ranges::find(all, device.record.sending, &SessionReference::hash);
+  const auto other = std::find_if(ours, all.end(), [&](const SessionReference& ref) { return ref.hash == hash; });
+  return other != all.end() && !other->failed;
 }
 
 void Sessions::retire(PeerDevice& device, const HandshakeHash& hash) {
   auto ref = std::ranges::find(device.record.sessions, hash, &SessionReference::hash);
   if (ref != device.record.sessions.end()) ref->failed = true;
   device.dirty = true;
+  if (device.record.slow == hash) device.record.slow = {};
   if (device.record.sending != hash) return;
-  device.record.sending = {};
+  device.record.sending = device.record.slow = {};
   for (; ref != device.record.sessions.end(); ++ref)
     if (!ref->failed) device.record.sending = ref->hash;
   if (device.record.sending.is_zero()) device.record.open_new = true;
@@ -156,7 +182,7 @@ void Sessions::remove(const HandshakeHash& hash) {
 void Sessions::remove_all(PeerDevice& device) {
   for (const SessionReference& ref : device.record.sessions) remove(ref.hash);
   device.record.sessions.clear();
-  device.record.sending = {};
+  device.record.sending = device.record.slow = {};
   device.record.open_new = false;
   device.dirty = true;
 }

@@ -19,7 +19,8 @@ class Sessions {
   /// Keeps a session that this device opened with prekeys of `set`: it sends from now on.
   void opened(PeerDevice& device, session::Session session, const session::PrekeySet& set);
   /// Keeps a session that the peer opened, and decides which one sends: where both opened one at once the smaller
-  /// handshake hash, else the peer's, which it opened for a reason.
+  /// handshake hash, else the peer's, which it opened for a reason. Ours counts for so long as it may be on its way:
+  /// perhaps it came to another home with the peer's keys, and the one that runs knows nothing of it.
   void accepted(PeerDevice& device, session::Session session);
   /// True if too much time passed without an answer in the session that sends: perhaps the peer does not have it any
   /// more. A fresh one is to be tried, and if there is no bundle for it, keep_going() with this one.
@@ -27,7 +28,8 @@ class Sessions {
   void keep_going(PeerDevice& device);
   /// A message was encrypted with it.
   void sent(PeerDevice& device, const session::HandshakeHash& hash);
-  /// The peer used this session. If none sends and none is to be opened, it does.
+  /// The peer used this session. If none sends and none is to be opened, it does; also if the one that sends is ours
+  /// and nobody answers it. Where it was only slow, the smaller handshake hash sends in the end, on both sides.
   void heard(PeerDevice& device, const session::HandshakeHash& hash);
   /// Nothing is sent with it any more; it goes on receiving. A newer session takes over, if there is one that has
   /// not failed, else the next message opens one.
@@ -48,6 +50,10 @@ class Sessions {
   };
   void keep(PeerDevice& device, session::Session session, Time answer_by);
   void remove(const session::HandshakeHash& hash);
+  /// Ours, and without an answer for longer than one takes that is on its way.
+  [[nodiscard]] bool unheard(PeerDevice& device);
+  /// A session that came after the one that sends, and has not failed.
+  [[nodiscard]] static bool opened_since(const PeerDevice& device, const session::HandshakeHash& hash);
   void note_tags(const session::HandshakeHash& hash, Cached& cached);
 
   Core& core_;
