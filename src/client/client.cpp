@@ -3,8 +3,8 @@
 #include <algorithm>
 
 #include "base/fault_point.hpp"
-#include "client/requests.hpp"
 #include "proto/device.pb.h"
+#include "uplink/requests.hpp"
 
 namespace opaline::client {
 namespace {
@@ -84,8 +84,8 @@ bool Client::settled() const {
 }
 
 void Client::connect() {
-  ConnectionOwner& owner = *this;
-  connection_ = std::make_unique<Connection>(loop_, random_, service_, *device_, owner);
+  uplink::ConnectionOwner& owner = *this;
+  connection_ = std::make_unique<uplink::Connection>(loop_, random_, service_.url(), service_.tls(), *device_, owner);
 }
 
 void Client::on_ready(const wire::Ready& ready) {
@@ -116,7 +116,8 @@ void Client::on_batch_end() {
   round();
 }
 
-void Client::on_ended(const Failure& why) {
+void Client::on_ended(const uplink::Ended& ended) {
+  const Failure why = failure_of(ended, service_.url());
   device_->disconnected();
   tick_.cancel();
   open_claims_ = 0;
@@ -211,15 +212,15 @@ void Client::confirm_claim(const AccountId& account) {
 }
 
 void Client::perform(const endpoint::Request& request) {
-  const EncodedRequest encoded = encode_request(request.body);
-  const bool sent = connection_->call(encoded.method, encoded.body,
-                                      [this, id = request.id, method = encoded.method](const CallResult& result) {
-                                        // The connection ended: nobody refused anything, and Endpoint::disconnected
-                                        // sees to it that it is asked again.
-                                        if (!online()) return;
-                                        give_reply(*device_, id, method, result);
-                                        schedule_round();
-                                      });
+  const uplink::EncodedRequest encoded = uplink::encode_request(request.body);
+  const bool sent = connection_->call(
+      encoded.method, encoded.body, [this, id = request.id, method = encoded.method](const uplink::CallResult& result) {
+        // The connection ended: nobody refused anything, and Endpoint::disconnected
+        // sees to it that it is asked again.
+        if (!online()) return;
+        uplink::give_reply(*device_, id, method, result);
+        schedule_round();
+      });
   if (!sent) {
     device_->on_request_failed(request.id, endpoint::RequestFailure::unavailable, seconds(1));
     schedule_round();
@@ -368,7 +369,7 @@ Result<AccountId, Failure> Client::lookup_answer(const std::string& asked, ByteV
 void Client::call(std::uint16_t method, ByteView body, Done<Bytes> done) {
   if (!online()) return done(fail(offline_failure()));
   auto shared = std::make_shared<Done<Bytes>>(std::move(done));
-  const bool sent = connection_->call(method, body, [shared](const CallResult& result) {
+  const bool sent = connection_->call(method, body, [shared](const uplink::CallResult& result) {
     if (result.status == wire::v1::CALL_STATUS_OK) return (*shared)(result.body);
     (*shared)(fail(refusal(result.status, result.body,
                            "the connection ended before the server answered; whether it was done is not known")));

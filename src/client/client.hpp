@@ -6,10 +6,10 @@
 #include <set>
 
 #include "client/back_off.hpp"
-#include "client/connection.hpp"
 #include "client/contacts.hpp"
 #include "client/history.hpp"
 #include "client/registration.hpp"
+#include "uplink/connection.hpp"
 
 namespace opaline::client {
 
@@ -17,7 +17,7 @@ namespace opaline::client {
 template <class T>
 using Done = std::function<void(Result<T, Failure>)>;
 
-class Client final : private ConnectionOwner {
+class Client final : private uplink::ConnectionOwner {
  public:
   struct Events {
     std::function<void(const endpoint::Event&)> on_event = [](const endpoint::Event&) {};
@@ -79,7 +79,7 @@ class Client final : private ConnectionOwner {
   void on_ready(const wire::Ready& ready) override;
   void on_frame(const wire::Frame& frame) override;
   void on_batch_end() override;
-  void on_ended(const Failure& why) override;
+  void on_ended(const uplink::Ended& ended) override;
 
   void connect();
   void schedule_round();
@@ -106,7 +106,7 @@ class Client final : private ConnectionOwner {
   History history_;
   Contacts contacts_;
   std::unique_ptr<endpoint::Endpoint> device_;
-  std::unique_ptr<Connection> connection_;
+  std::unique_ptr<uplink::Connection> connection_;
   net::Timer tick_, reconnect_;
   BackOff back_off_{std::chrono::milliseconds(500), std::chrono::minutes(1)};
   std::size_t open_claims_ = 0;

@@ -1,11 +1,11 @@
 // The primary device's side of linking, and what both need.
 #include <unistd.h>
 
-#include "client/connection.hpp"
 #include "client/linking.hpp"
 #include "client/registration.hpp"
 #include "endpoint/memory_endpoint_store.hpp"
 #include "proto/device.pb.h"
+#include "uplink/connection.hpp"
 
 namespace opaline::client {
 namespace {
@@ -29,14 +29,18 @@ Result<void, Failure> copy_rows(endpoint::EndpointStore& from, endpoint::Endpoin
 }
 
 /// Connects once and says what came of it.
-class Knock final : public ConnectionOwner {
+class Knock final : public uplink::ConnectionOwner {
  public:
+  explicit Knock(const net::Url& service) : service_(service) {}
   void on_ready(const wire::Ready&) override { known = true; }
   void on_frame(const wire::Frame&) override {}
   void on_batch_end() override {}
-  void on_ended(const Failure& failure) override { why = failure; }
+  void on_ended(const uplink::Ended& ended) override { why = failure_of(ended, service_); }
   bool known = false;
   std::optional<Failure> why;
+
+ private:
+  const net::Url& service_;
 };
 
 }  // namespace
@@ -53,8 +57,8 @@ Result<bool, Failure> known_to_service(
   if (const auto done = confirm(copy); !done) return fail(failure_of(done.error()));
   const auto device = endpoint::Endpoint::load(copy, parts.random, parts.clock);
   if (!device) return fail(failure_of(device.error()));
-  Knock knock;
-  Connection connection(parts.loop, parts.random, parts.service, **device, knock);
+  Knock knock(parts.service.url());
+  uplink::Connection connection(parts.loop, parts.random, parts.service.url(), parts.service.tls(), **device, knock);
   if (!parts.loop.run_until([&] { return knock.known || knock.why; }))
     return fail(Failure{ClientError::timed_out, "stopped before the server answered"});
   if (knock.known) {

@@ -65,7 +65,55 @@ int status_of(const net::HttpResponse& response) {
   return out;
 }
 
+Failure goodbye_failure(const uplink::Ended& goodbye) {
+  switch (goodbye.code) {
+    case wire::GoodbyeCode::auth_failed:
+      return {
+          ClientError::removed,
+          "the server does not know this device (any more): it was removed from the account on another device, the "
+          "account was deleted, or somebody registered its handle again. What this home has is still there (opaline "
+          "history); to go on use a new --home: opaline link, or opaline register"};
+    case wire::GoodbyeCode::removed:
+      return {ClientError::removed,
+              "this device was removed from its account on another device, or the account was deleted, or somebody "
+              "registered its handle again. What this home has is still there (opaline history); to go on use a new "
+              "--home: opaline link, or opaline register"};
+    case wire::GoodbyeCode::replaced:
+      return {ClientError::refused,
+              "the same device has connected from elsewhere: there are two copies of this home, and each misses what "
+              "the other gets. Use only one of them; to have a further device: opaline link in a new --home"};
+    case wire::GoodbyeCode::shutting_down:
+      return {ClientError::connect_failed, "the server is shutting down"};
+    default:
+      return {ClientError::connect_failed, "the server ended the connection: " + goodbye.text};
+  }
+}
+
 }  // namespace
+
+Failure failure_of(const uplink::Ended& ended, const net::Url& url) {
+  using Cause = uplink::Ended::Cause;
+  switch (ended.cause) {
+    case Cause::not_connected:
+      return failure_of(ended.error, url);
+    case Cause::goodbye:
+      return goodbye_failure(ended);
+    case Cause::protocol:
+      return {ClientError::protocol, "the server sent what makes no sense"};
+    case Cause::version:
+      return {ClientError::protocol, "the server speaks another version; update this program"};
+    case Cause::other_name:
+      // What we sign is for the name that we connected to: a server cannot use it at another.
+      return {ClientError::certificate_rejected, "the server calls itself '" + ended.text +
+                                                     "', but was asked for as '" + url.host +
+                                                     "'; use the name it goes by (--server)"};
+    case Cause::lost:
+      break;
+  }
+  std::string why = "the connection to " + url.authority() + " ended";
+  if (!ended.text.empty()) why += " (" + ended.text + ")";
+  return {ClientError::connect_failed, std::move(why)};
+}
 
 Failure refusal(int status, ByteView body, std::string_view fallback) {
   wire::v1::Failure theirs;

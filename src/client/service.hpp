@@ -7,6 +7,7 @@
 #include "client/home.hpp"
 #include "net/event_loop.hpp"
 #include "net/http_client.hpp"
+#include "uplink/connection.hpp"
 
 namespace opaline::client {
 
@@ -33,6 +34,8 @@ class Service {
 
 /// What a network error means to a person.
 [[nodiscard]] Failure failure_of(net::NetError error, const net::Url& url);
+/// What the end of a connection means to a person: refused or removed where coming back would not help.
+[[nodiscard]] Failure failure_of(const uplink::Ended& ended, const net::Url& url);
 /// What the service says with a CallStatus that is not OK and its `Failure` body (docs/device-api.md); `fallback` where
 /// it says nothing. refused, wrong_code, wrong_pin, expired, quota.
 [[nodiscard]] Failure refusal(int status, ByteView body, std::string_view fallback);

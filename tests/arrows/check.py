@@ -22,7 +22,9 @@ ALLOWED = {
     "blobs": ["base", "crypto", "store"],
     "operators": ["base", "crypto", "store", "net"],
     "server": ["base", "crypto", "wire", "credentials", "store", "net", "relay", "identity", "blobs", "operators"],
-    "client": ["base", "crypto", "wire", "credentials", "session", "store", "net", "endpoint"],
+    "uplink": ["base", "wire", "endpoint", "net"],
+    "client": ["base", "crypto", "wire", "credentials", "session", "store", "net", "msp", "endpoint", "uplink"],
+    "gateway": ["base", "crypto", "wire", "credentials", "session", "store", "net", "msp", "endpoint", "uplink"],
 }
 # Libraries by header prefix -> the only rooms that may include them.
 LIBRARIES = {

@@ -2,8 +2,8 @@
 
 #include <gtest/gtest.h>
 
-#include "client/requests.hpp"
 #include "proto/device.pb.h"
+#include "uplink/requests.hpp"
 
 namespace opaline::sim {
 
@@ -57,7 +57,7 @@ void Device::take(const wire::Frame& frame) {
     ASSERT_NE(call, calls_.end()) << "a reply that nobody asked for";
     const auto [request, method] = call->second;
     calls_.erase(call);
-    client::give_reply(*endpoint_, request, method, {reply->status, to_bytes(reply->body)});
+    uplink::give_reply(*endpoint_, request, method, {reply->status, to_bytes(reply->body)});
   } else if (const auto* notice = std::get_if<wire::Notice>(&frame)) {
     if (notice->kind == wire::v1::NOTICE_ACCOUNT_CHANGED) endpoint_->check_own_list();
   } else if (const auto* goodbye = std::get_if<wire::Goodbye>(&frame)) {
@@ -83,7 +83,7 @@ void Device::perform(const endpoint::Action& action) {
   if (endpoint::encode_action(out_, action)) {
     flush_if_large();
   } else if (const auto* request = std::get_if<endpoint::Request>(&action)) {
-    const auto encoded = client::encode_request(request->body);
+    const auto encoded = uplink::encode_request(request->body);
     const std::uint32_t call = next_call_++;
     calls_[call] = {request->id, encoded.method};
     send(wire::Call{call, encoded.method, encoded.body});

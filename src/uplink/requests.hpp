@@ -1,8 +1,8 @@
 #pragma once
 // The endpoint's requests as calls of proto/device.proto, and the replies back.
-#include "client/connection.hpp"
+#include "uplink/connection.hpp"
 
-namespace opaline::client {
+namespace opaline::uplink {
 
 struct EncodedRequest {
   std::uint16_t method = 0;
@@ -13,4 +13,4 @@ struct EncodedRequest {
 /// Gives the device the reply to request `id`, or that it failed.
 void give_reply(endpoint::Endpoint& device, endpoint::RequestId id, std::uint16_t method, const CallResult& result);
 
-}  // namespace opaline::client
+}  // namespace opaline::uplink

@@ -1,39 +1,14 @@
-#include "client/connection.hpp"
+#include "uplink/connection.hpp"
 
 #include <utility>
 
 #include "proto/device.pb.h"
 
-namespace opaline::client {
+namespace opaline::uplink {
 namespace {
 
 /// A batch is sent before it could grow over the limit with one more frame of the largest kind.
 constexpr std::size_t kFlushAt = wire::kMaxBatchBytes - wire::kMaxEnvelopeBytes - 64;
-
-Failure goodbye_failure(const wire::Goodbye& goodbye) {
-  const std::string text = to_string(goodbye.text);
-  switch (goodbye.code) {
-    case wire::GoodbyeCode::auth_failed:
-      return {
-          ClientError::removed,
-          "the server does not know this device (any more): it was removed from the account on another device, the "
-          "account was deleted, or somebody registered its handle again. What this home has is still there (opaline "
-          "history); to go on use a new --home: opaline link, or opaline register"};
-    case wire::GoodbyeCode::removed:
-      return {ClientError::removed,
-              "this device was removed from its account on another device, or the account was deleted, or somebody "
-              "registered its handle again. What this home has is still there (opaline history); to go on use a new "
-              "--home: opaline link, or opaline register"};
-    case wire::GoodbyeCode::replaced:
-      return {ClientError::refused,
-              "the same device has connected from elsewhere: there are two copies of this home, and each misses what "
-              "the other gets. Use only one of them; to have a further device: opaline link in a new --home"};
-    case wire::GoodbyeCode::shutting_down:
-      return {ClientError::connect_failed, "the server is shutting down"};
-    default:
-      return {ClientError::connect_failed, "the server ended the connection: " + text};
-  }
-}
 
 }  // namespace
 
@@ -51,13 +26,13 @@ class Connection::Handler final : public net::WebSocketHandler {
   Connection& connection_;
 };
 
-Connection::Connection(net::EventLoop& loop, RandomSource& random, const Service& service, endpoint::Endpoint& device,
-                       ConnectionOwner& owner)
+Connection::Connection(net::EventLoop& loop, RandomSource& random, const net::Url& service,
+                       const net::TlsClientContext& tls, endpoint::Endpoint& device, ConnectionOwner& owner)
     : service_(service), device_(device), owner_(owner) {
   net::WebSocketClientOptions options;
-  options.url = service.url();
+  options.url = service;
   options.url.target = "/v1/device";
-  options.tls = &service.tls();
+  options.tls = &tls;
   client_ = std::make_unique<net::WebSocketClient>(loop, random, std::move(options), std::make_unique<Handler>(*this),
                                                    [this](net::WebSocketConnectFailure f) { on_connect_failed(f); });
 }
@@ -100,7 +75,7 @@ void Connection::on_message(ByteView batch) {
   for (wire::FrameReader in(batch); !in.done();) {
     const auto frame = in.next();
     if (!frame || !take(*frame)) {
-      if (!goodbye_) goodbye_ = Failure{ClientError::protocol, "the server sent what makes no sense"};
+      if (!ended_) ended_ = Ended{.cause = Ended::Cause::protocol};
       if (socket_ != nullptr) socket_->close(net::close_code::kProtocolError, "malformed frame");
       return;
     }
@@ -111,7 +86,7 @@ void Connection::on_message(ByteView batch) {
 
 bool Connection::take(const wire::Frame& frame) {
   if (const auto* goodbye = std::get_if<wire::Goodbye>(&frame)) {
-    goodbye_ = goodbye_failure(*goodbye);
+    ended_ = Ended{.cause = Ended::Cause::goodbye, .code = goodbye->code, .text = to_string(goodbye->text)};
     return true;
   }
   switch (state_) {
@@ -146,14 +121,12 @@ bool Connection::take(const wire::Frame& frame) {
 
 bool Connection::authenticate(const wire::Hello& hello) {
   if (hello.min_version > wire::kProtocolVersion || hello.max_version < wire::kProtocolVersion) {
-    goodbye_ = Failure{ClientError::protocol, "the server speaks another version; update this program"};
+    ended_ = Ended{.cause = Ended::Cause::version};
     return false;
   }
   // What we sign is for the name that we connected to: a server cannot use it at another.
-  if (as_text(hello.server_name) != service_.url().host) {
-    goodbye_ = Failure{ClientError::certificate_rejected, "the server calls itself '" + to_string(hello.server_name) +
-                                                              "', but was asked for as '" + service_.url().host +
-                                                              "'; use the name it goes by (--server)"};
+  if (as_text(hello.server_name) != service_.host) {
+    ended_ = Ended{.cause = Ended::Cause::other_name, .text = to_string(hello.server_name)};
     return false;
   }
   const auto binding = socket_->channel_binding();
@@ -165,20 +138,18 @@ bool Connection::authenticate(const wire::Hello& hello) {
 
 void Connection::on_closed(const net::WebSocketClosed& closed) {
   socket_ = nullptr;
-  std::string why = "the connection to " + service_.url().authority() + " ended";
-  if (!closed.reason.empty()) why += " (" + std::string(closed.reason) + ")";
-  end(goodbye_.value_or(Failure{ClientError::connect_failed, std::move(why)}));
+  end(ended_.value_or(Ended{.cause = Ended::Cause::lost, .text = std::string(closed.reason)}));
 }
 
 void Connection::on_connect_failed(const net::WebSocketConnectFailure& failure) {
-  end(failure_of(failure.error, service_.url()));
+  end(Ended{.cause = Ended::Cause::not_connected, .error = failure.error});
 }
 
-void Connection::end(Failure why) {
+void Connection::end(const Ended& why) {
   if (state_ == State::ended) return;
   state_ = State::ended;
   for (const auto& [id, done] : std::exchange(calls_, {})) done({wire::v1::CALL_STATUS_UNAVAILABLE, {}});
   owner_.on_ended(why);
 }
 
-}  // namespace opaline::client
+}  // namespace opaline::uplink

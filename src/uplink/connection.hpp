@@ -1,15 +1,17 @@
 #pragma once
-// One connection of a device: frames in, frames out, calls matched with their replies (docs/device-api.md).
+// One connection of a device to its service: frames in, frames out, calls matched with their replies
+// (docs/device-api.md). A client's devices and a business's gateway use it alike.
 #include <functional>
 #include <map>
 #include <memory>
 
-#include "client/service.hpp"
 #include "endpoint/frames.hpp"
+#include "net/http.hpp"
+#include "net/tls.hpp"
 #include "net/websocket_client.hpp"
 #include "wire/frames.hpp"
 
-namespace opaline::client {
+namespace opaline::uplink {
 
 /// The status of a REPLY and its body.
 struct CallResult {
@@ -17,6 +19,22 @@ struct CallResult {
   Bytes body;
 };
 using CallDone = std::function<void(const CallResult&)>;
+
+/// Why a connection is no more.
+struct Ended {
+  enum class Cause : std::uint8_t {
+    lost,           ///< the transport ended without a word; `text`: what it said, or empty
+    not_connected,  ///< it never came to be: `error`
+    goodbye,        ///< the service ended it: `code`, `text`
+    protocol,       ///< the service sent what makes no sense
+    version,        ///< it speaks no version that we do
+    other_name,     ///< it calls itself `text`, not what it was asked for as
+  };
+  Cause cause{};
+  net::NetError error{};
+  wire::GoodbyeCode code{};
+  std::string text = {};
+};
 
 /// What the connection tells its owner. Called from the loop; the connection may be destroyed after on_ended returned,
 /// not inside of any call.
@@ -28,14 +46,14 @@ class ConnectionOwner {
   virtual void on_frame(const wire::Frame& frame) = 0;
   /// All frames of one message were given.
   virtual void on_batch_end() = 0;
-  virtual void on_ended(const Failure& why) = 0;
+  virtual void on_ended(const Ended& why) = 0;
 };
 
 class Connection {
  public:
-  /// Connects at once. `device` signs AUTH. All arguments must outlive the connection.
-  Connection(net::EventLoop& loop, RandomSource& random, const Service& service, endpoint::Endpoint& device,
-             ConnectionOwner& owner);
+  /// Connects at once, to /v1/device of `service`. `device` signs AUTH. All arguments must outlive the connection.
+  Connection(net::EventLoop& loop, RandomSource& random, const net::Url& service, const net::TlsClientContext& tls,
+             endpoint::Endpoint& device, ConnectionOwner& owner);
   ~Connection();
   Connection(const Connection&) = delete;
   Connection& operator=(const Connection&) = delete;
@@ -67,9 +85,9 @@ class Connection {
   void on_connect_failed(const net::WebSocketConnectFailure& failure);
   [[nodiscard]] bool take(const wire::Frame& frame);
   [[nodiscard]] bool authenticate(const wire::Hello& hello);
-  void end(Failure why);
+  void end(const Ended& why);
 
-  const Service& service_;
+  const net::Url& service_;
   endpoint::Endpoint& device_;
   ConnectionOwner& owner_;
   enum class State : std::uint8_t { connecting, hello, auth, ready, ended } state_ = State::connecting;
@@ -77,8 +95,8 @@ class Connection {
   Bytes out_;
   std::map<std::uint32_t, CallDone> calls_;
   std::uint32_t next_call_ = 1;
-  std::optional<Failure> goodbye_;
+  std::optional<Ended> ended_;  ///< why it is about to end
   std::unique_ptr<net::WebSocketClient> client_;
 };
 
-}  // namespace opaline::client
+}  // namespace opaline::uplink

@@ -1,8 +1,8 @@
-#include "client/requests.hpp"
+#include "uplink/requests.hpp"
 
 #include "proto/device.pb.h"
 
-namespace opaline::client {
+namespace opaline::uplink {
 namespace {
 
 EncodedRequest encoded(wire::v1::Method method, const google::protobuf::MessageLite& message) {
@@ -139,4 +139,4 @@ void give_reply(endpoint::Endpoint& device, endpoint::RequestId id, std::uint16_
   device.on_request_failed(id, failure_of_status(method, result.status), seconds(failure.retry_after_seconds()));
 }
 
-}  // namespace opaline::client
+}  // namespace opaline::uplink
