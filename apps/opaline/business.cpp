@@ -62,7 +62,7 @@ std::string_view explain_placement(std::string_view placement) {
     return "its gateway: hosted by the service, which reads in passing, in memory alone, what you write";
   if (placement == "changed")
     return "WARNING: its gateway is not the one that the link names: somebody may be in between, or the link is old";
-  return "its gateway: none yet; what you write waits for it";
+  return "its gateway: none; nobody reads there yet, and what you write now does not go out";
 }
 
 // ---- entries
