@@ -26,6 +26,7 @@ class RecoveringTest : public LinkingTest {
         return ok(reply);
       }
       ++completes_;
+      asked_ = read<wire::v1::RecoveryCompleteRequest>(request.body);
       if (complete_status_ != 0) return refused(complete_status_);
       if (lose_complete_) {
         HttpResponse nothing;
@@ -35,8 +36,10 @@ class RecoveringTest : public LinkingTest {
       return ok(wire::v1::CompleteReply());
     };
   }
-  session::Recovery recovery() {
-    return {std::move(*primary_->account_key()), *primary_->own_list(), DeviceNumber{1}, clock_.now(), {}};
+  session::Recovery recovery() { return recovery(*primary_->own_list()); }
+  /// A file that was made when this was the list.
+  session::Recovery recovery(const session::VerifiedDeviceList& list) {
+    return {std::move(*primary_->account_key()), list, DeviceNumber{1}, clock_.now(), {}};
   }
   /// The next list, with one device number used up.
   [[nodiscard]] session::VerifiedDeviceList next(const session::VerifiedDeviceList& before,
@@ -48,6 +51,7 @@ class RecoveringTest : public LinkingTest {
     return *session::verify_device_list(session::sign_device_list(list, key, random_));
   }
   Recovering recovering() { return Recovering(parts()); }
+  wire::v1::RecoveryCompleteRequest asked_;
   std::size_t challenge_bytes_ = 32, ticket_bytes_ = 32;
   int opens_ = 0, completes_ = 0, complete_status_ = 0;
   bool lose_complete_ = false;
@@ -77,8 +81,6 @@ TEST_F(RecoveringTest, ListsThatDoNotFollowTheFilesAreRefused) {
   Bytes flipped = to_bytes(second.bytes()), cut = to_bytes(second.bytes());
   flipped[flipped.size() / 2] ^= std::byte{1};
   cut.pop_back();
-  session::Recovery later{std::move(*primary_->account_key()), third, DeviceNumber{1}, clock_.now(), {}};
-
   struct Case {
     const char* what;
     Bytes stored;
@@ -95,13 +97,64 @@ TEST_F(RecoveringTest, ListsThatDoNotFollowTheFilesAreRefused) {
     EXPECT_EQ(completes_, 0) << c.what;
     EXPECT_FALSE(*Recovering::unfinished(*store_, random_)) << c.what;
   }
-  serve(to_bytes(second.bytes()));
-  const auto stale = recovering().run(later);
-  ASSERT_FALSE(stale) << "the file knows a later list than the service shows";
-  EXPECT_EQ(stale.error().error, ClientError::bad_recovery_file);
   opens_ = 0;
   serve(to_bytes(third.bytes()), {to_bytes(second.bytes())});
   EXPECT_TRUE(recovering().run(recovery())) << "followed, list by list";
+}
+
+TEST_F(RecoveringTest, AServiceThatWasSetBackIsGivenTheFilesList) {
+  const auto first = *primary_->own_list();
+  const auto key = *primary_->account_key();
+  session::DeviceList with = next(first, key).list();
+  with.devices.push_back(with.devices.front());
+  with.devices.back().number = DeviceNumber{2};
+  with.devices.back().mailbox = random_.id<MailboxId>();
+  with.devices.back().keys = session::DeviceIdentity::generate(random_).public_keys();
+  const auto second = *session::verify_device_list(session::sign_device_list(with, key, random_));
+  serve(to_bytes(first.bytes()));
+  lose_complete_ = true;
+  ASSERT_FALSE(recovering().run(recovery(second)));
+  const auto lost = asked_.SerializeAsString();
+  lose_complete_ = false;
+  EXPECT_TRUE(*recovering().resume());
+  EXPECT_EQ(asked_.SerializeAsString(), lost) << "after a lost answer the same is asked again";
+  ASSERT_EQ(asked_.between_size(), 1);
+  EXPECT_EQ(asked_.between(0), to_string(second.bytes()));
+  const auto made = session::verify_device_list(as_view(asked_.device_list()));
+  ASSERT_TRUE(made);
+  EXPECT_EQ(session::compare_lists(second, *made), session::ListChange::successor);
+  ASSERT_EQ(made->list().devices.size(), 1U)
+      << "the second device is not known there, and cannot be added with this one";
+  EXPECT_EQ(made->list().devices[0].number, DeviceNumber{3});
+
+  new_home();
+  const auto done = recovering().run(recovery(second));
+  ASSERT_TRUE(done) << done.error().message;
+  EXPECT_TRUE(done->set_back);
+  EXPECT_EQ(done->lost, std::vector{DeviceNumber{2}}) << "which is said";
+}
+
+TEST_F(RecoveringTest, AServiceThatWasSetBackFurtherIsNotGivenAChainWithAHole) {
+  const auto first = *primary_->own_list();
+  const auto key = *primary_->account_key();
+  const auto second = next(first, key), third = next(second, key);
+  serve(to_bytes(first.bytes()));
+  const auto far = recovering().run(recovery(third));
+  ASSERT_FALSE(far);
+  EXPECT_EQ(far.error().error, ClientError::bad_recovery_file);
+  EXPECT_NE(far.error().message.find("restored from a copy"), std::string::npos) << far.error().message;
+  // Another list of the same number than the one that the file's follows.
+  session::DeviceList other = first.list();
+  other.created += 1s;
+  serve(session::sign_device_list(other, key, random_));
+  const auto forked = recovering().run(recovery(second));
+  ASSERT_FALSE(forked);
+  EXPECT_NE(forked.error().message.find("WARNING"), std::string::npos) << forked.error().message;
+  opens_ = 0;
+  serve(to_bytes(first.bytes()), {to_bytes(second.bytes())});
+  EXPECT_FALSE(recovering().run(recovery(second))) << "an older list after one that follows";
+  EXPECT_EQ(completes_, 0);
+  EXPECT_FALSE(*Recovering::unfinished(*store_, random_));
 }
 
 TEST_F(RecoveringTest, AnswersOfAnotherShapeAreRefused) {
