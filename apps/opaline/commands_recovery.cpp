@@ -35,6 +35,9 @@ Result<SecretBytes, Failure> passphrase(const RecoveryArguments& arguments, bool
                                   session::kMinRecoveryPassphraseBytes)
                  : ask_passphrase("Passphrase of the recovery file: ");
   }
+  if (!out && can_ask())
+    return fail(Failure{ClientError::passphrase_needed,
+                        "three times no passphrase was typed twice alike, of 12 characters or more; nothing was done"});
   if (!out)
     return fail(
         Failure{ClientError::passphrase_needed,
@@ -94,13 +97,14 @@ Result<void, Failure> write_private(const std::string& path, ByteView bytes, boo
 }
 
 Result<session::Recovery, Failure> read_recovery(const RecoveryArguments& arguments) {
-  std::error_code ignored;
-  const auto size = std::filesystem::file_size(arguments.file, ignored);
-  if (ignored || size > session::kMaxRecoveryFileBytes)
-    return fail(
-        Failure{ClientError::bad_recovery_file, "cannot read " + arguments.file + ", or it is no recovery file"});
+  std::error_code why;
+  const auto size = std::filesystem::file_size(arguments.file, why);
+  if (why) return fail(Failure{ClientError::bad_recovery_file, "cannot read " + arguments.file + ": " + why.message()});
+  // Before anything is asked: it may be the wrong file.
+  if (size > session::kMaxRecoveryFileBytes) return fail(client::recovery_failure(session::Error::wrong_kind));
   const auto file = read_file(arguments.file);
   if (!file) return fail(Failure{ClientError::bad_recovery_file, "cannot read " + arguments.file});
+  if (!file->starts_with(kBegin)) return fail(client::recovery_failure(session::Error::wrong_kind));
   OPALINE_TRY(const SecretBytes secret, passphrase(arguments, false));
   auto recovery = session::open_recovery_file(as_view(*file), secret);
   if (!recovery) return fail(client::recovery_failure(recovery.error()));

@@ -4,6 +4,7 @@ import signal
 import threading
 
 from support import wait_for
+from terminal import Terminal
 from world import HANG_SECONDS, mode
 
 
@@ -208,12 +209,22 @@ def story_recovery(check, world):
     options = ["--recovery-passphrase-file", secret]
     done = phone.run("recovery", "export", file, *options)
     check(done.code == 0 and mode(file) == "600", f"the phone writes a recovery file: {done}")
-    check(phone.run("recovery", "export", file, *options).code == 1 and phone.run("recovery", "export", file, "--force", *options).code == 0, "which is replaced with --force alone")
+    asks = Terminal(phone.command("recovery", "export", world.directory / "unequal", json_lines=False))
+    asks.answer("New passphrase", "too short")
+    for words in (("correct horse battery", "correct horse batterie"), ("another horse battery", "another")):
+        asks.answer("New passphrase", words[0])
+        asks.answer("The same again", words[1])
+    check(asks.end() == 1 and "typed twice alike" in asks.text and "run in a terminal" not in asks.text, "passphrases that were never the same")
+    check(not (world.directory / "unequal").exists() and phone.run("recovery", "export", file, *options).code == 1 and phone.run("recovery", "export", file, "--force", *options).code == 0, "which is replaced with --force alone")
     check(laptop.run("recovery", "export", file, "--force", *options).error.get("error") == "not_primary", "another device has no account key")
     check(fresh.run("recovery", "import", file, "--recovery-passphrase-file", wrong).error.get("error") == "wrong_passphrase", "a wrong passphrase opens nothing")
     damaged = world.directory / "damaged.recovery"
     damaged.write_bytes(file.read_bytes()[:-1])
     check(fresh.run("recovery", "import", damaged, *options).error.get("error") == "bad_recovery_file", "half a file neither")
+    done = fresh.run("recovery", "import", world.directory / "not.there", *options)
+    check("No such file" in done.error.get("message", ""), f"a file that is not there: {done.error.get('message')}")
+    done = fresh.run("recovery", "import", secret)
+    check(done.error.get("error") == "bad_recovery_file" and "no recovery file" in done.error["message"], f"a wrong file, before a passphrase is asked for: {done.error.get('message')}")
 
     done = fresh.run("recovery", "import", file, *options)
     check(done.code == 0 and done.event("recovered").get("device") == 3, f"a new home takes the phone's place: {done}")
