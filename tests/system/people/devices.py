@@ -136,6 +136,7 @@ def story_link(check, world):
         check(done.error.get("error") == "removed" or arguments[0] == "devices", f"its commands say so: {done}")
     laptop.run("receive")
     check(numbers(laptop) == [1, 3], "the laptop knows")
+        check(done.error.get("error") != "removed" or "removed on the primary device" in done.error["message"], "and by whom")
     ben.run("send", phone.handle, "still there?")
     first = phone.run("receive").texts
     ben.run("receive")
