@@ -149,11 +149,7 @@ Result<Recovering::Outcome, Failure> Recovering::run(const session::Recovery& re
   left_out.push_back(recovery.primary);
   const auto made = endpoint::Endpoint::create_recovered(parts_.rows, parts_.random, parts_.clock,
                                                          {account, list.list().next_device, *mailbox}, list,
-<<<<<<< HEAD
-                                                         recovery.account_key, {recovery.primary});
-=======
                                                          recovery.account_key, left_out);
->>>>>>> main
   if (!made) return fail(failure_of(made.error()));
   OPALINE_CHECK(complete(kept));
   return Outcome{base.between.has_value(), base.lost};
