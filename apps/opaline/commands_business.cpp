@@ -227,10 +227,14 @@ Exit run_business_accept(Context& context, const std::string& text) {
   std::optional<Result<void, endpoint::Error>> accepted;
   const auto changed =
       client->change([&](endpoint::Endpoint& device) { accepted = device.accept_changed_identity(business); });
-  if (!*accepted) return failed(context, {ClientError::no_alarm, "the gateway's key has not changed"});
+  const auto home = context.personas().home(business);
+  if (!home) return failed(context, home.error());
+  const auto wanted = (*home)->fingerprint();  // a link's: it was of the former gateway, or of none
+  if (!*accepted && (!wanted || wanted->empty()))
+    return failed(context, {ClientError::no_alarm, "the gateway's key has not changed"});
   if (!changed) return failed(context, changed.error());
-  // The fingerprint of a link was of the former one.
-  if (const auto home = context.personas().home(business); home && *home != nullptr) (void)(*home)->set_fingerprint({});
+  if (const auto done = (*home)->set_fingerprint({}); !done)
+    return failed(context, client::persona_store_failure(done.error()));
   const std::string name = shown_name(context, business);
   context.output().line({{"event", "accepted"}, {"peer", client::business_urn(business)}},
                         fmt::format("The new gateway of {} is accepted; waiting messages go out.", name));
@@ -273,6 +277,10 @@ Result<PersonaHome*, Failure> ready_for(Context& context, const std::string& tex
   OPALINE_TRY(const auto ready,
               await<std::monostate>(context, kWithin, [&](auto done) { context.personas().open(business, done); }));
   (void)ready;
+  context.wait(kWithin, [&] {
+    client::Client* const client = context.personas().running(business);
+    return client == nullptr || client->online();
+  });
   return home;
 }
 

@@ -34,6 +34,14 @@ Exit exit_code(endpoint::MessageState state) {
 }
 
 Exit report_sent(Context& context, const Entry& entry, const std::string& to) {
+  if (names_business(to)) {
+    const auto home = context.personas().home(entry.peer);
+    if (home && *home != nullptr) {
+      const std::string name = business_name(**home);
+      context.output().line(business_entry_json(entry, **home), sent_text(entry.state, entry.reason, name));
+      return exit_code(entry.state);
+    }
+  }
   context.output().line(entry_json(entry, to), sent_text(entry.state, entry.reason, to));
   return exit_code(entry.state);
 }

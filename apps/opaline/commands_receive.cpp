@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <set>
 
 #include "apps/opaline/agent.hpp"
 #include "apps/opaline/business.hpp"
@@ -116,6 +117,7 @@ class Receiving {
   void follow(bool reached);
   void fetch();
   void start_businesses();
+  void look_at_uploads();
   [[nodiscard]] bool busy() const;
   void lend();
   [[nodiscard]] bool take_back();
@@ -125,6 +127,7 @@ class Receiving {
   const ReceiveArguments& arguments_;
   std::optional<Files> files_;
   BusinessFiles business_files_;
+  std::set<AccountId> online_;  ///< businesses whose connection was up at the last look
   std::optional<Failure> trouble_;
   std::vector<MessageId> came_;  ///< since the last look at what is new
   bool fresh_ = true;            ///< something happened since then
@@ -189,6 +192,7 @@ void Receiving::listen() {
 }
 
 void Receiving::show() {
+  look_at_uploads();
   if (!context_.client().names_settled() || !std::exchange(fresh_, false)) return;
   files_->bar().clear();
   if (const auto shown = show_new(context_, *files_, arguments_.folder); !shown) trouble_ = shown.error();
@@ -209,6 +213,16 @@ void Receiving::start_businesses() {
     auto& files = business_files_[business];
     if (!files) files = std::make_unique<Files>(context_, !arguments_.follow, *home);
     files->start();
+  }
+}
+
+/// What waits to go up can, once the persona's own connection is there.
+void Receiving::look_at_uploads() {
+  for (const auto& [business, files] : business_files_) {
+    client::Client* const client = context_.personas().running(business);
+    const bool online = client != nullptr && client->online();
+    if (!online) online_.erase(business);
+    if (online && online_.insert(business).second) files->look();
   }
 }
 

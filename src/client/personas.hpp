@@ -139,6 +139,8 @@ class Personas {
   [[nodiscard]] Result<void, Failure> settle_in(One& one, PersonaOpening::For whom,
                                                 const PersonaOpening::Opened& opened);
   [[nodiscard]] Result<MessageId, Failure> queue(One& one, BusinessMessage message);
+  [[nodiscard]] Result<bool, Failure> check_key(One& one);
+  void await_key(One& one, int looks, Done<std::monostate> then);
   [[nodiscard]] Result<void, Failure> plan_closing(One& one, Standing standing);
   void go_on_closing(One& one);
   [[nodiscard]] bool close_told(One& one, const ClosingPlan& plan);

@@ -5,7 +5,8 @@
 namespace opaline::client {
 
 struct Personas::One {
-  One(net::EventLoop& loop, std::unique_ptr<PersonaHome> at) : home(std::move(at)), closing_timer(loop) {}
+  One(net::EventLoop& loop, std::unique_ptr<PersonaHome> at)
+      : home(std::move(at)), closing_timer(loop), key_timer(loop) {}
   [[nodiscard]] const AccountId& business() const { return home->business(); }
 
   std::unique_ptr<PersonaHome> home;
@@ -16,7 +17,7 @@ struct Personas::One {
   std::vector<Done<std::monostate>> opened;  ///< who waits for it
   bool closing = false;                      ///< a step of it is under way
   std::optional<MessageId> close_message;    ///< what tells the business, on its way
-  net::Timer closing_timer;
+  net::Timer closing_timer, key_timer;
   std::vector<Done<bool>> closed;  ///< who waits for it
 };
 

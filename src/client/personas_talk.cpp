@@ -19,6 +19,9 @@ constexpr std::uint32_t kCapabilities =
     static_cast<std::uint32_t>(wire::Capability::form) | static_cast<std::uint32_t>(wire::Capability::quick) |
     static_cast<std::uint32_t>(wire::Capability::auth2);
 
+constexpr auto kLookForKey = std::chrono::milliseconds(250);
+constexpr int kLooksForKey = 60;
+
 Failure no_business() {
   return {ClientError::no_such_business, "there is no such business at this service"};
 }
@@ -91,6 +94,8 @@ void Personas::open(const AccountId& business, Done<std::monostate> done) {
       return done(fail(persona_store_failure(planned.error())));
   }
   one.opened.push_back(std::move(done));
+  // While all of it runs, the connection comes back by itself, and account_online goes on with it.
+  if (!parts_.account.online() && started_) return;
   begin(one, PersonaOpening::For::person);
 }
 
@@ -221,7 +226,44 @@ void Personas::send(const AccountId& business, BusinessMessage message, Done<Mes
       return done(fail(Failure{ClientError::connect_failed,
                                "the service does not know this device there any more; "
                                "send it again"}));
-    done(queue(**one, std::move(*kept)));
+    await_key(**one, kLooksForKey, [this, business, kept, done](const Result<std::monostate, Failure>& checked) {
+      if (!checked) return done(fail(checked.error()));
+      const auto again = at(business);
+      if (!again) return done(fail(again.error()));
+      if (!(*again)->client)
+        return done(fail(Failure{ClientError::connect_failed, "the conversation was closed meanwhile"}));
+      done(queue(**again, std::move(*kept)));
+    });
+  });
+}
+
+/// A link named the gateway's key. True: it is that; or none was named. False: it is not known here yet.
+/// identity_changed: it is another one.
+Result<bool, Failure> Personas::check_key(One& one) {
+  const auto wanted = one.home->fingerprint();
+  if (!wanted) return fail(persona_store_failure(wanted.error()));
+  if (wanted->empty()) return true;
+  const auto status = one.client->device().peer_status(one.business());
+  if (!status) return false;
+  if (equal(*wanted, status->account_key_hash)) return true;
+  return fail(Failure{ClientError::identity_changed,
+                      "WARNING: the gateway of this business is not the one that the link named: somebody may be in "
+                      "between, or the link is old. Nothing was sent. To go on all the same: opaline accept " +
+                          business_urn(one.business())});
+}
+
+/// Before the first word goes out the key is fetched, and compared.
+void Personas::await_key(One& one, int looks, Done<std::monostate> then) {
+  const auto checked = check_key(one);
+  if (!checked) return then(fail(checked.error()));
+  if (*checked) return then(std::monostate());
+  if (looks == 0)
+    return then(fail(Failure{ClientError::timed_out, "the gateway's key could not be fetched; nothing was sent"}));
+  if (one.client->online())
+    (void)one.client->change([&](endpoint::Endpoint& device) { device.refresh_peer(one.business()); });
+  one.key_timer.arm(kLookForKey, [this, &one, looks, then = std::move(then)] {
+    if (!one.client) return then(fail(Failure{ClientError::connect_failed, "the conversation was closed meanwhile"}));
+    await_key(one, looks - 1, then);
   });
 }
 

@@ -2,6 +2,7 @@
 
     python3 tests/system/businesses_test.py DIR_WITH_PROGRAMS PLAY_BUSINESS [CASE ...]
 """
+import base64
 import json
 import pathlib
 import subprocess
@@ -129,6 +130,48 @@ LIST = {"listPicker": {"sections": [{"title": "Size", "order": 0, "multipleSelec
 TIME = {"event": {"identifier": "e", "title": "Visit", "timeslots": [{"identifier": "t1", "startTime": "2027-01-15T08:00+0000", "duration": 1800}, {"identifier": "t2", "startTime": "2027-01-15T09:00+0000", "duration": 1800}]}}
 QUICK = {"quick-reply": {"summaryText": "Happy?", "items": [{"identifier": "y", "title": "Yes"}, {"identifier": "n", "title": "N\u202eo"}]}}
 
+FORM = {"dynamic": {"version": "1.2", "template": "messageForms", "data": {"startPageIdentifier": "0", "showSummary": True, "pages": [
+    {"pageIdentifier": "0", "type": "splash", "title": "Hello", "nextPageIdentifier": "where"},
+    {"pageIdentifier": "where", "type": "select", "title": "Where?", "multipleSelection": False, "items": [
+        {"title": "Here", "value": "here", "identifier": "h", "nextPageIdentifier": "name"}, {"title": "There", "value": "there", "identifier": "t", "nextPageIdentifier": "when"}]},
+    {"pageIdentifier": "name", "type": "input", "title": "Name?", "nextPageIdentifier": "what", "options": {"required": True, "inputType": "singleline", "keyboardType": "default", "maximumCharacterCount": 10}},
+    {"pageIdentifier": "when", "type": "datePicker", "title": "When?", "nextPageIdentifier": "what"},
+    {"pageIdentifier": "what", "type": "select", "title": "What?", "multipleSelection": True, "submitForm": True, "items": [
+        {"title": "One", "value": "1", "identifier": "1"}, {"title": "Two", "value": "2", "identifier": "2"}]}]}}}
+SIGN_IN = {"authenticate": {"oauth2": {"responseType": "code", "scope": ["profile"], "state": "st-4711", "redirectURI": "https://shop.example/back"}}}
+
+
+def case_forms(check, directory):
+    """Forms are answered by PAGE=VALUE or page by page, signing in by a code or not at all"""
+    server, (anna,) = begin(directory, "Anna")
+    shop = Business(server, directory, "Shop")
+
+    def answered(question):
+        return json.loads(shop.wait(lambda line: line.get("answers") == question, "the answer")["json"])["data"]
+    try:
+        opaline(anna, "send", shop.urn, "hello")
+        me = shop.got("hello")["from"]
+        question = shop.ask(me, FORM)
+        opaline(anna, "receive")
+        for wrong in (("where=1",), ("where=Here", "name=much too long a name", "what=1"), ("where=3", "name=Ada", "what=1"), ("where=There", "name=Ada", "what=1"), ("where=2", "when=soon", "what=1"), ("1",)):
+            check(opaline(anna, "answer", shop.urn, *wrong).lines[0]["error"] == "bad_text", f"{wrong} is no answer to the form")
+        check(sent(opaline(anna, "answer", shop.urn, "where=Here", "name=Ada", "what=1,2")), "by arguments")
+        pages = [(page["pageIdentifier"], [item["value"] for item in page["items"]]) for page in answered(question)["dynamic"]["selections"]]
+        check(pages == [("where", ["here"]), ("name", ["Ada"]), ("what", ["1", "2"])], f"the business has it {pages}")
+        question = shop.ask(me, FORM)
+        opaline(anna, "receive")
+        done = subprocess.run([*anna.command, "answer", shop.urn], input="\n2\n2027-01-15\n2\n", capture_output=True, text=True, timeout=60)
+        pages = [(page["pageIdentifier"], [item["value"] for item in page["items"]]) for page in answered(question)["dynamic"]["selections"]]
+        check(done.returncode == 0 and pages == [("where", ["there"]), ("when", ["2027-01-15"]), ("what", ["2"])], f"page by page {pages}")
+        for arguments, status in ((("--code", "abc"), "authenticated"), (("--cancel",), "cancelled")):
+            question = shop.ask(me, SIGN_IN)
+            opaline(anna, "receive")
+            check(opaline(anna, "answer", shop.urn, "1").lines[0]["error"] == "bad_text", "signing in takes a code")
+            check(sent(opaline(anna, "answer", shop.urn, *arguments)), f"signing in: {status}")
+            check(answered(question)["authenticate"]["status"] == status, f"the business has it {answered(question)['authenticate']}")
+    finally:
+        shop.end(), server.stop()
+
 
 def case_answers(check, directory):
     """Lists, times and quick replies are shown with numbers, and answered by them; links are shown; labels hide nothing"""
@@ -186,6 +229,28 @@ def case_sharing(check, directory):
         shop.end(), server.stop()
 
 
+def case_gateways(check, directory):
+    """A link names the gateway's key: checked before the first word goes out; another one is an alarm"""
+    server, (anna,) = begin(directory, "Anna")
+    shop = Business(server, directory, "Shop")
+    try:
+        wrong = base64.urlsafe_b64encode(bytes(32)).decode().rstrip("=")
+        done = opaline(anna, "business", "open", f"{shop.urn}?opaline-gateway={wrong}")
+        check(done.lines[0]["gateway"] == "changed", f"a link with another key is a warning {done.lines}")
+        check(opaline(anna, "send", shop.urn, "secret").lines[0]["error"] == "identity_changed" and not shop.count("secret"), "nothing goes out")
+        right = base64.urlsafe_b64encode(bytes.fromhex(next(line["key"] for line in shop.lines if "key" in line))).decode().rstrip("=")
+        done = opaline(anna, "business", "open", f"{shop.urn}?opaline-gateway={right}")
+        check(done.lines[0]["gateway"] == "own_checked", f"a link with its key {done.lines}")
+        check(sent(opaline(anna, "send", shop.urn, "hello")) and shop.got("hello"), "then it goes out")
+        opaline(anna, "business", "open", f"{shop.urn}?opaline-gateway={wrong}")
+        check(opaline(anna, "send", shop.urn, "secret").lines[0]["error"] == "identity_changed", "also later")
+        check(opaline(anna, "accept", shop.urn).code == 0 and sent(opaline(anna, "send", shop.urn, "all the same")), "unless the person agrees")
+        check(standing(anna, shop.urn)["gateway"] == "own_said", "it is not checked then")
+        check(opaline(anna, "accept", shop.urn).lines[0]["error"] == "no_alarm", "nothing is left to agree to")
+    finally:
+        shop.end(), server.stop()
+
+
 def case_devices(check, directory):
     """Two devices: the other one is told, joins at once when it is written from, and hears of closing"""
     server, (anna,) = begin(directory, "Anna")
@@ -208,7 +273,9 @@ def case_devices(check, directory):
         check(both[0] == both[1] and len(both[0]) == 3, f"both have the same conversation {both}")
         check(opaline(laptop, "shared").lines and opaline(laptop, "shared").lines[0]["fields"] == ["name"], "and know what was shared")
         shop.say(me, "to both")
-        check([opaline(who, "receive").texts for who in (anna, laptop)] == [["to both"]] * 2, "what the business writes comes to both")
+        came = [opaline(who, "receive").texts for who in (anna, laptop)]
+        check(came == [["to both"], []], f"what the business writes is new on one of them {came}")
+        check(all("to both" in opaline(who, "history", shop.urn).texts for who in (anna, laptop)), "and comes to both")
         opaline(anna, "business", "close", shop.urn)
         opaline(laptop, "receive")
         check(standing(laptop, shop.urn)["standing"] == "closed" and not standing(laptop, shop.urn)["here"], f"closed on one is closed on both {standing(laptop, shop.urn)}")
@@ -232,9 +299,12 @@ def case_kills(check, directory):
     server, (anna,) = begin(directory, "Anna")
     shop = Business(server, directory, "Shop")
     try:
-        for turn, way in enumerate(("first", "again", "new")):
+        for way in ("first", "again", "new"):
             for point in POINTS:
                 text = f"{way} {point}"
+                if way == "first":
+                    shop.end()
+                    shop = Business(server, directory, f"Shop {point}")
                 if way != "first":
                     opaline(anna, "business", "close", shop.urn)
                 before = standing(anna, shop.urn)
@@ -273,7 +343,8 @@ def case_follow(check, directory):
         shop.say(me, "yes?")
         wait_for("the answer", lambda: "yes?" in following.texts)
         check(True, "what the business writes is shown")
-        check(opaline(anna, "business", "close", shop.urn).code == 0 and opaline(anna, "send", shop.urn, "once more").code == 0, "closing and writing borrow the home")
+        closed, again = opaline(anna, "business", "close", shop.urn), opaline(anna, "send", shop.urn, "once more")
+        check(closed.code == 0 and sent(again), f"closing borrows the home, and writing opens again {closed} {again}")
         check(shop.got("once more")["from"] == me, "it is the same person")
         shop.say(me, "still there")
         wait_for("the second answer", lambda: "still there" in following.texts)

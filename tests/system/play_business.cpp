@@ -13,6 +13,7 @@
 #include <thread>
 
 #include "client/client.hpp"
+#include "crypto/hash.hpp"
 #include "crypto/random.hpp"
 #include "proto/device.pb.h"
 #include "wire/business_part.hpp"
@@ -102,6 +103,9 @@ class Player {
     events.on_event = [this](const endpoint::Event& event) { on_event(event); };
     client_ =
         std::move(*Client::open(loop_, clock_, random_, *store_, *service_, std::move(events), Client::Kind::persona));
+    const auto list = client_->device().own_list();
+    if (!list) die("no list");
+    say({{"event", "key"}, {"key", to_hex(crypto::sha256(list->list().account_key.view()))}});
     client_->start();
     std::thread([this] {
       for (std::string line; std::getline(std::cin, line);) loop_.post([this, line] { take(line); });
