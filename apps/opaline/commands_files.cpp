@@ -8,6 +8,7 @@
 #include "apps/opaline/commands.hpp"
 #include "apps/opaline/files.hpp"
 #include "base/fault_point.hpp"
+#include "base/utf8.hpp"
 #include "wire/contents.hpp"
 
 namespace opaline::cli {
@@ -36,7 +37,7 @@ Result<std::vector<client::LocalFile>, Failure> look_at_all(const std::vector<st
 
 Result<void, Failure> check_text(std::string_view text) {
   if (text.size() > wire::kMaxTextBytes) return fail(client::failure_of(endpoint::Error::too_large));
-  if (!wire::is_utf8(as_view(text))) return fail(client::failure_of(endpoint::Error::bad_text));
+  if (!is_utf8(as_view(text))) return fail(client::failure_of(endpoint::Error::bad_text));
   return {};
 }
 

@@ -1,6 +1,7 @@
 #include "client/history_codec.hpp"
 
 #include "base/codec.hpp"
+#include "base/utf8.hpp"
 #include "wire/contents.hpp"
 
 namespace opaline::client {
@@ -97,7 +98,7 @@ std::optional<Entry> read_entry(Reader& in) {
   if (in.failed() || !sent_at || !placed || !at || !attachments || !sensible(e, state, reason, flags))
     return std::nullopt;
   const bool newer = (flags & kNewerVersion) != 0;
-  if (text.size() > wire::kMaxTextBytes || !wire::is_utf8(text)) return std::nullopt;
+  if (text.size() > wire::kMaxTextBytes || !is_utf8(text)) return std::nullopt;
   if (newer ? !text.empty() || !attachments->empty() : text.empty() && attachments->empty()) return std::nullopt;
   e.sent_at = *sent_at;
   e.placed = *placed;

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "base/random.hpp"
+#include "base/utf8.hpp"
 #include "wire/contents.hpp"
 
 namespace opaline::client {
@@ -153,7 +154,7 @@ TEST(HistoryCodec, DamagedPagesAreRefusedWholeOrMeanSomething) {
     const auto read = decode_page(bad);
     if (!read) continue;
     for (const Entry& e : *read) {
-      EXPECT_TRUE(wire::is_utf8(e.text));
+      EXPECT_TRUE(is_utf8(e.text));
       EXPECT_LE(e.text.size(), wire::kMaxTextBytes);
       EXPECT_LE(unix_millis(e.sent_at), 253'402'300'799'999);
       EXPECT_TRUE(e.kind == EntryKind::incoming || e.kind == EntryKind::outgoing);

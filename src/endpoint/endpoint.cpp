@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/utf8.hpp"
 #include "endpoint/internal/engine.hpp"
 
 namespace opaline::endpoint {
@@ -140,7 +141,7 @@ Result<std::vector<AccountId>, Error> Endpoint::blocked() {
 
 void Endpoint::share_contact(const AccountId& account, std::string_view handle) {
   Engine* const engine = state_->touch();
-  if (engine == nullptr || handle.size() > wire::kMaxHandleBytes || !wire::is_utf8(as_view(handle))) return;
+  if (engine == nullptr || handle.size() > wire::kMaxHandleBytes || !is_utf8(as_view(handle))) return;
   if (!engine->core.is_own(account)) engine->outbox.tell_contact(engine->peers.get(account), handle);
 }
 
@@ -157,7 +158,7 @@ bool Endpoint::receipts() const {
 
 void Endpoint::set_handle(std::string_view handle) {
   Engine* const engine = state_->touch();
-  if (engine == nullptr || handle.size() > wire::kMaxHandleBytes || !wire::is_utf8(as_view(handle))) return;
+  if (engine == nullptr || handle.size() > wire::kMaxHandleBytes || !is_utf8(as_view(handle))) return;
   if (as_text(engine->core.ledger.handle) == handle) return;
   engine->core.ledger.handle = to_bytes(handle);
   engine->core.ledger_dirty = true;

@@ -1,34 +1,21 @@
 // What the devices of one person tell each other comes by different ways, and in any order: they agree all the same.
 // Each of these was found by a storm (storm_devices_test.cpp).
-#include <gtest/gtest.h>
-
 #include <algorithm>
 
 #include "endpoint/testing/rogue.hpp"
+#include "endpoint/testing/two_people.hpp"
 
 namespace opaline::endpoint {
 namespace {
 
 using testing::Device;
 using testing::Rogue;
+using testing::Texts;
 using testing::World;
-using Texts = std::vector<std::string>;
 
-class SyncOrderTest : public ::testing::Test {
+class SyncOrderTest : public testing::TwoPeople {
  protected:
-  void SetUp() override {
-    world.connect(anna);
-    world.connect(ben);
-    ASSERT_TRUE(world.settle());
-  }
-  MessageId say(Device& from, const Device& to, std::string_view text) {
-    const MessageId id = world.send(from, to, text);
-    EXPECT_TRUE(world.settle());
-    return id;
-  }
-  World world{31};
-  Device& anna = world.add("anna");
-  Device& ben = world.add("ben");
+  SyncOrderTest() : TwoPeople(31) {}
 };
 
 TEST_F(SyncOrderTest, AReceiptThatIsFasterThanTheCopyOfItsTextIsKept) {

@@ -25,6 +25,12 @@ struct Config {
   std::uint32_t lookup_refill_per_day = 100;
   /// Calls of one account, of any kind, renewed lookups included; a lookup counts once per item.
   Quota calls_per_account{6'000, std::chrono::hours(1)};
+  /// The same for a business, whose gateway asks for all its customers.
+  Quota calls_per_business{1'000'000, std::chrono::hours(1)};
+  /// PERSONA_OPEN by one account; with `be_new` it counts kBeNewCost times.
+  Quota persona_opens{2'000, std::chrono::days(1)};
+  /// PERSONA_JOIN by one account that changed something: a device that is linked joins all businesses of the account.
+  Quota persona_joins{2'000, std::chrono::days(1)};
   /// One-time prekeys that one account can take of one other account; beyond it bundles come without.
   Quota one_time_per_pair{4, std::chrono::days(1)};
   /// One-time prekeys of one account that all others together can take; beyond it bundles come without.

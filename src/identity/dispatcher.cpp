@@ -62,6 +62,7 @@ std::uint16_t http_status(calls::CallStatus status) {
     case calls::CALL_STATUS_CONFLICT:
       return 409;
     case calls::CALL_STATUS_EXPIRED:
+    case calls::CALL_STATUS_CLOSED:
       return 410;
     case calls::CALL_STATUS_UNAVAILABLE:
     case calls::CallStatus_INT_MIN_SENTINEL_DO_NOT_USE_:

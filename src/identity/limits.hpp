@@ -71,6 +71,23 @@ inline constexpr std::size_t kRecoveryChallengeBytes = 32;
 /// Accounts in recovery at once; beyond it UNAVAILABLE.
 inline constexpr std::size_t kMaxRecoveries = 10'000;
 
+/// Businesses that one account is known to.
+inline constexpr std::size_t kMaxRelationships = 1'000;
+/// Businesses of one deployment: their ids are in RAM.
+inline constexpr std::size_t kMaxBusinesses = 100'000;
+inline constexpr std::size_t kMaxBusinessNameCharacters = 100;
+/// A profile with its logo fits a REPLY.
+inline constexpr std::size_t kMaxLogoBytes = 49'152;
+inline constexpr std::size_t kMaxWebsiteBytes = 253;
+inline constexpr std::size_t kMaxAwayTextBytes = 2'048;
+inline constexpr std::size_t kMaxBusinessSettingsBytes = 16'384;
+/// An operator hands it to a business, which sets its gateway up.
+inline constexpr std::chrono::hours kEnrolmentLifetime{24};
+/// Rows of relationships that one tick looks at after businesses were removed.
+inline constexpr std::size_t kSweepRows = 500;
+/// In calls, of Config::persona_opens: `be_new` costs that many.
+inline constexpr std::uint32_t kBeNewCost = 20;
+
 /// The device is told once when its one-time prekeys fall to this many.
 inline constexpr std::uint32_t kPrekeysLow = 16;
 

@@ -4,9 +4,11 @@
 // does no I/O but through its ports. All that it keeps is in identity/tables.hpp; verifications, tickets and quotas are
 // in RAM and end with the process.
 #include <memory>
+#include <vector>
 
 #include "base/log.hpp"
 #include "base/random.hpp"
+#include "identity/business.hpp"
 #include "identity/config.hpp"
 #include "identity/failure.hpp"
 #include "identity/ports.hpp"
@@ -64,7 +66,9 @@ struct Counters {
   std::uint64_t auth_ok = 0, auth_refused = 0, lookups_charged = 0, lookups_renewed = 0, lookups_over_quota = 0;
   std::uint64_t one_time_given = 0, one_time_withheld = 0, one_time_missing = 0, prekey_uploads = 0, store_errors = 0;
   std::uint64_t list_updates = 0, devices_added = 0, devices_removed = 0;
+  std::uint64_t personas_joined = 0, personas_closed = 0, businesses_enrolled = 0;
   std::uint64_t links_opened = 0, links_joined = 0, link_joins_refused = 0, recoveries = 0, recoveries_refused = 0;
+  std::size_t businesses = 0;
   std::size_t verifications = 0, tickets = 0, link_exchanges = 0, link_bytes = 0;
 };
 
@@ -86,7 +90,8 @@ class Service {
   [[nodiscard]] Answer<calls::StartReply> start(const SourceAddress& source, const calls::StartRequest& request);
   /// WRONG_CODE with tries left; EXPIRED: no such verification (any more).
   [[nodiscard]] Answer<calls::CheckReply> check(const calls::CheckRequest& request);
-  /// EXPIRED, PIN_REQUIRED, WRONG_PIN (0 tries left: none today), CONFLICT: the ticket was used for something else.
+  /// EXPIRED, PIN_REQUIRED, WRONG_PIN (0 tries left: none today), CONFLICT: the ticket was used for something else. A
+  /// ticket of enrol_business puts a gateway in: the answer's handle is empty.
   [[nodiscard]] Answer<calls::CompleteReply> complete(const calls::CompleteRequest& request);
 
   // ---- linking and recovery over HTTPS (docs/device-api.md, "One's own devices")
@@ -109,10 +114,13 @@ class Service {
   // ---- devices
   [[nodiscard]] Result<AuthenticatedDevice, AuthError> authenticate(const AuthRequest& request);
 
-  // ---- calls of authenticated devices. NOT_FOUND where the caller's own account is gone; QUOTA beyond Config.
+  // ---- calls of authenticated devices. NOT_FOUND where the caller's own account is gone; QUOTA beyond Config. But for
+  // ---- bundles, send_tokens, prekeys, account and removals by update_devices, they are for persons: FORBIDDEN for
+  // ---- businesses and personas
   /// FORBIDDEN: the caller's `people` switch is off. QUOTA: nothing was charged or answered.
   [[nodiscard]] Answer<calls::LookupReply> lookup(const Caller& caller, const calls::LookupRequest& request);
-  /// NOT_FOUND: no such account, or switched off.
+  /// Persons see persons, a persona its business, a business its personas. NOT_FOUND: no such account, switched off, or
+  /// not to be seen by the caller; all alike. CLOSED: a persona of the calling business, closed by its person.
   [[nodiscard]] Answer<calls::BundlesReply> bundles(const Caller& caller, const calls::BundlesRequest& request);
   [[nodiscard]] Answer<calls::SendTokensReply> send_tokens(const Caller& caller,
                                                            const calls::SendTokensRequest& request);
@@ -138,8 +146,22 @@ class Service {
   [[nodiscard]] Answer<calls::AccountReply> handle_remove(const Caller& caller,
                                                           const calls::HandleRemoveRequest& request);
   [[nodiscard]] Answer<calls::Empty> set_pin(const Caller& caller, const calls::SetPinRequest& request);
-  /// Everything about the account is gone when this returns, and its mailboxes are on their way.
+  /// Everything about the account is gone when this returns, and its mailboxes are on their way. So are its personas.
   [[nodiscard]] Answer<calls::Empty> delete_account(const Caller& caller, const calls::AccountDeleteRequest& request);
+
+  // ---- personas (personas.cpp). FORBIDDEN: the caller's `businesses` switch is off. NOT_FOUND: no such business
+  [[nodiscard]] Answer<calls::BusinessProfile> business_profile(const Caller& caller,
+                                                                const calls::BusinessProfileRequest& request);
+  /// Writes nothing unless `be_new`, and then only if there is a persona to be forgotten. QUOTA.
+  [[nodiscard]] Answer<calls::PersonaOpenReply> persona_open(const Caller& caller,
+                                                             const calls::PersonaOpenRequest& request);
+  /// CONFLICT: the list is none that may come next (ask persona_open again). BAD_REQUEST: what came with the device.
+  /// QUOTA: joins, or more than kMaxRelationships. The same request again is good as long as the persona's list is the
+  /// one that it brought.
+  [[nodiscard]] Answer<calls::PersonaJoinReply> persona_join(const Caller& caller,
+                                                             const calls::PersonaJoinRequest& request);
+  /// Good for a persona that is closed, or never was.
+  [[nodiscard]] Answer<calls::Empty> persona_close(const Caller& caller, const calls::PersonaCloseRequest& request);
 
   // ---- administration (operators; later the organisation room). NOT_FOUND, UNAVAILABLE.
   /// Takes effect at once: tokens are revoked, the account's devices are told.
@@ -148,7 +170,20 @@ class Service {
   [[nodiscard]] Answer<calls::Empty> set_managed_by(const AccountId& account, std::string_view managed_by);
   /// For operators: the account that has this handle, or NOT_FOUND. Nothing is charged or logged.
   [[nodiscard]] Answer<AccountId> find_account(const Handle& handle);
+  /// Persons alone; a business is removed by remove_business.
   [[nodiscard]] Answer<calls::Empty> remove_account(const AccountId& account);
+
+  // ---- businesses (businesses.cpp), for operators. BAD_REQUEST: what the message says
+  [[nodiscard]] Answer<AccountId> create_business(const BusinessDetails& details, ByteView settings);
+  /// All, in the order of their ids.
+  [[nodiscard]] Answer<std::vector<Business>> businesses();
+  [[nodiscard]] Answer<Business> business(const AccountId& id);
+  [[nodiscard]] Answer<calls::Empty> update_business(const AccountId& id, const BusinessDetails& details,
+                                                     ByteView settings);
+  /// Its gateway is cut off, and nobody knows it any more; its personas are, too. Their rows go with the next ticks.
+  [[nodiscard]] Answer<calls::Empty> remove_business(const AccountId& id);
+  /// A fresh ticket; an earlier one of this business ends. Who uses it replaces the gateway that is there now.
+  [[nodiscard]] Answer<BusinessEnrolment> enrol_business(const AccountId& id);
 
   /// Drops what is over: verifications, tickets, quotas, records of removed mailboxes. Call about once a minute.
   void tick();

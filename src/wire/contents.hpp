@@ -33,6 +33,15 @@ inline constexpr std::size_t kMaxContacts = 32;
 inline constexpr std::size_t kMaxDeviceNameBytes = 64;
 inline constexpr std::size_t kMaxHistoryPartBytes = 30'000;
 
+/// An encoded BusinessPart (wire/business_part.hpp).
+inline constexpr std::size_t kMaxPartBytes = 11'264;
+/// What one text may say in words and beside them: with eight attachments it still fits a page of the history.
+inline constexpr std::size_t kMaxTextAndPartBytes = 24'000;
+/// Personas in one Sync; an opaque id (credentials/opaque_id.hpp); a persona's root (session::AccountKey::serialise).
+inline constexpr std::size_t kMaxPersonas = 16;
+inline constexpr std::size_t kOpaqueIdBytes = 37;
+inline constexpr std::size_t kPersonaRootBytes = 65;
+
 /// A file at the service, and how to open it. The first three have kAttachmentPartBytes each.
 struct Attachment {
   ByteView blob;                 ///< its capability
@@ -44,11 +53,14 @@ struct Attachment {
   ByteView release;              ///< kAttachmentPartBytes: the receiving device's own
 };
 struct Text {
-  ByteView utf8;           ///< at most kMaxTextBytes, valid UTF-8; empty only beside an attachment
+  ByteView utf8;           ///< at most kMaxTextBytes, valid UTF-8; empty only beside an attachment or a part
   ByteView sender_handle;  ///< at most kMaxHandleBytes, valid UTF-8, may be empty; a claim, to be looked up before it
                            ///< is believed
   std::array<Attachment, kMaxAttachments> attachments{};
   std::size_t attachment_count = 0;
+  /// An encoded BusinessPart (wire/business_part.hpp), not looked into here; at most kMaxPartBytes, and
+  /// kMaxTextAndPartBytes with the text. Empty between persons.
+  ByteView part{};
 };
 enum class ReceiptKind : std::uint8_t { delivered = 1, read = 2 };
 struct Receipt {
@@ -125,9 +137,22 @@ struct HistoryPart {
   std::uint32_t parts = 0;
   ByteView entries;  ///< at most kMaxHistoryPartBytes
 };
+enum class PersonaStanding : std::uint8_t { open = 1, closed = 2, blocked = 3 };
+/// How this account stands with a business; the later word counts.
+struct PersonaState {
+  AccountId business;  ///< the 16 bytes of its UUID
+  ByteView opaque_id;  ///< kOpaqueIdBytes
+  ByteView root;       ///< kPersonaRootBytes, secret: the persona's account key
+  PersonaStanding state{};
+  Time changed_at{};
+};
+struct Personas {
+  std::array<PersonaState, kMaxPersonas> personas{};
+  std::size_t count = 0;  ///< at least one
+};
 struct Sync {
   std::variant<UnknownBody, SentCopy, StateMarks, ReadMarks, Deletion, Contacts, DeviceInfo, HistoryRequest,
-               HistoryPart>
+               HistoryPart, Personas>
       what;
 };
 
@@ -150,12 +175,10 @@ enum class ContentError : std::uint8_t { oversized, malformed, bad_utf8 };
 /// Views in the result borrow `bytes`.
 [[nodiscard]] Result<Content, ContentError> decode_content(ByteView bytes);
 
-/// A name that a file may have on anybody's disk: 1 to kMaxFileNameBytes of UTF-8 without '/', backslash and control
-/// characters (also U+0080 to U+009F), line separators and marks that turn the direction of writing, not "." or "..".
+/// A name that a file may have on anybody's disk: 1 to kMaxFileNameBytes of UTF-8 without '/', backslash and what
+/// is_control() finds, not "." or "..".
 [[nodiscard]] bool is_file_name(ByteView name);
 /// At most kMaxMediaTypeBytes of printable ASCII.
 [[nodiscard]] bool is_media_type(ByteView type);
-/// Valid UTF-8 (RFC 3629: no overlong forms, no surrogates, nothing above U+10FFFF).
-[[nodiscard]] bool is_utf8(ByteView text);
 
 }  // namespace opaline::wire

@@ -82,6 +82,24 @@ void fill_history_part(opaline_content_v1_HistoryPart& out, const HistoryPart& b
   out.entries = encoder(body.entries);
 }
 
+void fill_persona(opaline_content_v1_Persona& out, const PersonaState& persona) {
+  put(out.business, persona.business.view());
+  out.opaque_id = encoder(persona.opaque_id);
+  out.root = encoder(persona.root);
+  out.state = static_cast<opaline_content_v1_Persona_State>(persona.state);
+  out.changed_at_ms = to_wire(persona.changed_at);
+}
+bool encode_personas(pb_ostream_t* stream, const pb_field_t* field, void* const* arg) {
+  const auto& body = *static_cast<const Personas*>(*arg);
+  for (std::size_t i = 0; i < body.count; ++i) {
+    if (!encode_part<fill_persona>(stream, field, body.personas[i])) return false;
+  }
+  return true;
+}
+void fill_personas(opaline_content_v1_Personas& out, const Personas& body) {
+  out.personas = {.funcs = {.encode = encode_personas}, .arg = const_cast<Personas*>(&body)};
+}
+
 // ---- decoding: one a body; structure alone
 
 Result<SentCopy, ContentError> read_sent(ByteView bytes) {
@@ -186,6 +204,38 @@ Result<HistoryPart, ContentError> read_history_part(ByteView bytes) {
   return HistoryPart{.index = m.index, .parts = m.parts, .entries = entries.view};
 }
 
+Result<PersonaState, ContentError> read_persona(ByteView bytes) {
+  Borrowed opaque_id{bytes}, root{bytes};
+  opaline_content_v1_Persona m{};
+  m.opaque_id = decoder(opaque_id);
+  m.root = decoder(root);
+  if (!decode(bytes, m)) return fail(ContentError::malformed);
+  const std::uint32_t state = number_of(m.state);
+  if (state < opaline_content_v1_Persona_State_OPEN || state > opaline_content_v1_Persona_State_BLOCKED)
+    return fail(ContentError::malformed);
+  PersonaState out{.business = read_id<AccountId>(m.business),
+                   .opaque_id = opaque_id.view,
+                   .root = root.view,
+                   .state = PersonaStanding(state)};
+  OPALINE_TRY(out.changed_at, read_time(m.changed_at_ms));
+  return out;
+}
+
+Result<Personas, ContentError> read_personas(ByteView bytes) {
+  Personas out;
+  Each personas{bytes, [&out](ByteView element) {
+                  if (out.count == kMaxPersonas) return false;
+                  const auto persona = read_persona(element);
+                  if (!persona) return false;
+                  out.personas[out.count++] = *persona;
+                  return true;
+                }};
+  opaline_content_v1_Personas m{};
+  m.personas = decoder(personas);
+  if (!decode(bytes, m)) return fail(ContentError::malformed);
+  return out;
+}
+
 template <class Body>
 Result<void, ContentError> read(Sync& out, const Borrowed& field, Result<Body, ContentError> (*read_body)(ByteView)) {
   if (field.times == 0) return {};
@@ -250,6 +300,20 @@ struct Check {
     if (body.entries.size() > kMaxHistoryPartBytes) return fail(ContentError::oversized);
     return {};
   }
+  Outcome operator()(const PersonaState& persona) const {
+    OPALINE_CHECK(check_id(persona.business.is_zero()));
+    if (persona.opaque_id.size() != kOpaqueIdBytes || persona.root.size() != kPersonaRootBytes)
+      return fail(ContentError::malformed);
+    if (persona.state < PersonaStanding::open || persona.state > PersonaStanding::blocked)
+      return fail(ContentError::malformed);
+    return check(persona.changed_at);
+  }
+  Outcome operator()(const Personas& body) const {
+    if (body.count == 0) return fail(ContentError::malformed);
+    if (body.count > kMaxPersonas) return fail(ContentError::oversized);
+    for (std::size_t i = 0; i < body.count; ++i) OPALINE_CHECK((*this)(body.personas[i]));
+    return {};
+  }
 };
 
 }  // namespace
@@ -266,13 +330,14 @@ void fill_sync(opaline_content_v1_Sync& out, const Sync& sync) {
     void operator()(const DeviceInfo& body) const { m.device = part_encoder<fill_device>(body); }
     void operator()(const HistoryRequest& body) const { m.history_request = part_encoder<fill_history_request>(body); }
     void operator()(const HistoryPart& body) const { m.history_part = part_encoder<fill_history_part>(body); }
+    void operator()(const Personas& body) const { m.personas = part_encoder<fill_personas>(body); }
   };
   std::visit(Visitor{out}, sync.what);
 }
 
 Result<Sync, ContentError> read_sync(ByteView bytes) {
   Borrowed sent{bytes}, states{bytes}, reads{bytes}, deleted{bytes}, contacts{bytes}, device{bytes}, request{bytes},
-      part{bytes};
+      part{bytes}, personas{bytes};
   opaline_content_v1_Sync m{};
   m.sent = decoder(sent);
   m.states = decoder(states);
@@ -282,9 +347,10 @@ Result<Sync, ContentError> read_sync(ByteView bytes) {
   m.device = decoder(device);
   m.history_request = decoder(request);
   m.history_part = decoder(part);
+  m.personas = decoder(personas);
   if (!decode(bytes, m)) return fail(ContentError::malformed);
   const std::size_t bodies = sent.times + states.times + reads.times + deleted.times + contacts.times + device.times +
-                             request.times + part.times;
+                             request.times + part.times + personas.times;
   if (bodies > 1) return fail(ContentError::malformed);
   Sync out;
   OPALINE_CHECK(read(out, sent, read_sent));
@@ -295,6 +361,7 @@ Result<Sync, ContentError> read_sync(ByteView bytes) {
   OPALINE_CHECK(read(out, device, read_device));
   OPALINE_CHECK(read(out, request, read_history_request));
   OPALINE_CHECK(read(out, part, read_history_part));
+  OPALINE_CHECK(read(out, personas, read_personas));
   return out;
 }
 

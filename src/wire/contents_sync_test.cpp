@@ -165,6 +165,43 @@ TEST(Bodies, ContactsOutsideTheirLimitsAreRefused) {
   EXPECT_EQ(refusal(b.sync(many)), ContentError::oversized);
 }
 
+TEST(Bodies, PersonasArriveAsTheyWereSentAndOutsideTheirLimitsNotAtAll) {
+  Bodies b(19);
+  const auto with = [&b](auto change) {
+    Personas out{.personas = {}, .count = 2};
+    out.personas[0] = b.persona(false);
+    out.personas[1] = b.persona(true);
+    change(out.personas[1]);
+    return b.sync(out);
+  };
+  const Content sent = with([](PersonaState&) {});
+  const SecretBytes bytes = encoded(sent);
+  const auto back = decode_content(bytes);
+  ASSERT_TRUE(back);
+  const auto& in = std::get<Personas>(std::get<Sync>(sent.body).what);
+  const auto& out = std::get<Personas>(std::get<Sync>(back->body).what);
+  ASSERT_EQ(out.count, 2U);
+  for (std::size_t i = 0; i < 2; ++i) {
+    EXPECT_EQ(out.personas.at(i).business, in.personas.at(i).business);
+    EXPECT_TRUE(equal(out.personas.at(i).opaque_id, in.personas.at(i).opaque_id));
+    EXPECT_TRUE(equal(out.personas.at(i).root, in.personas.at(i).root));
+    EXPECT_EQ(out.personas.at(i).state, in.personas.at(i).state);
+    EXPECT_EQ(out.personas.at(i).changed_at, in.personas.at(i).changed_at);
+  }
+  for (const std::size_t size : {0, 36, 38})
+    EXPECT_EQ(refusal(with([&](PersonaState& p) { p.opaque_id = b.bytes(size); })), ContentError::malformed);
+  for (const std::size_t size : {0, 64, 66})
+    EXPECT_EQ(refusal(with([&](PersonaState& p) { p.root = b.bytes(size); })), ContentError::malformed);
+  for (const int state : {0, 4})
+    EXPECT_EQ(refusal(with([&](PersonaState& p) { p.state = PersonaStanding(state); })), ContentError::malformed);
+  EXPECT_EQ(refusal(with([](PersonaState& p) { p.business = {}; })), ContentError::malformed);
+  EXPECT_EQ(refusal(with([](PersonaState& p) { p.changed_at = from_unix_millis(-1); })), ContentError::malformed);
+  EXPECT_EQ(refusal(b.sync(Personas{})), ContentError::malformed);
+  Personas many{.personas = {}, .count = kMaxPersonas + 1};
+  for (auto& p : many.personas) p = b.persona(false);
+  EXPECT_EQ(refusal(b.sync(many)), ContentError::oversized);
+}
+
 // ---- what another implementation may send
 
 second::Content theirs_with_id() {
@@ -220,6 +257,25 @@ TEST(Bodies, WhatAnotherImplementationSendsIsHeldToTheSameRules) {
   EXPECT_EQ(answer(c), std::nullopt);
   c.mutable_sync()->mutable_contacts()->add_contacts()->set_account(id);
   EXPECT_EQ(answer(c), ContentError::malformed) << "one contact too many";
+
+  c = theirs_with_id();
+  second::Persona persona;
+  persona.set_business(id);
+  persona.set_opaque_id(std::string(kOpaqueIdBytes, 'o'));
+  persona.set_root(std::string(kPersonaRootBytes, 'r'));
+  for (std::size_t i = 0; i < kMaxPersonas; ++i) *c.mutable_sync()->mutable_personas()->add_personas() = persona;
+  EXPECT_EQ(answer(c), ContentError::malformed) << "no state";
+  for (auto& p : *c.mutable_sync()->mutable_personas()->mutable_personas()) p.set_state(second::Persona::OPEN);
+  EXPECT_EQ(answer(c), std::nullopt);
+  auto* first = c.mutable_sync()->mutable_personas()->mutable_personas(0);
+  first->set_state(static_cast<second::Persona::State>(4));
+  EXPECT_EQ(answer(c), ContentError::malformed) << "a state of the future";
+  first->set_state(second::Persona::CLOSED);
+  first->set_root(std::string(kPersonaRootBytes - 1, 'r'));
+  EXPECT_EQ(answer(c), ContentError::malformed) << "a short root";
+  *first = c.sync().personas().personas(1);
+  *c.mutable_sync()->mutable_personas()->add_personas() = *first;
+  EXPECT_EQ(answer(c), ContentError::malformed) << "one persona too many";
 }
 
 TEST(Bodies, TwoBodiesOfASyncAreMalformedAndAFutureOneIsUnknown) {

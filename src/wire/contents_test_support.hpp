@@ -68,6 +68,20 @@ class Bodies {
             .changed_at = latest(),
             .active_at = latest()};
   }
+  PersonaState persona(bool largest) {
+    return {.business = account(),
+            .opaque_id = bytes(kOpaqueIdBytes),
+            .root = bytes(kPersonaRootBytes),
+            .state = largest ? PersonaStanding::blocked : PersonaStanding::open,
+            .changed_at = largest ? latest() : Time{}};
+  }
+  /// The most that stands beside and in a text.
+  Text largest_beside_part() {
+    Text out = largest_text();
+    out.utf8 = text(kMaxTextAndPartBytes - kMaxPartBytes);
+    out.part = bytes(kMaxPartBytes);
+    return out;
+  }
   static Time latest() { return from_unix_millis(INT64_MAX); }
 
   std::vector<Content> smallest() {
@@ -76,9 +90,12 @@ class Bodies {
     file.attachment_count = 1;
     Contacts contacts{.contacts = {}, .count = 1};
     contacts.contacts[0] = contact(false);
+    Personas personas{.personas = {}, .count = 1};
+    personas.personas[0] = persona(false);
     return {content(UnknownBody{}),
             content(Text{text(1), {}}),
             content(file),
+            content(Text{.utf8 = {}, .sender_handle = {}, .part = bytes(1)}),
             content(Receipt{.kind = ReceiptKind::delivered, .ids = ids(1).ids, .count = 1}),
             content(Retry{random_.id<EnvelopeId>(), {}}),
             content(NewerList{bytes(1)}),
@@ -92,12 +109,16 @@ class Bodies {
             sync(contacts),
             sync(DeviceInfo{}),
             sync(HistoryRequest{}),
-            sync(HistoryPart{.index = 0, .parts = 1, .entries = {}})};
+            sync(HistoryPart{.index = 0, .parts = 1, .entries = {}}),
+            sync(personas)};
   }
   std::vector<Content> largest() {
     Contacts contacts{.contacts = {}, .count = kMaxContacts};
     for (auto& c : contacts.contacts) c = contact(true);
+    Personas personas{.personas = {}, .count = kMaxPersonas};
+    for (auto& p : personas.personas) p = persona(true);
     return {content(largest_text()),
+            content(largest_beside_part()),
             content(Receipt{.kind = ReceiptKind::read, .ids = ids(kMaxReceiptIds).ids, .count = kMaxReceiptIds}),
             content(Retry{random_.id<EnvelopeId>(), latest()}),
             content(NewerList{bytes(kMaxContentListBytes)}),
@@ -109,7 +130,9 @@ class Bodies {
             sync(contacts),
             sync(DeviceInfo{text(kMaxDeviceNameBytes), true}),
             sync(HistoryRequest{latest()}),
-            sync(HistoryPart{UINT32_MAX - 1, UINT32_MAX, bytes(kMaxHistoryPartBytes)})};
+            sync(SentCopy{account(), message(), latest(), largest_beside_part()}),
+            sync(HistoryPart{UINT32_MAX - 1, UINT32_MAX, bytes(kMaxHistoryPartBytes)}),
+            sync(personas)};
   }
 
  private:

@@ -1,4 +1,7 @@
 // Texts and their attachments, and what may stand in them.
+#include <algorithm>
+
+#include "base/utf8.hpp"
 #include "wire/contents.hpp"
 #include "wire/internal/content_fields.hpp"
 
@@ -62,11 +65,12 @@ void fill_text(opaline_content_v1_Text& out, const Text& text) {
   out.text = encoder(text.utf8);
   out.sender_handle = encoder(text.sender_handle);
   out.attachments = {.funcs = {.encode = encode_attachments}, .arg = const_cast<Text*>(&text)};
+  out.part = encoder(text.part);
 }
 
 Result<Text, ContentError> read_text(ByteView bytes) {
   Text out;
-  Borrowed utf8{bytes}, handle{bytes};
+  Borrowed utf8{bytes}, handle{bytes}, part{bytes};
   Each attachments{bytes, [&out](ByteView element) {
                      return out.attachment_count < kMaxAttachments &&
                             read_attachment(element, out.attachments[out.attachment_count++]);
@@ -75,9 +79,11 @@ Result<Text, ContentError> read_text(ByteView bytes) {
   m.text = decoder(utf8);
   m.sender_handle = decoder(handle);
   m.attachments = decoder(attachments);
+  m.part = decoder(part);
   if (!decode(bytes, m)) return fail(ContentError::malformed);
   out.utf8 = utf8.view;
   out.sender_handle = handle.view;
+  out.part = part.view;
   return out;
 }
 
@@ -85,7 +91,9 @@ Result<void, ContentError> check(const Text& text) {
   OPALINE_CHECK(check_utf8(text.utf8, kMaxTextBytes));
   OPALINE_CHECK(check_utf8(text.sender_handle, kMaxHandleBytes));
   if (text.attachment_count > kMaxAttachments) return fail(ContentError::oversized);
-  if (text.utf8.empty() && text.attachment_count == 0) return fail(ContentError::malformed);
+  if (text.part.size() > kMaxPartBytes || text.utf8.size() + text.part.size() > kMaxTextAndPartBytes)
+    return fail(ContentError::oversized);
+  if (text.utf8.empty() && text.attachment_count == 0 && text.part.empty()) return fail(ContentError::malformed);
   for (std::size_t i = 0; i < text.attachment_count; ++i) OPALINE_CHECK(check(text.attachments[i]));
   return {};
 }
@@ -96,70 +104,20 @@ Result<void, ContentError> check_utf8(ByteView text, std::size_t limit) {
   return {};
 }
 
+bool is_printable_ascii(ByteView text) {
+  return std::ranges::all_of(text, [](std::byte b) { return b >= std::byte{0x20} && b <= std::byte{0x7e}; });
+}
+
 }  // namespace internal
 
-namespace {
-
-/// The code point at `at`, which moves behind it; `text` is valid UTF-8.
-char32_t next_code_point(ByteView text, std::size_t& at) {
-  const auto lead = std::to_integer<char32_t>(text[at++]);
-  if (lead < 0x80) return lead;
-  const int more = lead >= 0xf0 ? 3 : lead >= 0xe0 ? 2 : 1;
-  char32_t out = lead & (0x3fU >> more);
-  for (int k = 0; k < more; ++k) out = out << 6 | (std::to_integer<char32_t>(text[at++]) & 0x3f);
-  return out;
-}
-
-/// Controls (Unicode category Cc), line and paragraph separators, and the characters of property Bidi_Control, with
-/// which "gpj.exe" looks like "exe.jpg".
-bool has_no_place_in_a_name(char32_t c) {
-  if (c < 0x20 || (c >= 0x7f && c <= 0x9f)) return true;
-  if (c == '/' || c == '\\') return true;
-  if (c == 0x061c || c == 0x200e || c == 0x200f) return true;
-  return (c >= 0x2028 && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069);
-}
-
-}  // namespace
-
 bool is_file_name(ByteView name) {
-  if (name.empty() || name.size() > kMaxFileNameBytes || !is_utf8(name)) return false;
+  if (name.empty() || name.size() > kMaxFileNameBytes) return false;
   if (as_text(name) == "." || as_text(name) == "..") return false;
-  for (std::size_t at = 0; at < name.size();) {
-    if (has_no_place_in_a_name(next_code_point(name, at))) return false;
-  }
-  return true;
+  return every_code_point(name, [](char32_t c) { return c != '/' && c != '\\' && !is_control(c); });
 }
 
 bool is_media_type(ByteView type) {
-  if (type.size() > kMaxMediaTypeBytes) return false;
-  for (const std::byte b : type) {
-    if (b < std::byte{0x20} || b > std::byte{0x7e}) return false;
-  }
-  return true;
-}
-
-bool is_utf8(ByteView text) {
-  std::size_t i = 0;
-  const auto at = [&](std::size_t k) { return std::to_integer<unsigned>(text[k]); };
-  while (i < text.size()) {
-    const unsigned lead = at(i);
-    if (lead < 0x80) {
-      ++i;
-      continue;
-    }
-    const std::size_t size = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : 2;
-    if (lead < 0xc2 || lead > 0xf4 || i + size > text.size()) return false;
-    for (std::size_t k = 1; k < size; ++k) {
-      if ((at(i + k) & 0xc0) != 0x80) return false;
-    }
-    // RFC 3629 section 4: the second byte's narrower ranges.
-    const unsigned second = at(i + 1);
-    if ((lead == 0xe0 && second < 0xa0) || (lead == 0xed && second > 0x9f) || (lead == 0xf0 && second < 0x90) ||
-        (lead == 0xf4 && second > 0x8f))
-      return false;
-    i += size;
-  }
-  return true;
+  return type.size() <= kMaxMediaTypeBytes && internal::is_printable_ascii(type);
 }
 
 }  // namespace opaline::wire

@@ -91,14 +91,16 @@ void Healing::remember_lost(PeerDevice& device, const EnvelopeId& envelope, Byte
   device.dirty = true;
 }
 
+void Healing::ask_about(Peer& peer, PeerDevice& device, LostMessage& message) {
+  ask_again(peer, device, message.envelope, message.received_at);
+  ++message.asked;
+  message.asked_at = core_.now();
+  device.dirty = true;
+}
+
 void Healing::ask_about_lost(Peer& peer, PeerDevice& device, bool new_ones_only) {
-  for (LostMessage& message : device.record.lost) {
-    if (message.asked >= kMaxLostAsked || (new_ones_only && message.asked > 0)) continue;
-    ask_again(peer, device, message.envelope, message.received_at);
-    ++message.asked;
-    message.asked_at = core_.now();
-    device.dirty = true;
-  }
+  for (LostMessage& message : device.record.lost)
+    if (message.asked < kMaxLostAsked && (!new_ones_only || message.asked == 0)) ask_about(peer, device, message);
 }
 
 void Healing::orphan(const EnvelopeId& envelope, ByteView ciphertext, Time received_at, bool unknown_prekey) {
@@ -139,13 +141,8 @@ void Healing::ask_about_orphans(Peer& peer, PeerDevice& device, bool new_ones_on
 void Healing::heard(Peer& peer, PeerDevice& device) {
   if (device.record.lost.empty() || peer.alarmed() || peer.record.blocked) return;
   // Once more where it is heard now: another home with its keys may have got the question. Who knows it has answered.
-  for (LostMessage& message : device.record.lost) {
-    if (message.asked != 1 || core_.now() - message.asked_at < kAskAgainAfter) continue;
-    ask_again(peer, device, message.envelope, message.received_at);
-    ++message.asked;
-    message.asked_at = core_.now();
-    device.dirty = true;
-  }
+  for (LostMessage& message : device.record.lost)
+    if (message.asked == 1 && core_.now() - message.asked_at >= kAskAgainAfter) ask_about(peer, device, message);
   const bool any = std::ranges::any_of(device.record.lost, [](const LostMessage& m) { return m.asked == 0; });
   if (!any || asked_lately(device) || !within_budget(device)) return;
   device.record.open_new = true;

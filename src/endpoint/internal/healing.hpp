@@ -19,7 +19,9 @@ class Healing {
   /// A session with this device has come about: perhaps the orphans are its own. `opened_it`: it did, perhaps without
   /// having heard what it was asked before.
   void met(Peer& peer, PeerDevice& device, bool opened_it);
-  /// This device is there: what it was not asked for, because too much had been asked, it is asked for now.
+  /// This device is there: what it was not asked for, because too much had been asked, it is asked for now. What it was
+  /// asked for once, kAskAgainAfter ago or longer, it is asked for once more: another home with its keys may have got
+  /// the question.
   void heard(Peer& peer, PeerDevice& device);
   /// The peer could not open this envelope of ours.
   void asked(Peer& peer, PeerDevice& device, const wire::Retry& retry);
@@ -33,6 +35,9 @@ class Healing {
   bool within_budget(PeerDevice& device);
   [[nodiscard]] bool asked_lately(const PeerDevice& device) const;
   void remember_lost(PeerDevice& device, const EnvelopeId& envelope, ByteView ciphertext, Time received_at);
+  /// Asks once, and notes it.
+  void ask_about(Peer& peer, PeerDevice& device, LostMessage& message);
+  /// Asks about all that were not asked for too often.
   void ask_about_lost(Peer& peer, PeerDevice& device, bool new_ones_only);
   void ask_about_orphans(Peer& peer, PeerDevice& device, bool new_ones_only);
   void write_orphans();

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "base/codec.hpp"
+#include "base/utf8.hpp"
 
 namespace opaline::endpoint::internal {
 namespace {
@@ -64,7 +65,7 @@ Outbox::Entry& Outbox::add(const AccountId& peer, DeviceNumber only, ContentKind
 Result<MessageId, Error> Outbox::add_text(const AccountId& account, std::string_view utf8,
                                           std::vector<Attachment> attachments) {
   if ((utf8.empty() && attachments.empty()) || utf8.size() > wire::kMaxTextBytes) return fail(Error::too_large);
-  if (!wire::is_utf8(as_view(utf8))) return fail(Error::bad_text);
+  if (!is_utf8(as_view(utf8))) return fail(Error::bad_text);
   if (attachments.size() > wire::kMaxAttachments || !std::ranges::all_of(attachments, is_sound))
     return fail(Error::bad_attachment);
   if (core_.is_own(account)) return fail(Error::to_self);

@@ -135,7 +135,8 @@ class Outbox {
 
   // outbox_settle.cpp
   void not_accepted(Peer& peer, PeerDevice& device, Entry* entry, Delivery* delivery, wire::SubmitStatus status);
-  void device_gone(Peer& peer, PeerDevice& device);
+  /// The device is gone, and so is what waits for it.
+  void drop_deliveries(Peer& peer, PeerDevice& device);
   void set_state(Entry& entry, MessageState state, Reason reason);
   /// After any delivery of it changed.
   void review(Peer& peer, Entry& entry);

@@ -90,7 +90,8 @@ void Outbox::not_accepted(Peer& peer, PeerDevice& device, Entry* entry, Delivery
       entry->dirty = true;
       return review(peer, *entry);
     case SubmitStatus::gone:
-      return device_gone(peer, device);
+      peers_.want_list(peer);
+      return drop_deliveries(peer, device);
     case SubmitStatus::refresh:
     case SubmitStatus::refused:
       device.record.token_at = {};
@@ -105,8 +106,8 @@ void Outbox::not_accepted(Peer& peer, PeerDevice& device, Entry* entry, Delivery
   }
 }
 
-void Outbox::device_gone(Peer& peer, PeerDevice& device) {
-  peers_.want_list(peer);
+void Outbox::drop_deliveries(Peer& peer, PeerDevice& device) {
+  peers_.busy(peer);
   for (const std::uint64_t sequence : std::exchange(device.queue, {})) {
     Entry* const entry = open(sequence);
     Delivery* const delivery = entry == nullptr ? nullptr : delivery_to(*entry, device.address.device);
@@ -175,17 +176,14 @@ void Outbox::forget(Entry& entry) {
 
 void Outbox::list_changed(Peer& peer) {
   if (core_.is_own(peer.account)) give_up_authors();
-  const bool wanted = peer.wants_list, again = peer.wanted_again;
   for (auto& [number, device] : peer.devices) {
     const session::DeviceEntry* const listed = peer.entry(number);
     if (listed != nullptr) continue;
-    device_gone(peer, device);
+    drop_deliveries(peer, device);
     sessions_.remove_all(device);
     device.record.token_at = {};
   }
   peers_.drop_unlisted(peer);
-  peer.wants_list = wanted;  // of those that are gone this list told
-  peer.wanted_again = again;
   // What is on its way goes to new devices too, and what was sent since they are there.
   std::set<std::uint64_t> missed;
   const auto misses = [&](const MessageRecord& record) {

@@ -10,6 +10,7 @@ using Texts = std::vector<std::string>;
 
 class TwoPeople : public ::testing::Test {
  protected:
+  explicit TwoPeople(std::uint64_t seed = 7) : world(seed) {}
   void SetUp() override {
     world.connect(anna);
     world.connect(ben);
@@ -30,7 +31,7 @@ class TwoPeople : public ::testing::Test {
       if (m.id == id) return m.read;
     return false;
   }
-  World world{7};
+  World world;
   Device& anna = world.add("anna");
   Device& ben = world.add("ben");
 };

@@ -115,5 +115,7 @@ void fill_sync(opaline_content_v1_Sync& out, const Sync& sync);
 }
 /// At most `limit` bytes of UTF-8.
 [[nodiscard]] Result<void, ContentError> check_utf8(ByteView text, std::size_t limit);
+/// U+0020 to U+007E alone. Empty is.
+[[nodiscard]] bool is_printable_ascii(ByteView text);
 
 }  // namespace opaline::wire::internal
