@@ -4,7 +4,7 @@
 #include <fstream>
 #include <iterator>
 
-#include "client/back_off.hpp"
+#include "base/back_off.hpp"
 #include "client/recovering.hpp"
 #include "crypto/random.hpp"
 #include "endpoint/memory_endpoint_store.hpp"

@@ -43,7 +43,7 @@ class HttpClient {
   HttpClient& operator=(const HttpClient&) = delete;
 
   /// Calls back exactly once, in a later round, with any status or one of: url_invalid, plain_needs_loopback,
-  /// name_not_found, connect_failed, tls_failed, certificate_rejected, timed_out, closed, protocol_violation,
+  /// address_not_public, name_not_found, connect_failed, tls_failed, certificate_rejected, timed_out, closed, protocol_violation,
   /// too_large, resources_exhausted.
   void request(HttpClientRequest request, Callback callback);
 
