@@ -6,7 +6,6 @@
 #include "base/codec.hpp"
 #include "gateway/store.hpp"
 #include "gateway/webhooks.hpp"
-#include "msp/base64.hpp"
 #include "net/http_client.hpp"
 #include "proto/device.pb.h"
 #include "uplink/requests.hpp"
@@ -33,7 +32,7 @@ struct Enrolment {
 };
 std::optional<Enrolment> parse_enrolment(std::string_view text) {
   if (!text.starts_with(kEnrolmentPrefix)) return std::nullopt;
-  const auto bytes = msp::from_base64url(text.substr(kEnrolmentPrefix.size()));
+  const auto bytes = from_base64url(text.substr(kEnrolmentPrefix.size()));
   if (!bytes || bytes->size() != kTicketBytes + AccountId::kSize + MailboxId::kSize) return std::nullopt;
   Reader in(*bytes);
   Enrolment out;
@@ -304,20 +303,20 @@ class Business::Impl final : private uplink::ConnectionOwner {
 
 // ---- enrolment
 
-Result<void, std::string> Business::enrol(const Surroundings& around, const msp::Uuid& business,
-                                          std::string_view enrolment) {
+void Business::enrol(const Surroundings& around, const msp::Uuid& business, std::string_view enrolment, Enrolled done) {
   const auto parsed = parse_enrolment(enrolment);
-  if (!parsed) return fail(std::string("this is no enrolment; it begins with opaline-enrol-"));
+  if (!parsed) return done(fail(std::string("this is no enrolment; it begins with opaline-enrol-")));
   if (parsed->device.account != account_of(business))
-    return fail(std::string("this enrolment is for another business"));
+    return done(fail(std::string("this enrolment is for another business")));
   const Store::Ports ports{around.rows, around.vault, around.clock, around.random};
   const std::string kStore = "the gateway's store cannot be read or written";
   // Who enrols anew has new keys: what was sealed for the old ones is of no use.
-  if (!Store::erase(ports, business)) return fail(kStore);
-  auto store = Store::open(ports, business);
-  if (!store) return fail(kStore);
-  const auto made = endpoint::Endpoint::create(**store, around.random, around.clock, parsed->device);
-  if (!made) return fail(kStore);
+  if (!Store::erase(ports, business)) return done(fail(kStore));
+  auto opened = Store::open(ports, business);
+  if (!opened) return done(fail(kStore));
+  const std::shared_ptr<Store> store(std::move(*opened));
+  const auto made = endpoint::Endpoint::create(*store, around.random, around.clock, parsed->device);
+  if (!made) return done(fail(kStore));
   wire::v1::CompleteRequest request;
   request.set_ticket(to_string(parsed->ticket));
   request.set_device_list(to_string(made->device_list));
@@ -326,22 +325,22 @@ Result<void, std::string> Business::enrol(const Surroundings& around, const msp:
   net::HttpClientOptions options;
   options.origin = around.service;
   options.tls = &around.service_tls;
-  net::HttpClient http(around.loop, std::move(options));
-  std::optional<Result<net::HttpResponse, net::NetError>> answer;
+  const auto http = std::make_shared<net::HttpClient>(around.loop, std::move(options));
   net::HttpClientRequest post;
   post.method = "POST";
   post.target = "/v1/registration/complete";
   post.headers = {{"Content-Type", "application/x-protobuf"}};
   post.body = to_bytes(request.SerializeAsString());
-  http.request(std::move(post), [&](Result<net::HttpResponse, net::NetError> a) { answer.emplace(std::move(a)); });
-  if (!around.loop.run_until([&] { return answer.has_value(); }))
-    return fail(std::string("stopped before the service answered"));
-  if (!*answer)
-    return fail("the service at " + around.service.authority() + " is not reached (" +
-                std::string(net::name(answer->error())) + ")");
-  if ((*answer)->status != 200) return fail("the service does not take this gateway: " + failure_text(**answer));
-  if (!endpoint::Endpoint::confirm_registration(**store)) return fail(kStore);
-  return {};
+  http->request(std::move(post), [&loop = around.loop, http, store, kStore, where = around.service.authority(),
+                                  done =
+                                      std::move(done)](const Result<net::HttpResponse, net::NetError>& answer) mutable {
+    loop.post([kept = std::move(http)] {});  // it must not end inside its own callback
+    if (!answer)
+      return done(fail("the service at " + where + " is not reached (" + std::string(net::name(answer.error())) + ")"));
+    if (answer->status != 200) return done(fail("the service does not take this gateway: " + failure_text(*answer)));
+    if (!endpoint::Endpoint::confirm_registration(*store)) return done(fail(kStore));
+    done({});
+  });
 }
 
 Result<std::unique_ptr<Business>, Business::OpenError> Business::open(const Surroundings& around,

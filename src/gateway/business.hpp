@@ -40,10 +40,10 @@ class Business final : public BusinessPort {
     not_enrolled,  ///< enrol() first
     store,
   };
-  /// An enrolment string (`opaline-enrol-...`) has the service take this gateway's keys. Runs the loop until it is
-  /// answered. The error is a sentence for people.
-  [[nodiscard]] static Result<void, std::string> enrol(const Surroundings& around, const msp::Uuid& business,
-                                                       std::string_view enrolment);
+  using Enrolled = std::function<void(Result<void, std::string>)>;
+  /// An enrolment string (`opaline-enrol-...`) has the service take this gateway's keys; what an earlier enrolment left
+  /// here is forgotten. Calls back once; the error is a sentence for people.
+  static void enrol(const Surroundings& around, const msp::Uuid& business, std::string_view enrolment, Enrolled done);
   [[nodiscard]] static Result<std::unique_ptr<Business>, OpenError> open(const Surroundings& around,
                                                                          BusinessConfig config);
   ~Business() override;
