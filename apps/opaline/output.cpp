@@ -155,6 +155,8 @@ std::string_view name(Reason reason) {
       return "text_missing";
     case Reason::not_confirmed:
       return "not_confirmed";
+    case Reason::closed:
+      return "closed";
   }
   return "unknown";
 }
@@ -181,6 +183,8 @@ std::string_view explain(Reason reason) {
       return "its text is no longer on this device";
     case Reason::not_confirmed:
       return "your device that wrote it has not said what became of it";
+    case Reason::closed:
+      return "the conversation was closed";
   }
   return "";
 }

@@ -193,7 +193,8 @@ TEST_F(FilesTest, NothingOfAFileIsInTheStoreInClear) {
 
 TEST_F(FilesTest, AStoreOfVersionThreeIsBroughtUp) {
   ASSERT_TRUE(
-      store_->database().execute("DROP TABLE upload; DROP TABLE download; DROP TABLE errand; PRAGMA user_version = 3"));
+      store_->database().execute("DROP TABLE upload; DROP TABLE download; DROP TABLE errand; DROP TABLE persona; "
+                                 "ALTER TABLE entry DROP COLUMN part; PRAGMA user_version = 3"));
   const auto store = LocalStore::open(*home_, {std::nullopt, home_->key_file()});
   ASSERT_TRUE(store);
   const Transfers transfers(*store, random_);

@@ -9,8 +9,15 @@ namespace opaline::client {
 namespace {
 
 constexpr std::string_view kColumns =
-    "SELECT id, kind, peer, message, sent_at, at, state, reason, detail, late, shown, text, device, placed, files "
+    "SELECT id, kind, peer, message, sent_at, at, state, reason, detail, late, shown, text, device, placed, files, "
+    "part "
     "FROM entry ";
+
+Bytes place(std::string_view column, EntryKind kind, const AccountId& peer, const MessageId& message) {
+  Bytes out;
+  Writer(out).bytes(as_view(column)).u8(static_cast<std::uint8_t>(kind)).bytes(peer.view()).bytes(message.view());
+  return out;
+}
 
 Result<Entry, ClientError> read(const Statement& row, const StoreKey& key) {
   Entry out;
@@ -38,11 +45,17 @@ Result<Entry, ClientError> read(const Statement& row, const StoreKey& key) {
   auto text = key.open_value(text_place(out.kind, out.peer, out.message), row.bytes(11));
   if (!text) return fail(ClientError::store_damaged);
   out.text = std::move(*text);
-  if (row.is_null(14)) return out;
-  const auto files = key.open_value(files_place(out.kind, out.peer, out.message), row.bytes(14));
-  auto attachments = files ? decode_attachments(*files) : std::nullopt;
-  if (!attachments) return fail(ClientError::store_damaged);
-  out.attachments = std::move(*attachments);
+  if (!row.is_null(14)) {
+    const auto files = key.open_value(files_place(out.kind, out.peer, out.message), row.bytes(14));
+    auto attachments = files ? decode_attachments(*files) : std::nullopt;
+    if (!attachments) return fail(ClientError::store_damaged);
+    out.attachments = std::move(*attachments);
+  }
+  if (!row.is_null(15)) {
+    auto part = key.open_value(part_place(out.kind, out.peer, out.message), row.bytes(15));
+    if (!part) return fail(ClientError::store_damaged);
+    out.part = std::move(*part);
+  }
   return out;
 }
 
@@ -60,15 +73,15 @@ Result<std::vector<Entry>, ClientError> read_all(Statement& statement, const Sto
 }  // namespace
 
 Bytes text_place(EntryKind kind, const AccountId& peer, const MessageId& message) {
-  Bytes out;
-  Writer(out).bytes(as_view("entry")).u8(static_cast<std::uint8_t>(kind)).bytes(peer.view()).bytes(message.view());
-  return out;
+  return place("entry", kind, peer, message);
 }
 
 Bytes files_place(EntryKind kind, const AccountId& peer, const MessageId& message) {
-  Bytes out;
-  Writer(out).bytes(as_view("files")).u8(static_cast<std::uint8_t>(kind)).bytes(peer.view()).bytes(message.view());
-  return out;
+  return place("files", kind, peer, message);
+}
+
+Bytes part_place(EntryKind kind, const AccountId& peer, const MessageId& message) {
+  return place("part", kind, peer, message);
 }
 
 Result<std::vector<Entry>, ClientError> History::entries(const Filter& filter, std::size_t limit) const {

@@ -26,12 +26,16 @@ struct Entry {
   bool shown = false;
   SecretBytes text;
   std::vector<endpoint::Attachment> attachments;
+  SecretBytes part;  ///< an encoded wire::BusinessPart; empty between persons
 };
 
 /// The place that binds a sealed text: u8 kind, peer, message.
 [[nodiscard]] Bytes text_place(EntryKind kind, const AccountId& peer, const MessageId& message);
 /// The same for the attachments of a message.
 [[nodiscard]] Bytes files_place(EntryKind kind, const AccountId& peer, const MessageId& message);
+
+/// And for what stands beside the words.
+[[nodiscard]] Bytes part_place(EntryKind kind, const AccountId& peer, const MessageId& message);
 
 class History {
  public:

@@ -11,7 +11,7 @@ using endpoint::Attachment;
 
 constexpr std::uint8_t kVersion = 1;
 constexpr std::size_t kPart = wire::kAttachmentPartBytes;
-constexpr std::uint8_t kLate = 1, kShown = 2, kNewerVersion = 4;
+constexpr std::uint8_t kLate = 1, kShown = 2, kNewerVersion = 4, kPartFollows = 8;
 /// Times beyond this (the year 9999) are damage.
 constexpr std::uint64_t kLastMillis = 253'402'300'799'999;
 constexpr std::size_t kEntryFixedBytes = 1 + AccountId::kSize + MessageId::kSize + 4 + 8 + 8 + 8 + 1 + 1 + 1 + 4 + 4;
@@ -78,11 +78,11 @@ std::optional<Attachment> read_attachment(Reader& in) {
 /// The numbers of an entry make sense together.
 bool sensible(const Entry& e, std::uint8_t state, std::uint8_t reason, std::uint8_t flags) {
   if (e.peer.is_zero() || e.message.is_zero() || e.device == DeviceNumber{}) return false;
-  if (flags > (kLate | kShown | kNewerVersion)) return false;
+  if (flags > (kLate | kShown | kNewerVersion | kPartFollows)) return false;
   if (e.kind == EntryKind::incoming) return state == 0 && reason == 0;
   return e.kind == EntryKind::outgoing && state >= 1 &&
          state <= static_cast<std::uint8_t>(endpoint::MessageState::failed) &&
-         reason <= static_cast<std::uint8_t>(endpoint::Reason::not_confirmed) && (flags & (kLate | kNewerVersion)) == 0;
+         reason <= static_cast<std::uint8_t>(endpoint::Reason::closed) && (flags & (kLate | kNewerVersion)) == 0;
 }
 
 std::optional<Entry> read_entry(Reader& in) {
@@ -95,11 +95,16 @@ std::optional<Entry> read_entry(Reader& in) {
   const std::uint8_t state = in.u8(), reason = in.u8(), flags = in.u8();
   const ByteView text = in.bytes32();
   auto attachments = decode_attachments(in.bytes32());
+  const ByteView part = (flags & kPartFollows) != 0 ? in.bytes32() : ByteView();
   if (in.failed() || !sent_at || !placed || !at || !attachments || !sensible(e, state, reason, flags))
     return std::nullopt;
   const bool newer = (flags & kNewerVersion) != 0;
   if (text.size() > wire::kMaxTextBytes || !is_utf8(text)) return std::nullopt;
-  if (newer ? !text.empty() || !attachments->empty() : text.empty() && attachments->empty()) return std::nullopt;
+  if (part.empty() != ((flags & kPartFollows) == 0) || part.size() > wire::kMaxPartBytes ||
+      text.size() + part.size() > wire::kMaxTextAndPartBytes)
+    return std::nullopt;
+  const bool nothing = text.empty() && attachments->empty() && part.empty();
+  if (newer != nothing) return std::nullopt;
   e.sent_at = *sent_at;
   e.placed = *placed;
   e.at = *at;
@@ -110,6 +115,7 @@ std::optional<Entry> read_entry(Reader& in) {
   e.shown = (flags & kShown) != 0;
   e.text = to_secret_bytes(text);
   e.attachments = std::move(*attachments);
+  e.part = to_secret_bytes(part);
   return e;
 }
 
@@ -137,9 +143,10 @@ std::optional<std::vector<Attachment>> decode_attachments(ByteView bytes) {
   return out;
 }
 
-std::size_t page_entry_bytes(std::size_t text_bytes, std::size_t attachments_bytes) {
+std::size_t page_entry_bytes(std::size_t text_bytes, std::size_t attachments_bytes, std::size_t part_bytes) {
   // Without attachments nothing is stored of them, and two bytes say so in a page.
-  return kEntryFixedBytes + text_bytes + std::max<std::size_t>(attachments_bytes, 2);
+  return kEntryFixedBytes + text_bytes + std::max<std::size_t>(attachments_bytes, 2) +
+         (part_bytes == 0 ? 0 : 4 + part_bytes);
 }
 
 PageWriter::PageWriter() {
@@ -154,12 +161,14 @@ void PageWriter::add(const Entry& e, DeviceNumber own) {
   out.u8(static_cast<std::uint8_t>(e.kind)).raw(e.peer.view()).raw(e.message.view());
   out.integer(static_cast<std::uint32_t>(device), 4).time(e.sent_at).time(e.placed).time(e.at);
   out.u8(static_cast<std::uint8_t>(e.state)).u8(static_cast<std::uint8_t>(e.reason));
-  out.u8((e.late ? kLate : 0U) | (e.shown ? kShown : 0U) | (newer ? kNewerVersion : 0U));
+  out.u8((e.late ? kLate : 0U) | (e.shown ? kShown : 0U) | (newer ? kNewerVersion : 0U) |
+         (e.part.empty() ? 0U : kPartFollows));
   out.text32(e.text);
   SecretBytes files;
   Out files_out(files);
   put_all(files_out, e.attachments, false);
   out.text32(files);
+  if (!e.part.empty()) out.text32(e.part);
 }
 
 SecretBytes PageWriter::take() {

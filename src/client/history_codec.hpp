@@ -15,14 +15,16 @@ namespace opaline::client {
 /// nullopt: not exactly what encode_attachments makes of attachments within the limits of wire/contents.hpp.
 [[nodiscard]] std::optional<std::vector<endpoint::Attachment>> decode_attachments(ByteView bytes);
 
-/// Exactly how many bytes an entry takes in a page, from its text's size and that of its encoded attachments.
-[[nodiscard]] std::size_t page_entry_bytes(std::size_t text_bytes, std::size_t attachments_bytes);
+/// Exactly how many bytes an entry takes in a page, from its text's size, that of its encoded attachments, and that of
+/// its part.
+[[nodiscard]] std::size_t page_entry_bytes(std::size_t text_bytes, std::size_t attachments_bytes,
+                                           std::size_t part_bytes);
 inline constexpr std::size_t kPageHeadBytes = 1;
 
 /// u8 version (1), then entries, incoming and outgoing ones: u8 kind, peer[16], message[16], u32 device that wrote it,
 /// u64 sent_at, u64 placed, u64 at, u8 state, u8 reason, u8 flags (1 late, 2 shown, 4 of a kind that its reader did not
-/// know), u32 text length, text, u32 attachments length, attachments. Release tokens are left out: each is for one
-/// device alone.
+/// know, 8 with a part), u32 text length, text, u32 attachments length, attachments; with a part u32 its length, part.
+/// Release tokens are left out: each is for one device alone.
 class PageWriter {
  public:
   PageWriter();

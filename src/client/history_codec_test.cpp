@@ -95,6 +95,10 @@ TEST(HistoryCodec, PagesSayAllButReleaseTokens) {
   Entry unknown = message(random, EntryKind::incoming, "");
   unknown.incoming = endpoint::IncomingKind::newer_version;
   entries.push_back(unknown);
+  entries[1].part = to_secret_bytes(as_view("what stands beside it"));
+  Entry part_alone = message(random, EntryKind::incoming, "");
+  part_alone.part = to_secret_bytes(as_view("p"));
+  entries.push_back(part_alone);
   const auto back = decode_page(page_of(entries));
   ASSERT_TRUE(back);
   ASSERT_EQ(back->size(), entries.size());
@@ -113,6 +117,7 @@ TEST(HistoryCodec, PagesSayAllButReleaseTokens) {
     EXPECT_EQ(a.late, b.late);
     EXPECT_EQ(a.shown, b.shown);
     EXPECT_EQ(a.text, b.text);
+    EXPECT_EQ(a.part, b.part);
     EXPECT_EQ(a.attachments.size(), b.attachments.size());
   }
   EXPECT_EQ((*back)[0].attachments[0].key, entries[0].attachments[0].key);
@@ -127,18 +132,50 @@ TEST(HistoryCodec, TheLargestMessageFitsAPageAndItsSizeIsForeseen) {
     entry.attachments.push_back(attachment(random, wire::kMaxFileNameBytes));
   const SecretBytes page = page_of({entry});
   EXPECT_LE(page.size(), wire::kMaxHistoryPartBytes);
-  EXPECT_GE(kPageHeadBytes + page_entry_bytes(entry.text.size(), encode_attachments(entry.attachments).size()),
+  EXPECT_GE(kPageHeadBytes + page_entry_bytes(entry.text.size(), encode_attachments(entry.attachments).size(), 0),
             page.size())
       << "stored descriptors have their release tokens, those of a page do not";
   EXPECT_TRUE(decode_page(page));
   const Entry small = message(random, EntryKind::incoming, "x");
-  EXPECT_EQ(kPageHeadBytes + page_entry_bytes(1, 0), page_of({small}).size());
+  EXPECT_EQ(kPageHeadBytes + page_entry_bytes(1, 0, 0), page_of({small}).size());
+
+  entry.text.resize(wire::kMaxTextAndPartBytes - wire::kMaxPartBytes);
+  entry.part = SecretBytes(wire::kMaxPartBytes, std::byte{'p'});
+  EXPECT_LE(page_of({entry}).size(), wire::kMaxHistoryPartBytes);
+  EXPECT_TRUE(decode_page(page_of({entry})));
+  Entry beside = small;
+  beside.part = SecretBytes(9);
+  EXPECT_EQ(kPageHeadBytes + page_entry_bytes(1, 0, 9), page_of({beside}).size());
+}
+
+TEST(HistoryCodec, PartsBeyondTheirLimitsAndPartsOfNothingAreRefused) {
+  SeededRandom random(6);
+  Entry entry = message(random, EntryKind::incoming, "x");
+  entry.part = SecretBytes(wire::kMaxPartBytes + 1);
+  EXPECT_FALSE(decode_page(page_of({entry})));
+  entry.part = SecretBytes(wire::kMaxPartBytes);
+  entry.text.resize(wire::kMaxTextAndPartBytes - wire::kMaxPartBytes + 1);
+  EXPECT_FALSE(decode_page(page_of({entry})));
+  entry.text.resize(1);
+  entry.incoming = endpoint::IncomingKind::newer_version;
+  entry.text.clear();
+  EXPECT_FALSE(decode_page(page_of({entry}))) << "of a kind that is not known there is nothing";
+  // The flag alone, and a part of no bytes.
+  entry = message(random, EntryKind::incoming, "x");
+  SecretBytes page = page_of({entry});
+  const std::size_t flags = kPageHeadBytes + 1 + 16 + 16 + 4 + 8 + 8 + 8 + 1 + 1;
+  ASSERT_EQ(page[flags], std::byte{1});
+  page[flags] = std::byte{9};
+  EXPECT_FALSE(decode_page(page));
+  page.insert(page.end(), 4, std::byte{0});
+  EXPECT_FALSE(decode_page(page));
 }
 
 TEST(HistoryCodec, DamagedPagesAreRefusedWholeOrMeanSomething) {
   SeededRandom random(5);
   std::vector<Entry> entries{message(random, EntryKind::incoming, "one"), message(random, EntryKind::outgoing, "two")};
   entries[1].attachments.push_back(attachment(random, 3));
+  entries[1].part = to_secret_bytes(as_view("beside"));
   const SecretBytes good = page_of(entries);
   const std::size_t first = page_of({entries[0]}).size();
   for (std::size_t cut = 0; cut < good.size(); ++cut)
@@ -180,7 +217,7 @@ TEST(HistoryCodec, EachRuleOfAnEntryIsChecked) {
   EXPECT_TRUE(refused([](Entry& e) { e.state = endpoint::MessageState::read; }, EntryKind::incoming));
   EXPECT_TRUE(refused([](Entry& e) { e.state = endpoint::MessageState{6}; }, EntryKind::outgoing));
   EXPECT_TRUE(refused([](Entry& e) { e.state = endpoint::MessageState{0}; }, EntryKind::outgoing));
-  EXPECT_TRUE(refused([](Entry& e) { e.reason = endpoint::Reason{10}; }, EntryKind::outgoing));
+  EXPECT_TRUE(refused([](Entry& e) { e.reason = endpoint::Reason{11}; }, EntryKind::outgoing));
   EXPECT_TRUE(refused([](Entry& e) { e.late = true; }, EntryKind::outgoing));
   EXPECT_TRUE(refused([](Entry& e) { e.sent_at = from_unix_millis(253'402'300'800'000); }, EntryKind::incoming));
   EXPECT_TRUE(refused([](Entry& e) { e.incoming = endpoint::IncomingKind::newer_version; }, EntryKind::incoming));

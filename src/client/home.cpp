@@ -10,7 +10,7 @@
 namespace opaline::client {
 namespace {
 
-constexpr std::int64_t kSchemaVersion = 4;
+constexpr std::int64_t kSchemaVersion = 5;
 constexpr const char* kSchema = R"sql(
 CREATE TABLE setting(name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
 -- rows of the endpoint room: value sealed
@@ -69,6 +69,18 @@ CREATE TABLE progress(name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
 PRAGMA user_version = 3;
 )sql";
 
+constexpr const char* kSchema5 = R"sql(
+-- what stands beside the words between a person and a business: sealed; NULL: nothing
+ALTER TABLE entry ADD COLUMN part BLOB;
+-- businesses that the person has written to or blocked (persona_book.hpp); secret: opaque id and root, sealed
+CREATE TABLE persona(
+  business BLOB PRIMARY KEY,
+  secret BLOB NOT NULL,
+  state INTEGER NOT NULL,
+  changed_at INTEGER NOT NULL) WITHOUT ROWID;
+PRAGMA user_version = 5;
+)sql";
+
 Result<Bytes, DatabaseError> setting(const Database& database, std::string_view name) {
   auto statement = database.prepare("SELECT value FROM setting WHERE name = ?");
   statement.bind_text(1, name);
@@ -107,6 +119,7 @@ Result<void, DatabaseError> make_schema(const Database& database, ByteView wrapp
   OPALINE_CHECK(database.execute(kSchema2));
   OPALINE_CHECK(database.execute(kSchema3));
   OPALINE_CHECK(database.execute(kSchema4));
+  OPALINE_CHECK(database.execute(kSchema5));
   return transaction.commit();
 }
 
@@ -117,6 +130,7 @@ Result<void, DatabaseError> migrate(const Database& database) {
   if (version <= 1) OPALINE_CHECK(database.execute(kSchema2));
   if (version <= 2) OPALINE_CHECK(database.execute(kSchema3));
   if (version <= 3) OPALINE_CHECK(database.execute(kSchema4));
+  if (version <= 4) OPALINE_CHECK(database.execute(kSchema5));
   return transaction.commit();
 }
 

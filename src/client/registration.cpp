@@ -40,6 +40,10 @@ Failure failure_of(endpoint::Error error) {
       return {ClientError::to_self, "that is your own account"};
     case endpoint::Error::outbox_full:
       return {ClientError::outbox_full, "10,000 messages are waiting to go out; let them go first (opaline receive)"};
+    case endpoint::Error::repeated:
+      return {ClientError::store_failed, "a message with this id is there already; nothing was sent"};
+    case endpoint::Error::bad_id:
+      return {ClientError::bad_text, "a message's id is not all zeros"};
     case endpoint::Error::unknown_peer:
       return {ClientError::unknown_peer, "nothing is known of this person yet; send a message first"};
     case endpoint::Error::no_alarm:

@@ -30,9 +30,9 @@ Bytes past(ByteView prefix) {
 
 constexpr std::string_view kAdd =
     "INSERT INTO entry(kind, peer, message, device, sent_at, at, state, reason, detail, late, shown, text, files, "
-    "placed) "
-    "VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,"
-    "CASE WHEN ?14 THEN ?15 ELSE max(?15, coalesce((SELECT max(placed) FROM entry), 0)) END)"
+    "part, placed) "
+    "VALUES(?1,?2,?3,?4,?5,?6,?7,?8,?9,?10,?11,?12,?13,?14,"
+    "CASE WHEN ?15 THEN ?16 ELSE max(?16, coalesce((SELECT max(placed) FROM entry), 0)) END)"
     "ON CONFLICT DO NOTHING";
 
 }  // namespace
@@ -45,7 +45,7 @@ SqliteEndpointStore::SqliteEndpointStore(const LocalStore& store, RandomSource& 
                                      "AND (?4 = x'' OR key < ?4) ORDER BY key LIMIT ?5")),
       put_(store.database().prepare("INSERT INTO row VALUES(?,?,?) ON CONFLICT DO UPDATE SET value = excluded.value")),
       erase_(store.database().prepare("DELETE FROM row WHERE place = ? AND key = ?")),
-      body_(store.database().prepare("SELECT peer, text, files FROM entry WHERE kind = 2 AND message = ?")),
+      body_(store.database().prepare("SELECT peer, text, files, part FROM entry WHERE kind = 2 AND message = ?")),
       add_(store.database().prepare(kAdd)),
       state_(store.database().prepare(
           "UPDATE entry SET state = ?1, reason = ?2, at = ?3 WHERE kind = 2 AND message = ?4")) {}
@@ -102,6 +102,11 @@ Result<std::optional<endpoint::MessageBody>, StoreError> SqliteEndpointStore::ou
     if (!attachments) return fail(StoreError::failed);
     out.attachments = std::move(*attachments);
   }
+  if (!body_.is_null(3)) {
+    auto part = store_.key().open_value(part_place(EntryKind::outgoing, *peer, id), body_.bytes(3));
+    if (!part) return fail(StoreError::failed);
+    out.part = std::move(*part);
+  }
   body_.reset();
   return out;
 }
@@ -138,7 +143,8 @@ Result<void, DatabaseError> SqliteEndpointStore::apply(const endpoint::RowChange
 Result<void, DatabaseError> SqliteEndpointStore::add(const Entry& e, const endpoint::MessageBody& body, bool strict,
                                                      bool keep_place) {
   const Bytes text = store_.key().seal(text_place(e.kind, e.peer, e.message), body.text, random_);
-  Bytes files;
+  Bytes files, part;
+  if (!body.part.empty()) part = store_.key().seal(part_place(e.kind, e.peer, e.message), body.part, random_);
   if (!body.attachments.empty())
     files = store_.key().seal(files_place(e.kind, e.peer, e.message), encode_attachments(body.attachments), random_);
   const std::int64_t detail = e.kind == EntryKind::incoming ? static_cast<std::int64_t>(e.incoming) : 0;
@@ -148,7 +154,8 @@ Result<void, DatabaseError> SqliteEndpointStore::add(const Entry& e, const endpo
   add_.bind(7, static_cast<std::int64_t>(e.state)).bind(8, static_cast<std::int64_t>(e.reason)).bind(9, detail);
   add_.bind(10, e.late ? 1 : 0).bind(11, e.shown ? 1 : 0).bind(12, text);
   if (!files.empty()) add_.bind(13, files);  // unbound: NULL
-  OPALINE_CHECK(add_.bind(14, keep_place ? 1 : 0).bind(15, unix_millis(e.placed)).run());
+  if (!part.empty()) add_.bind(14, part);
+  OPALINE_CHECK(add_.bind(15, keep_place ? 1 : 0).bind(16, unix_millis(e.placed)).run());
   if (strict && store_.database().changes() == 0) return fail(DatabaseError::failed);
   return {};
 }

@@ -6,8 +6,8 @@
 
 namespace opaline::client {
 
-/// Borrows the store and the random source. Values, texts and attachments' descriptors are sealed under the store's
-/// key; keys of rows (random identifiers) are not.
+/// Borrows the store and the random source. Values, texts, attachments' descriptors and parts are sealed under the
+/// store's key; keys of rows (random identifiers) are not.
 class SqliteEndpointStore final : public endpoint::EndpointStore {
  public:
   SqliteEndpointStore(const LocalStore& store, RandomSource& random);
@@ -22,6 +22,7 @@ class SqliteEndpointStore final : public endpoint::EndpointStore {
   Result<std::vector<HistoryPage>, endpoint::StoreError> history_pages(Time since) override;
   Result<SecretBytes, endpoint::StoreError> history_page(const HistoryPage& page) override;
   Result<std::vector<endpoint::AddContact>, endpoint::StoreError> contacts() override;
+  Result<std::vector<endpoint::PersonaState>, endpoint::StoreError> personas() override;
   Result<void, endpoint::StoreError> commit(endpoint::Batch batch) override;
 
   /// Something of the application's that is committed with the next batch, or not at all: an error of `what` is the
@@ -45,6 +46,7 @@ class SqliteEndpointStore final : public endpoint::EndpointStore {
   Result<void, DatabaseError> apply(const endpoint::AddContact& change);
   Result<void, DatabaseError> apply(const endpoint::AddHistory& change);
   Result<void, DatabaseError> apply(const endpoint::RaiseOutgoingState& change);
+  Result<void, DatabaseError> apply(const endpoint::AddPersona& change);
   Result<void, DatabaseError> apply_all(const endpoint::Batch& batch);
   /// Inserts a message; one that is here already stays as it is, and with `strict` that is an error. Not before the
   /// last entry unless `keep_place`.

@@ -3,6 +3,7 @@
 
 #include "client/contacts.hpp"
 #include "client/history_codec.hpp"
+#include "client/persona_book.hpp"
 #include "client/sqlite_endpoint_store.hpp"
 #include "wire/contents.hpp"
 
@@ -103,6 +104,18 @@ Result<void, DatabaseError> SqliteEndpointStore::apply(const endpoint::AddContac
   return {};
 }
 
+Result<void, DatabaseError> SqliteEndpointStore::apply(const endpoint::AddPersona& change) {
+  if (const auto saved = PersonaBook(store_, random_).set(change.persona); !saved)
+    return fail(database_error(saved.error()));
+  return {};
+}
+
+Result<std::vector<endpoint::PersonaState>, StoreError> SqliteEndpointStore::personas() {
+  auto known = PersonaBook(store_, random_).list();
+  if (!known) return fail(StoreError::failed);
+  return std::move(*known);
+}
+
 Result<bool, DatabaseError> SqliteEndpointStore::was_deleted(const Entry& entry) const {
   auto statement = store_.database().prepare(
       "SELECT EXISTS(SELECT 1 FROM deleted_message WHERE peer = ?1 AND message = ?2) "
@@ -119,7 +132,8 @@ Result<void, DatabaseError> SqliteEndpointStore::apply(const endpoint::AddHistor
     OPALINE_TRY(const bool deleted, was_deleted(entry));
     if (deleted) continue;
     if (entry.kind == EntryKind::outgoing && entry.device == own_device_) entry.device = DeviceNumber{};
-    OPALINE_CHECK(add(entry, {std::move(entry.text), std::move(entry.attachments)}, false, true));
+    OPALINE_CHECK(
+        add(entry, {std::move(entry.text), std::move(entry.attachments), std::move(entry.part)}, false, true));
   }
   return {};
 }
@@ -136,7 +150,7 @@ Result<void, DatabaseError> SqliteEndpointStore::apply(const endpoint::RaiseOutg
 Result<std::vector<endpoint::EndpointStore::HistoryPage>, StoreError> SqliteEndpointStore::history_pages(Time since) {
   // From the first entry that is wanted on, also those that are not: a page is a run of ids and nothing else.
   auto statement = store_.database().prepare(
-      "SELECT id, placed >= ?1, length(text), length(files) FROM entry "
+      "SELECT id, placed >= ?1, length(text), length(files), length(part) FROM entry "
       "WHERE kind IN (1, 2) AND id >= (SELECT min(id) FROM entry WHERE placed >= ?1) ORDER BY id");
   statement.bind(1, unix_millis(since));
   std::vector<HistoryPage> out;
@@ -150,7 +164,8 @@ Result<std::vector<endpoint::EndpointStore::HistoryPage>, StoreError> SqliteEndp
       left = 0;
       continue;
     }
-    const std::size_t size = page_entry_bytes(plain_size(statement, 2), plain_size(statement, 3));
+    const std::size_t size =
+        page_entry_bytes(plain_size(statement, 2), plain_size(statement, 3), plain_size(statement, 4));
     if (size > left) {
       out.push_back({id, id});
       left = wire::kMaxHistoryPartBytes - kPageHeadBytes;

@@ -92,6 +92,7 @@ enum class RequestFailure : std::uint8_t {
   quota,        ///< retry after what the service said
   unavailable,  ///< trouble that passes: tried again with back-off
   refused,      ///< for good: the same request would be refused again
+  closed,       ///< a persona whose person has closed the conversation with us, a business; writing may open it again
 };
 
 // ---- events: what is in the history already when the application hears of it, and what never gets there
@@ -135,6 +136,8 @@ struct MessageCopied {
 struct ConversationChanged {
   AccountId peer;
 };
+/// On another device the person opened, closed or blocked a business.
+struct PersonasChanged {};
 /// The account's device list is another now, or a device has another name.
 struct OwnDevicesChanged {};
 /// The service did not take our next device list: nothing has changed.
@@ -150,7 +153,7 @@ struct OutboxIdle {};
 
 using Event = std::variant<MessageReceived, MessageStateChanged, NoticeAdded, TypingChanged, MessagesMissed,
                            StrangersDropped, OwnListForged, MessageCopied, ConversationChanged, OwnDevicesChanged,
-                           DeviceChangeRefused, ThisDeviceRemoved, HistoryArrived, OutboxIdle>;
+                           DeviceChangeRefused, ThisDeviceRemoved, HistoryArrived, PersonasChanged, OutboxIdle>;
 using Action = std::variant<OpenRoute, SubmitEnvelope, ClearRoute, AcknowledgePushes, Request, Event>;
 
 }  // namespace opaline::endpoint

@@ -14,6 +14,7 @@ struct Endpoint::State {
   EndpointStore& store;
   RandomSource& random;
   const Clock& clock;
+  const Options options;
   std::unique_ptr<Engine> engine;
   session::DeviceAddress address{};
   MailboxId mailbox{};
@@ -27,7 +28,7 @@ struct Endpoint::State {
   }
   [[nodiscard]] Result<Engine*, Error> ready() {
     if (engine) return engine.get();
-    auto loaded = Engine::load(store, random, clock);
+    auto loaded = Engine::load(store, random, clock, options);
     if (!loaded) return fail(loaded.error());
     engine = std::move(*loaded);
     engine->core.counters = counters;
@@ -51,9 +52,9 @@ struct Endpoint::State {
 Endpoint::Endpoint(std::unique_ptr<State> state) : state_(std::move(state)) {}
 Endpoint::~Endpoint() = default;
 
-Result<std::unique_ptr<Endpoint>, Error> Endpoint::load(EndpointStore& store, RandomSource& random,
-                                                        const Clock& clock) {
-  auto state = std::make_unique<State>(State{store, random, clock, nullptr});
+Result<std::unique_ptr<Endpoint>, Error> Endpoint::load(EndpointStore& store, RandomSource& random, const Clock& clock,
+                                                        const Options& options) {
+  auto state = std::make_unique<State>(State{store, random, clock, options, nullptr});
   OPALINE_TRY(Engine* const engine, state->ready());
   state->address = engine->core.address;
   state->mailbox = engine->core.own.enrolment.mailbox;
@@ -74,11 +75,15 @@ Bytes Endpoint::sign_auth(ByteView auth_message) {
   return to_bytes(signature.view());
 }
 
-Result<MessageId, Error> Endpoint::send_text(const AccountId& peer, std::string_view utf8,
-                                             std::vector<Attachment> attachments) {
+Result<MessageId, Error> Endpoint::send(const AccountId& peer, NewMessage message) {
   OPALINE_TRY(Engine* const engine, state_->ready());
   engine->touched = true;
-  return engine->outbox.add_text(peer, utf8, std::move(attachments));
+  return engine->outbox.add_text(peer, std::move(message));
+}
+
+Result<MessageId, Error> Endpoint::send_text(const AccountId& peer, std::string_view utf8,
+                                             std::vector<Attachment> attachments) {
+  return send(peer, {.utf8 = utf8, .attachments = std::move(attachments)});
 }
 
 std::vector<session::DeviceAddress> Endpoint::recipients(const AccountId& account) {
@@ -143,6 +148,13 @@ void Endpoint::share_contact(const AccountId& account, std::string_view handle) 
   Engine* const engine = state_->touch();
   if (engine == nullptr || handle.size() > wire::kMaxHandleBytes || !is_utf8(as_view(handle))) return;
   if (!engine->core.is_own(account)) engine->outbox.tell_contact(engine->peers.get(account), handle);
+}
+
+void Endpoint::share_persona(PersonaState persona) {
+  Engine* const engine = state_->touch();
+  if (engine == nullptr || persona.business.is_zero() || !session::AccountKey::deserialise(persona.root)) return;
+  engine->outbox.tell_persona(persona.business);
+  engine->core.staging.history(AddPersona{std::move(persona)});
 }
 
 void Endpoint::set_receipts(bool on) {

@@ -23,12 +23,14 @@
 namespace opaline::endpoint {
 
 enum class Error : std::uint8_t {
-  too_large,       ///< longer than wire::kMaxTextBytes, or empty
-  bad_text,        ///< not UTF-8
+  too_large,  ///< longer than wire::kMaxTextBytes, or empty; or with its part beyond the limits of wire/contents.hpp
+  bad_text,   ///< not UTF-8
   bad_attachment,  ///< a name, type, size or number beyond the limits of wire/contents.hpp
   to_self,         ///< the peer is this account
   blocked,         ///< the person has blocked the peer
   outbox_full,     ///< kMaxOutboxMessages wait
+  repeated,        ///< this account has queued or sent a message with this id
+  bad_id,          ///< an id of zeros
   unknown_peer,    ///< no device list of this account was ever seen
   no_alarm,        ///< there is no changed identity to accept
   bad_enrolment,   ///< the service assigned another number than 1 to the first device
@@ -87,6 +89,20 @@ struct PeerStatus {
   bool blocked = false;       ///< nothing of it is shown, nothing is told to it
 };
 
+struct Options {
+  /// A business's gateway: whoever writes is served. Lists of strangers are fetched without kMaxStrangerFetches (its
+  /// service does not charge for them), and the outbox and what waits for lists are kServingFactor times as large.
+  bool serves_strangers = false;
+};
+
+/// A message to be sent.
+struct NewMessage {
+  std::string_view utf8;                     ///< may be empty beside an attachment or a part
+  std::vector<Attachment> attachments = {};  ///< at the service already; their `release` is random
+  ByteView part = {};                        ///< an encoded wire::BusinessPart
+  std::optional<MessageId> id = {};          ///< the caller's own; else a random one
+};
+
 /// What an attacker or an operator may want to count; no identifiers.
 struct Counters {
   std::uint64_t received = 0, duplicates = 0, undecryptable = 0, orphans = 0, unconfirmed = 0, malformed = 0;
@@ -130,9 +146,9 @@ class Endpoint {
                                                                     const session::VerifiedDeviceList& list,
                                                                     const session::AccountKey& key,
                                                                     DeviceNumber replaced);
-  /// All three arguments must outlive the Endpoint. not_registered, store_failed, corrupt_state.
+  /// The first three arguments must outlive the Endpoint. not_registered, store_failed, corrupt_state.
   [[nodiscard]] static Result<std::unique_ptr<Endpoint>, Error> load(EndpointStore& store, RandomSource& random,
-                                                                     const Clock& clock);
+                                                                     const Clock& clock, const Options& options = {});
   ~Endpoint();
   Endpoint(const Endpoint&) = delete;
   Endpoint& operator=(const Endpoint&) = delete;
@@ -144,9 +160,12 @@ class Endpoint {
 
   // ---- the person
 
-  /// Queues a text; works offline. The message is in the history and on its way once commit_round() succeeds, and so is
-  /// its copy for this account's other devices. `attachments` are at the service already; their `release` is random.
-  /// The text may be empty beside one. too_large, bad_text, bad_attachment, to_self, blocked, outbox_full.
+  /// Queues a message; works offline. It is in the history and on its way once commit_round() succeeds, and so is its
+  /// copy for this account's other devices. repeated: the id was given before, also if that message failed, as long as
+  /// this device remembers (kResendFor, or until the history has lost its text): nothing happens. too_large, bad_text,
+  /// bad_attachment, bad_id, to_self, blocked, outbox_full.
+  [[nodiscard]] Result<MessageId, Error> send(const AccountId& peer, NewMessage message);
+  /// The same without a part or an id.
   [[nodiscard]] Result<MessageId, Error> send_text(const AccountId& peer, std::string_view utf8,
                                                    std::vector<Attachment> attachments = {});
   /// The devices that a message to this peer goes to, as far as is known now: its own and this account's others.
@@ -174,6 +193,9 @@ class Endpoint {
   [[nodiscard]] Result<std::vector<AccountId>, Error> blocked();
   /// Tells the other devices by which handle the person knows this account.
   void share_contact(const AccountId& peer, std::string_view handle);
+  /// Keeps how the person stands with a business (AddPersona), and tells the other devices. Ignored if the root is
+  /// none.
+  void share_persona(PersonaState persona);
   /// From a lookup of the peer's handle: makes asking for its devices free of charge.
   void remember_renewal_token(const AccountId& peer, ByteView token);
   /// Asks the directory for the peer's devices now (connected), so that status and safety number are there before the

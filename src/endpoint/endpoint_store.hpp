@@ -2,6 +2,7 @@
 // Port: what must survive on a device. Rows that only this room understands (their layouts: records.hpp), and the
 // application's history, changed together in atomic batches. A driver knows nothing of the rows but their table and
 // key: the client's is SQLite, tests and the simulator use memory_endpoint_store.hpp, the gateway brings its own.
+#include <tuple>
 #include <variant>
 #include <vector>
 
@@ -69,6 +70,7 @@ enum class Reason : std::uint8_t {
   /// The device of ours that wrote it was removed, or silent for so long, before it said what became of it: perhaps it
   /// went out. A receipt still raises the state.
   not_confirmed = 9,
+  closed = 10,  ///< the person has closed the conversation with this business; writing to it again asks anew
 };
 
 /// Where a file is at the service; who knows it can read the ciphertext (docs/device-api.md, "Blobs").
@@ -87,8 +89,9 @@ struct Attachment {
 };
 
 struct MessageBody {
-  SecretBytes text;  ///< UTF-8; empty only beside an attachment
+  SecretBytes text;  ///< UTF-8; empty only beside an attachment or a part
   std::vector<Attachment> attachments;
+  SecretBytes part = {};  ///< an encoded wire::BusinessPart; empty between persons
 };
 
 struct OutgoingMessage {
@@ -196,8 +199,26 @@ struct RaiseOutgoingState {
 struct AddHistory {
   SecretBytes entries;
 };
+enum class PersonaStanding : std::uint8_t { open = 1, closed = 2, blocked = 3 };
+/// How this account stands with a business (docs/adr/0015-personas.md).
+struct PersonaState {
+  AccountId business;         ///< the 16 bytes of its UUID
+  ByteArray<37> opaque_id{};  ///< credentials::OpaqueId
+  SecretBytes root;           ///< session::AccountKey::serialise: the persona's account key
+  PersonaStanding state{};
+  Time changed_at{};
+};
+/// Whether `one` is the later word about the business of both: the later `changed_at`; of one moment the higher state,
+/// then the higher opaque id, so that all devices agree.
+[[nodiscard]] inline bool is_later(const PersonaState& one, const PersonaState& other) {
+  return std::tie(one.changed_at, one.state, one.opaque_id) > std::tie(other.changed_at, other.state, other.opaque_id);
+}
+/// What the person, here or on another device, has said of a business. The later word is kept.
+struct AddPersona {
+  PersonaState persona;
+};
 using HistoryChange = std::variant<AddOutgoing, SetOutgoingState, AddIncoming, AddNotice, MarkRead, DeleteMessages,
-                                   DeleteConversation, AddContact, AddHistory, RaiseOutgoingState>;
+                                   DeleteConversation, AddContact, AddHistory, RaiseOutgoingState, AddPersona>;
 
 struct Batch {
   std::vector<RowChange> rows;         ///< at most one change of a row
@@ -239,6 +260,8 @@ class EndpointStore {
   [[nodiscard]] virtual Result<SecretBytes, StoreError> history_page(const HistoryPage& page) = 0;
   /// Accounts with a handle or a conversation.
   [[nodiscard]] virtual Result<std::vector<AddContact>, StoreError> contacts() = 0;
+  /// What AddPersona left, one of each business. A store of a persona or of a business has none.
+  [[nodiscard]] virtual Result<std::vector<PersonaState>, StoreError> personas() { return std::vector<PersonaState>(); }
 
   /// All or nothing, on stable storage when it returns. The driver takes the batch.
   [[nodiscard]] virtual Result<void, StoreError> commit(Batch batch) = 0;

@@ -20,8 +20,11 @@ inline constexpr std::size_t kMaxResendScan = 4096;
 /// Envelope ids and message ids are remembered this long: 30 days at the relay, 30 days of retries, slack.
 inline constexpr std::chrono::days kSeenFor{62};
 
-/// Messages that wait on this device. Beyond it, send_text answers outbox_full.
+/// Messages that wait on this device. Beyond it, send answers outbox_full.
 inline constexpr std::size_t kMaxOutboxMessages = 10'000;
+/// A business's gateway (Options::serves_strangers) holds so many times kMaxOutboxMessages, kMaxParked and
+/// kMaxParkedBytes: it talks to many. What one account may leave stays as it is.
+inline constexpr std::size_t kServingFactor = 10;
 /// What waits for one of this account's other devices; what comes beyond it, that device gets as history, once the rest
 /// has gone out.
 inline constexpr std::size_t kMaxSyncPerDevice = 5'000;

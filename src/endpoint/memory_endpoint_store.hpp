@@ -22,7 +22,8 @@ class MemoryEndpointStore final : public EndpointStore {
     std::vector<Outgoing> outgoing;         ///< in the order of sending
     std::vector<IncomingMessage> incoming;  ///< in the order of delivery
     std::vector<AddNotice> notices;
-    std::vector<AddContact> contacts;  ///< that other devices told of, or a test put here
+    std::vector<AddContact> contacts;            ///< that other devices told of, or a test put here
+    std::map<AccountId, PersonaState> personas;  ///< by business
     // What AddHistory does not bring back.
     std::set<std::pair<AccountId, MessageId>> deleted;
     std::map<AccountId, Time> deleted_through;
@@ -87,11 +88,13 @@ class MemoryEndpointStore final : public EndpointStore {
     if (page.first < h.outgoing.size()) {
       const Outgoing& o = h.outgoing[page.first];
       to.u8(2).u8(static_cast<std::uint8_t>(o.state)).bytes(o.message.peer.view()).bytes(o.message.id.view()).u32(0);
-      to.u64(static_cast<std::uint64_t>(unix_millis(o.message.sent_at))).bytes32(o.message.body.text);
+      to.u64(static_cast<std::uint64_t>(unix_millis(o.message.sent_at)))
+          .bytes32(o.message.body.text)
+          .bytes32(o.message.body.part);
     } else if (page.first < h.outgoing.size() + h.incoming.size()) {
       const IncomingMessage& m = h.incoming[page.first - h.outgoing.size()];
       to.u8(1).u8(0).bytes(m.sender.account.view()).bytes(m.id.view()).u32(static_cast<std::uint32_t>(m.sender.device));
-      to.u64(static_cast<std::uint64_t>(unix_millis(m.sent_at))).bytes32(m.body.text);
+      to.u64(static_cast<std::uint64_t>(unix_millis(m.sent_at))).bytes32(m.body.text).bytes32(m.body.part);
     }
     return to_secret_bytes(out);
   }
@@ -104,6 +107,13 @@ class MemoryEndpointStore final : public EndpointStore {
     std::vector<AddContact> list;
     for (const auto& [account, contact] : out) list.push_back(contact);
     return list;
+  }
+
+  [[nodiscard]] Result<std::vector<PersonaState>, StoreError> personas() override {
+    if (fail_reads) return fail(StoreError::failed);
+    std::vector<PersonaState> out;
+    for (const auto& [business, persona] : contents_.history.personas) out.push_back(persona);
+    return out;
   }
 
   [[nodiscard]] Result<void, StoreError> commit(Batch batch) override {
@@ -194,6 +204,10 @@ class MemoryEndpointStore final : public EndpointStore {
     std::erase_if(h.outgoing,
                   [&](const auto& o) { return o.message.peer == change.peer && o.message.sent_at <= change.through; });
   }
+  void apply(const AddPersona& change) {
+    const auto [known, fresh] = contents_.history.personas.try_emplace(change.persona.business, change.persona);
+    if (!fresh && is_later(change.persona, known->second)) known->second = change.persona;
+  }
   void apply(const AddContact& change) { contents_.history.contacts.push_back(change); }
   void apply(const AddHistory& change) {
     if (change.entries.empty()) return;
@@ -205,16 +219,17 @@ class MemoryEndpointStore final : public EndpointStore {
     const DeviceNumber device{in.u32()};
     const Time at = from_unix_millis(static_cast<std::int64_t>(in.u64()));
     const SecretBytes text = to_secret_bytes(in.bytes32());
+    const SecretBytes part = to_secret_bytes(in.bytes32());
     auto& h = contents_.history;
     const auto through = h.deleted_through.find(peer);
     if (h.deleted.contains({peer, id}) || (through != h.deleted_through.end() && at <= through->second)) return;
-    if (is_outgoing && h.find(id) == nullptr) h.outgoing.push_back({{id, peer, {text, {}}, at}, state});
+    if (is_outgoing && h.find(id) == nullptr) h.outgoing.push_back({{id, peer, {text, {}, part}, at}, state});
     if (!is_outgoing && !has(peer, id))
       h.incoming.push_back({.id = id,
                             .sender = {peer, device},
                             .sent_at = at,
                             .received_at = at,
-                            .body = {text, {}},
+                            .body = {text, {}, part},
                             .sender_handle = {},
                             .late = true});
   }

@@ -88,6 +88,7 @@ endpoint::RequestFailure failure_of_status(std::uint16_t method, std::uint16_t s
     }
   }
   if (status == wire::v1::CALL_STATUS_NOT_FOUND) return endpoint::RequestFailure::not_found;
+  if (status == wire::v1::CALL_STATUS_CLOSED) return endpoint::RequestFailure::closed;
   if (status == wire::v1::CALL_STATUS_QUOTA) return endpoint::RequestFailure::quota;
   return endpoint::RequestFailure::unavailable;
 }

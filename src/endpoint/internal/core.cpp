@@ -7,8 +7,9 @@
 namespace opaline::endpoint::internal {
 
 Core::Core(EndpointStore& store, RandomSource& random_source, const Clock& clock_source, session::DeviceIdentity keys,
-           session::VerifiedDeviceList list, OwnRecord own_record, LedgerRecord ledger_record)
+           session::VerifiedDeviceList list, OwnRecord own_record, LedgerRecord ledger_record, const Options& how)
     : staging(store),
+      options(how),
       random(random_source),
       clock(clock_source),
       identity(std::move(keys)),

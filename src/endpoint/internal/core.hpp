@@ -80,9 +80,10 @@ struct Peer {
 class Core {
  public:
   Core(EndpointStore& store, RandomSource& random_source, const Clock& clock_source, session::DeviceIdentity keys,
-       session::VerifiedDeviceList list, OwnRecord own_record, LedgerRecord ledger_record);
+       session::VerifiedDeviceList list, OwnRecord own_record, LedgerRecord ledger_record, const Options& how);
 
   Staging staging;
+  const Options options;
   RandomSource& random;
   const Clock& clock;
   const session::DeviceIdentity identity;
@@ -101,6 +102,10 @@ class Core {
   std::vector<Event> events;
 
   [[nodiscard]] Time now() const { return clock.now(); }
+  /// A limit of all that is held for others together.
+  [[nodiscard]] std::size_t in_all(std::size_t limit) const {
+    return options.serves_strangers ? limit * kServingFactor : limit;
+  }
   /// What the service's clock says when ours says `ours`: what one device stamps and another compares is in its time.
   /// As far as is known, and never more than kMaxClockAhead apart.
   [[nodiscard]] Time by_service(Time ours) const { return ours + service_ahead_; }

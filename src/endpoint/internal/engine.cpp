@@ -18,7 +18,8 @@ constexpr std::chrono::seconds kListFetchSpacing{2};
 
 }  // namespace
 
-Result<std::unique_ptr<Engine>, Error> Engine::load(EndpointStore& store, RandomSource& random, const Clock& clock) {
+Result<std::unique_ptr<Engine>, Error> Engine::load(EndpointStore& store, RandomSource& random, const Clock& clock,
+                                                    const Options& options) {
   Staging reader(store);
   const auto identity_row = reader.get(Table::device, as_view(kIdentityKey));
   const auto own_row = reader.get(Table::device, as_view(kOwnKey));
@@ -34,7 +35,7 @@ Result<std::unique_ptr<Engine>, Error> Engine::load(EndpointStore& store, Random
   auto list = session::load_device_list(own.signed_list);
   if (!identity || !list) return fail(Error::corrupt_state);
   std::unique_ptr<Engine> engine(
-      new Engine(store, random, clock, std::move(*identity), std::move(*list), std::move(own), ledger));
+      new Engine(store, random, clock, std::move(*identity), std::move(*list), std::move(own), ledger, options));
   engine->prekeys.load();
   engine->outbox.load();
   engine->own_devices.load();
@@ -216,15 +217,21 @@ void Engine::on_request_failed(RequestId id, RequestFailure failure, seconds ret
   Peer& peer = peers.get(asked->account);
   peer.open_request = RequestId{0};
   const bool again = std::exchange(peer.wanted_again, false);
-  if (failure == RequestFailure::not_found) {
-    peer.wants_list = false;
-    peer.not_before = core.instant() + kListFetchSpacing;
-    inbox.list_unknown(peer);
-    outbox.account_gone(peer);
-    peers.busy(peer);
-    return;
-  }
+  if (failure == RequestFailure::not_found || failure == RequestFailure::closed)
+    return account_unknown(peer, failure, again);
   peer_failed(peer, *asked, Reason::directory_unavailable, retry_after, again);
+}
+
+void Engine::account_unknown(Peer& peer, RequestFailure failure, bool wanted_again) {
+  const bool closed = failure == RequestFailure::closed;
+  peer.not_before = core.instant() + kListFetchSpacing;
+  peers.busy(peer);
+  // Something of it has come since the question left: perhaps it is open again.
+  peer.wants_list = closed && wanted_again;
+  if (peer.wants_list) return;
+  inbox.list_unknown(peer);
+  outbox.account_gone(peer, closed ? Reason::closed : Reason::no_such_account);
+  if (closed) outbox.ask_anew(peer);
 }
 
 void Engine::accept_changed_identity(Peer& peer) {

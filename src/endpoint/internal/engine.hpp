@@ -8,7 +8,7 @@ class Engine {
  public:
   /// not_registered, store_failed, corrupt_state.
   [[nodiscard]] static Result<std::unique_ptr<Engine>, Error> load(EndpointStore& store, RandomSource& random,
-                                                                   const Clock& clock);
+                                                                   const Clock& clock, const Options& options);
 
   void connected(const wire::Ready& ready);
   void disconnected();
@@ -43,6 +43,7 @@ class Engine {
   void take_device(Peer& peer, const Requests::Open& asked, const session::DeviceEntry& listed,
                    const DevicesReply& reply);
   void open_session(Peer& peer, PeerDevice& device, ByteView bundle);
+  void account_unknown(Peer& peer, RequestFailure failure, bool wanted_again);
   void peer_failed(Peer& peer, const Requests::Open& asked, Reason reason, milliseconds at_least, bool wanted_again);
 
   Instant next_housekeeping_{};

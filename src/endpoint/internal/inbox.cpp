@@ -161,7 +161,8 @@ void Inbox::park(const AccountId& account, const session::HandshakeHash& handsha
   const Share& share = parked_of_[account];
   // After the list was fetched, and without an alarm, it waits for one that only a device's word says there is.
   const bool hidden = knowledge == Knowledge::fetched && !peer.alarmed();
-  if (parked_total_.envelopes >= kMaxParked || parked_total_.bytes + ciphertext.size() > kMaxParkedBytes ||
+  if (parked_total_.envelopes >= core_.in_all(kMaxParked) ||
+      parked_total_.bytes + ciphertext.size() > core_.in_all(kMaxParkedBytes) ||
       share.envelopes >= (hidden ? kMaxParkedHidden : kMaxParkedPerAccount) ||
       share.bytes + ciphertext.size() > kMaxParkedBytesPerAccount) {
     if (share.envelopes == 0) parked_of_.erase(account);

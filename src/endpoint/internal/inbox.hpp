@@ -65,6 +65,7 @@ class Inbox {
   void reads(const wire::ReadMarks& marks);
   void deletion(const wire::Deletion& deletion);
   void contacts(const wire::Contacts& contacts);
+  void personas(const wire::Personas& personas);
   void contact(const wire::Contact& contact);
 
   Core& core_;

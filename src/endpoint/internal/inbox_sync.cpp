@@ -30,6 +30,7 @@ void Inbox::sync(PeerDevice& device, const wire::Content& content, const wire::S
     void operator()(const wire::ReadMarks& marks) const { inbox.reads(marks); }
     void operator()(const wire::Deletion& deletion) const { inbox.deletion(deletion); }
     void operator()(const wire::Contacts& contacts) const { inbox.contacts(contacts); }
+    void operator()(const wire::Personas& personas) const { inbox.personas(personas); }
     void operator()(const wire::DeviceInfo& info) const { inbox.own_devices_.told(device.address.device, info); }
     void operator()(const wire::HistoryRequest& request) const {
       inbox.own_devices_.history_wanted(device.address.device, request.since);
@@ -88,6 +89,21 @@ void Inbox::deletion(const wire::Deletion& deletion) {
 
 void Inbox::contacts(const wire::Contacts& contacts) {
   for (std::size_t i = 0; i < contacts.count; ++i) contact(contacts.contacts[i]);
+}
+
+void Inbox::personas(const wire::Personas& personas) {
+  bool any = false;
+  for (std::size_t i = 0; i < personas.count; ++i) {
+    const wire::PersonaState& p = personas.personas.at(i);
+    if (p.changed_at > core_.now() + kMaxClockAhead || !session::AccountKey::deserialise(p.root)) continue;
+    core_.staging.history(AddPersona{{.business = p.business,
+                                      .opaque_id = to_array<wire::kOpaqueIdBytes>(p.opaque_id),
+                                      .root = to_secret_bytes(p.root),
+                                      .state = static_cast<PersonaStanding>(p.state),
+                                      .changed_at = p.changed_at}});
+    any = true;
+  }
+  if (any) core_.events.emplace_back(PersonasChanged{});
 }
 
 void Inbox::contact(const wire::Contact& contact) {

@@ -62,20 +62,36 @@ Outbox::Entry& Outbox::add(const AccountId& peer, DeviceNumber only, ContentKind
   return entry;
 }
 
-Result<MessageId, Error> Outbox::add_text(const AccountId& account, std::string_view utf8,
-                                          std::vector<Attachment> attachments) {
-  if ((utf8.empty() && attachments.empty()) || utf8.size() > wire::kMaxTextBytes) return fail(Error::too_large);
+Result<void, Error> Outbox::check(const NewMessage& message) {
+  const auto& [utf8, attachments, part, id] = message;
+  if (utf8.empty() && attachments.empty() && part.empty()) return fail(Error::too_large);
+  if (utf8.size() > wire::kMaxTextBytes || part.size() > wire::kMaxPartBytes ||
+      utf8.size() + part.size() > wire::kMaxTextAndPartBytes)
+    return fail(Error::too_large);
   if (!is_utf8(as_view(utf8))) return fail(Error::bad_text);
   if (attachments.size() > wire::kMaxAttachments || !std::ranges::all_of(attachments, is_sound))
     return fail(Error::bad_attachment);
+  if (id && id->is_zero()) return fail(Error::bad_id);
+  if (id && knows(*id)) return fail(Error::repeated);
+  return {};
+}
+
+bool Outbox::knows(const MessageId& id) {
+  // One that failed has no record any more, but stands in the history.
+  return core_.staging.has(Table::message_index, id.view()) || core_.staging.outgoing(id).has_value();
+}
+
+Result<MessageId, Error> Outbox::add_text(const AccountId& account, NewMessage message) {
+  OPALINE_CHECK(check(message));
   if (core_.is_own(account)) return fail(Error::to_self);
   Peer& peer = peers_.get(account);
   if (peer.record.blocked) return fail(Error::blocked);
-  if (count_waiting() >= kMaxOutboxMessages) return fail(Error::outbox_full);
-  const auto id = core_.random.id<MessageId>();
+  if (count_waiting() >= core_.in_all(kMaxOutboxMessages)) return fail(Error::outbox_full);
+  const MessageId id = message.id ? *message.id : core_.random.id<MessageId>();
   const Time at = core_.sent_time();
-  core_.staging.history(
-      AddOutgoing{OutgoingMessage{id, account, {to_secret_bytes(as_view(utf8)), std::move(attachments)}, at}});
+  MessageBody body{to_secret_bytes(as_view(message.utf8)), std::move(message.attachments),
+                   to_secret_bytes(message.part)};
+  core_.staging.history(AddOutgoing{OutgoingMessage{id, account, std::move(body), at}});
   Entry& entry = add(account, DeviceNumber{0}, ContentKind::text, {}, id, at);
   core_.staging.put(Table::message_index, id.view(), to_secret_bytes(number_key(entry.record.sequence)));
   enqueue(peer, entry);
@@ -85,7 +101,8 @@ Result<MessageId, Error> Outbox::add_text(const AccountId& account, std::string_
 }
 
 std::size_t Outbox::count_waiting() const {
-  if (entries_.size() < kMaxOutboxMessages) return entries_.size();  // all of them together are seldom many
+  if (entries_.size() < core_.in_all(kMaxOutboxMessages))
+    return entries_.size();  // all of them together are seldom many
   return static_cast<std::size_t>(
       std::ranges::count_if(entries_, [](const auto& item) { return !is_sync(item.second.record.kind); }));
 }
@@ -249,6 +266,16 @@ bool Outbox::resend_one(PeerDevice& device, Entry& entry, Delivery& delivery) {
   return true;
 }
 
+wire::Content Outbox::head(const Peer& peer, const MessageId& id, Time sent_at) const {
+  return {.message = id,
+          .list_number = peer.pinned->list().number,
+          .own_list_number = core_.own_list.list().number,
+          .list_check = check_of(peer.pinned->hash()),
+          .own_list_check = check_of(core_.own_list.hash()),
+          .sent_at = sent_at,
+          .body = {}};
+}
+
 void Outbox::send_typing(Peer& peer, bool active) {
   if (!link_.is_connected() || !peer.pinned || peer.alarmed()) return;
   for (const session::DeviceEntry& listed : peer.pinned->list().devices) {
@@ -260,13 +287,8 @@ void Outbox::send_typing(Peer& peer, bool active) {
         core_.instant() < device.not_before || session->peer_identity() != listed.keys.hash()) {
       continue;
     }
-    const wire::Content content{.message = core_.random.id<MessageId>(),
-                                .list_number = peer.pinned->list().number,
-                                .own_list_number = core_.own_list.list().number,
-                                .list_check = check_of(peer.pinned->hash()),
-                                .own_list_check = check_of(core_.own_list.hash()),
-                                .sent_at = core_.now(),
-                                .body = wire::Typing{active}};
+    wire::Content content = head(peer, core_.random.id<MessageId>(), core_.now());
+    content.body = wire::Typing{active};
     SecretBytes plaintext;
     if (!wire::encode(plaintext, content)) continue;
     const auto id = core_.random.id<EnvelopeId>();

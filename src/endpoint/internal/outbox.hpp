@@ -18,8 +18,7 @@ class Outbox {
   void load();
 
   // ---- in
-  [[nodiscard]] Result<MessageId, Error> add_text(const AccountId& account, std::string_view utf8,
-                                                  std::vector<Attachment> attachments);
+  [[nodiscard]] Result<MessageId, Error> add_text(const AccountId& account, NewMessage message);
   /// A content that no person wrote. `only`: 0 for all devices of the peer.
   void add_control(Peer& peer, DeviceNumber only, ContentKind kind, Bytes body);
   /// Collected until the end of the round.
@@ -40,6 +39,8 @@ class Outbox {
   }
   /// What is known and wanted of this peer; `handle` may be empty.
   void tell_contact(const Peer& peer, std::string_view handle);
+  /// What personas() says of this business then.
+  void tell_persona(const AccountId& business) { tell_personas(business.view(), {}); }
   /// Collected until the end of the round.
   void tell_read(const AccountId& peer, const MessageId& id) { marks_[peer].read.push_back(id); }
   /// The history since then, and all contacts, for one device.
@@ -60,8 +61,10 @@ class Outbox {
   void answered(const Link::InFlight& submit, wire::SubmitStatus status);
   /// The peer's pinned list is another now: messages follow it.
   void list_changed(Peer& peer);
-  /// The directory says that there is no such account (any more).
-  void account_gone(Peer& peer);
+  /// The directory says that there is no such account (any more): what waits for it fails.
+  void account_gone(Peer& peer, Reason reason);
+  /// Whatever is sent to it next, the directory is asked first.
+  void ask_anew(Peer& peer);
   /// The peer has a new identity: everything that waits is made again for its devices.
   void start_over(Peer& peer);
   void disconnected();
@@ -102,6 +105,11 @@ class Outbox {
   [[nodiscard]] bool waits(const Peer& peer, DeviceNumber only, ContentKind kind);
   void make_receipts();
   void enqueue(Peer& peer, Entry& entry);
+  [[nodiscard]] Result<void, Error> check(const NewMessage& message);
+  /// Whether a message of this id is there already.
+  [[nodiscard]] bool knows(const MessageId& id);
+  /// A content from us to this peer, without its body.
+  [[nodiscard]] wire::Content head(const Peer& peer, const MessageId& id, Time sent_at) const;
   /// What waits for others than our own devices; exact once it is many.
   [[nodiscard]] std::size_t count_waiting() const;
   [[nodiscard]] bool is_this_device(const Peer& peer, DeviceNumber number) const {
@@ -111,6 +119,10 @@ class Outbox {
   // outbox_sync.cpp
   [[nodiscard]] bool may_tell();
   void add_copy(const MessageRecord& text);
+  /// `businesses`: ids, one after the other.
+  void tell_personas(ByteView businesses, DeviceNumber only);
+  /// False: nothing is known of these businesses (any more).
+  [[nodiscard]] bool fill_personas(wire::Personas& out, ByteView businesses, const std::vector<PersonaState>& known);
   void make_marks();
   /// What devices of ours wrote that are not on the list any more: they say no more what became of it.
   void give_up_authors();

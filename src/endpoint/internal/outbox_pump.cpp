@@ -61,7 +61,7 @@ void Outbox::add_deliveries(Peer& peer, Entry& entry) {
     if (record.only != DeviceNumber{0} && record.only != listed.number) continue;
     if (is_this_device(peer, listed.number) || delivery_to(entry, listed.number) != nullptr) continue;
     PeerDevice& device = peers_.device(peer, listed.number);
-    const bool told = record.kind == ContentKind::sync || record.kind == ContentKind::sent_copy;
+    const bool told = is_sync(record.kind) && record.kind != ContentKind::history_part;
     if (told && device.queue.size() >= kMaxSyncPerDevice) {
       if (device.record.owed_since == Time{}) device.record.owed_since = record.queued_at;
       device.dirty = true;
@@ -158,13 +158,7 @@ std::optional<Bytes> Outbox::encrypt(Peer& peer, PeerDevice& device, Entry& entr
 
 std::optional<SecretBytes> Outbox::content_of(Peer& peer, const PeerDevice& device, Entry& entry) {
   const MessageRecord& record = entry.record;
-  wire::Content content{.message = record.id,
-                        .list_number = peer.pinned->list().number,
-                        .own_list_number = core_.own_list.list().number,
-                        .list_check = check_of(peer.pinned->hash()),
-                        .own_list_check = check_of(core_.own_list.hash()),
-                        .sent_at = record.sent_at,
-                        .body = {}};
+  wire::Content content = head(peer, record.id, record.sent_at);
   std::optional<TextForDevice> text;
   Reader body(record.body);
   switch (record.kind) {
@@ -197,6 +191,7 @@ std::optional<SecretBytes> Outbox::content_of(Peer& peer, const PeerDevice& devi
     case ContentKind::sync:
     case ContentKind::sent_copy:
     case ContentKind::history_part:
+    case ContentKind::personas:
       return sync_content(device, record, content);
     case ContentKind::written_elsewhere:
       return std::nullopt;  // has no deliveries
@@ -208,7 +203,9 @@ std::optional<SecretBytes> Outbox::content_of(Peer& peer, const PeerDevice& devi
 }
 
 bool Outbox::within_stranger_budget(Peer& peer) {
-  if (peer.pinned || peer.record.met || !peer.record.renewal_token.empty() || core_.is_own(peer.account)) return true;
+  if (core_.options.serves_strangers || peer.pinned || peer.record.met || !peer.record.renewal_token.empty() ||
+      core_.is_own(peer.account))
+    return true;
   while (!stranger_fetches_.empty() && core_.instant() - stranger_fetches_.front() >= kStrangerWindow)
     stranger_fetches_.pop_front();
   if (stranger_fetches_.size() < kMaxStrangerFetches) {

@@ -91,6 +91,8 @@ void Outbox::not_accepted(Peer& peer, PeerDevice& device, Entry* entry, Delivery
       return review(peer, *entry);
     case SubmitStatus::gone:
       peers_.want_list(peer);
+      // What became of the mailbox is news: it is asked for at once, once.
+      peer.not_before = peer.list_not_before = {};
       return drop_deliveries(peer, device);
     case SubmitStatus::refresh:
     case SubmitStatus::refused:
@@ -220,12 +222,24 @@ void Outbox::list_changed(Peer& peer) {
   }
 }
 
-void Outbox::account_gone(Peer& peer) {
+void Outbox::account_gone(Peer& peer, Reason reason) {
   std::vector<std::uint64_t> waiting(peer.unfanned.begin(), peer.unfanned.end());
   for (const auto& [number, device] : peer.devices)
     waiting.insert(waiting.end(), device.queue.begin(), device.queue.end());
   for (const std::uint64_t sequence : waiting)
-    if (Entry* const entry = open(sequence)) give_up(peer, *entry, Reason::no_such_account);
+    if (Entry* const entry = open(sequence)) give_up(peer, *entry, reason);
+}
+
+void Outbox::ask_anew(Peer& peer) {
+  peer.failures = 0;
+  peer.waits_for = Reason::none;
+  for (auto& [number, device] : peer.devices) {
+    device.record.token_at = {};
+    device.dirty = true;
+    device.not_before = {};
+    device.failures = 0;
+    device.waits_for = Reason::none;
+  }
 }
 
 void Outbox::start_over(Peer& peer) {

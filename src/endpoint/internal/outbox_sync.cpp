@@ -12,6 +12,11 @@ namespace {
 
 constexpr std::size_t kHistoryBodyBytes = 4 + 4 + 8 + 8;
 
+static_assert(static_cast<int>(PersonaStanding::open) == static_cast<int>(wire::PersonaStanding::open));
+static_assert(static_cast<int>(PersonaStanding::closed) == static_cast<int>(wire::PersonaStanding::closed));
+static_assert(static_cast<int>(PersonaStanding::blocked) == static_cast<int>(wire::PersonaStanding::blocked));
+static_assert(std::tuple_size_v<decltype(PersonaState::opaque_id)> == wire::kOpaqueIdBytes);
+
 /// In the order in which they may follow each other.
 struct EarlyState {
   MessageState state{};
@@ -59,6 +64,26 @@ void Outbox::tell_contact(const Peer& peer, std::string_view handle) {
   tell({one});
 }
 
+void Outbox::tell_personas(ByteView businesses, DeviceNumber only) {
+  if (!may_tell()) return;
+  Peer& own = peers_.get(core_.address.account);
+  enqueue(own, add(own.account, only, ContentKind::personas, to_bytes(businesses), core_.random.id<MessageId>(),
+                   core_.sent_time()));
+}
+
+bool Outbox::fill_personas(wire::Personas& out, ByteView businesses, const std::vector<PersonaState>& known) {
+  for (Reader in(businesses); in.left() > 0 && out.count < wire::kMaxPersonas;) {
+    const auto it = std::ranges::find(known, AccountId(in.array<AccountId::kSize>()), &PersonaState::business);
+    if (it == known.end()) continue;
+    out.personas.at(out.count++) = {.business = it->business,
+                                    .opaque_id = it->opaque_id,
+                                    .root = it->root,
+                                    .state = static_cast<wire::PersonaStanding>(it->state),
+                                    .changed_at = it->changed_at};
+  }
+  return out.count > 0;
+}
+
 void Outbox::make_marks() {
   for (const auto& [account, marks] : std::exchange(marks_, {})) {
     const AccountId& peer = account;
@@ -90,6 +115,13 @@ void Outbox::give_history(DeviceNumber device, Time since) {
     }
     tell({some}, device);
   }
+  const std::vector<PersonaState> personas = core_.staging.personas();
+  for (std::size_t i = 0; i < personas.size(); i += wire::kMaxPersonas) {
+    Bytes businesses;
+    for (std::size_t k = i; k < std::min(personas.size(), i + wire::kMaxPersonas); ++k)
+      append(businesses, personas[k].business.view());
+    tell_personas(businesses, device);
+  }
   const auto pages = core_.staging.history_pages(since);
   const auto parts = static_cast<std::uint32_t>(std::max<std::size_t>(pages.size(), 1));
   Peer& own = peers_.get(core_.address.account);
@@ -108,6 +140,7 @@ std::optional<SecretBytes> Outbox::sync_content(const PeerDevice& device, const 
                                                 const wire::Content& head) {
   wire::Content content = head;
   std::optional<TextForDevice> text;
+  std::vector<PersonaState> known;
   SecretBytes page;
   Reader body(record.body);
   if (record.kind == ContentKind::sync) {
@@ -124,6 +157,11 @@ std::optional<SecretBytes> Outbox::sync_content(const PeerDevice& device, const 
     if (!found) return std::nullopt;
     text.emplace(std::move(*found), device.address);
     content.body = wire::Sync{wire::SentCopy{peer, id, record.sent_at, text->view({})}};
+  } else if (record.kind == ContentKind::personas) {
+    known = core_.staging.personas();
+    wire::Personas personas;
+    if (!fill_personas(personas, record.body, known)) return std::nullopt;
+    content.body = wire::Sync{personas};
   } else {
     OPALINE_ASSERT(record.body.size() == kHistoryBodyBytes);
     wire::HistoryPart part;

@@ -337,13 +337,13 @@ bool decode(ByteView bytes, MessageRecord& r) {
   in.u64(r.sequence);
   in.id(r.id);
   in.id(r.peer);
-  in.small_enum(r.kind, ContentKind::hello);
+  in.small_enum(r.kind, ContentKind::personas);
   in.time(r.sent_at);
   in.time(r.queued_at);
   in.u32(r.list_number);
   in.u32(r.only);
   in.small_enum(r.state, MessageState::failed);
-  in.small_enum(r.reason, Reason::not_confirmed);
+  in.small_enum(r.reason, Reason::closed);
   in.text(r.body);
   r.deliveries.resize(in.count(4 + 1 + 1 + 1 + 1 + session::IdentityHash::kSize + session::HandshakeHash::kSize + 4));
   for (Delivery& d : r.deliveries) {

@@ -156,12 +156,14 @@ enum class ContentKind : std::uint8_t {
   sync = 5,          ///< body: the content, encoded; list numbers are put in when it is encrypted
   sent_copy = 6,     ///< of a text of ours. body: its peer, id
   history_part = 7,  ///< body: u32 index, u32 parts, u64 first, u64 last (EndpointStore::HistoryPage)
+  personas = 10,     ///< body: businesses, id after id; what is said of them is looked up when it is encrypted
   hello = 9,         ///< says nothing but which list we go by: who has a newer one answers with it
   // no content of its own
   written_elsewhere = 8,  ///< a text that another device of ours sent: in Table::sent alone, for its receipts
 };
 [[nodiscard]] constexpr bool is_sync(ContentKind kind) {
-  return kind == ContentKind::sync || kind == ContentKind::sent_copy || kind == ContentKind::history_part;
+  return kind == ContentKind::sync || kind == ContentKind::sent_copy || kind == ContentKind::history_part ||
+         kind == ContentKind::personas;
 }
 enum class DeliveryState : std::uint8_t {
   waiting = 1,    ///< not encrypted yet

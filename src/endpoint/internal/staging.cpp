@@ -94,6 +94,22 @@ std::vector<AddContact> Staging::contacts() {
   return take(store_.contacts());
 }
 
+std::vector<PersonaState> Staging::personas() {
+  if (failure_) return {};
+  std::vector<PersonaState> out = take(store_.personas());
+  for (const HistoryChange& change : history_) {
+    const auto* const added = std::get_if<AddPersona>(&change);
+    if (added == nullptr) continue;
+    const auto known = std::ranges::find(out, added->persona.business, &PersonaState::business);
+    if (known == out.end()) {
+      out.push_back(added->persona);
+    } else if (is_later(added->persona, *known)) {
+      *known = added->persona;
+    }
+  }
+  return out;
+}
+
 Result<void, StoreError> Staging::commit() {
   if (failure_) return fail(*failure_);
   if (empty()) return {};

@@ -27,6 +27,8 @@ class Staging {
   [[nodiscard]] std::vector<EndpointStore::HistoryPage> history_pages(Time since);
   [[nodiscard]] SecretBytes history_page(const EndpointStore::HistoryPage& page);
   [[nodiscard]] std::vector<AddContact> contacts();
+  /// What this round adds is among them.
+  [[nodiscard]] std::vector<PersonaState> personas();
 
   [[nodiscard]] bool empty() const { return rows_.empty() && history_.empty(); }
   /// Set by the first failure; stays until forget().

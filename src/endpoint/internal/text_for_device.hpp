@@ -44,6 +44,7 @@ class TextForDevice {
                             .release = tokens_[i].reveal()};
     }
     out.attachment_count = count();
+    out.part = body_.part;
     return out;
   }
 
@@ -55,7 +56,7 @@ class TextForDevice {
 
 /// What came, to be kept.
 [[nodiscard]] inline MessageBody to_body(const wire::Text& text) {
-  MessageBody out{to_secret_bytes(text.utf8), {}};
+  MessageBody out{to_secret_bytes(text.utf8), {}, to_secret_bytes(text.part)};
   for (std::size_t i = 0; i < text.attachment_count; ++i) {
     const wire::Attachment& a = text.attachments[i];
     out.attachments.push_back({.blob = *BlobId::from(a.blob),
