@@ -7,6 +7,8 @@
 //   POST /v1/message -> Endpoint::send under the message's own id -> accepted by every device -> 200
 #include <memory>
 
+#include "base/log.hpp"
+#include "base/random.hpp"
 #include "gateway/business_port.hpp"
 #include "net/event_loop.hpp"
 #include "net/tls.hpp"

@@ -96,6 +96,13 @@ class Gateway::Impl final : public Businesses {
     return found == businesses_.end() ? nullptr : found->second.business.get();
   }
 
+  [[nodiscard]] std::vector<BusinessPort*> of_msp(std::string_view msp_id) override {
+    std::vector<BusinessPort*> out;
+    for (const auto& [id, served] : businesses_)
+      if (served.business->config().msp_id == msp_id) out.push_back(served.business.get());
+    return out;
+  }
+
  private:
   struct Served {
     std::unique_ptr<Business> business;

@@ -2,8 +2,10 @@
 // The gateway process: the businesses that it serves, the MSP API for them, and what they stand on. One thread.
 #include <filesystem>
 #include <memory>
-#include <optional>
+#include <variant>
 
+#include "base/log.hpp"
+#include "base/random.hpp"
 #include "gateway/config.hpp"
 #include "net/address.hpp"
 
