@@ -34,7 +34,7 @@ Answer<calls::AccountReply> Service::account(const Caller& caller) {
 Answer<calls::StartReply> Service::handle_add_start(const Caller& caller, const calls::HandleAddStartRequest& request) {
   State& s = *state_;
   OPALINE_CHECK(s.charge_calls(caller.account, 1));
-  OPALINE_TRY(const LoadedAccount account, s.load_own(caller));
+  OPALINE_TRY(const LoadedAccount account, s.load_person(caller));
   if (account.record.handles.size() >= kMaxHandles)
     return failure(calls::CALL_STATUS_FORBIDDEN, "This account has as many handles as it may.");
   return s.begin_verification(caller.source, request.handle(), caller.account);
@@ -47,7 +47,7 @@ Answer<calls::AccountReply> Service::handle_add_finish(const Caller& caller,
   if (request.code().size() != kCodeDigits) return bad_request("A code has six digits.");
   if (request.pin().size() > kMaxPinBytes) return bad_request("A PIN has at most 64 bytes.");
   OPALINE_CHECK(s.charge_calls(caller.account, 1));
-  OPALINE_TRY(LoadedAccount account, s.load_own(caller));
+  OPALINE_TRY(LoadedAccount account, s.load_person(caller));
   const auto checked =
       s.verifications.check(as_view(request.verification()), request.code(), caller.account, s.ports.clock.monotonic());
   if (!checked.known) return internal::expired();
@@ -70,7 +70,7 @@ Answer<calls::AccountReply> Service::handle_add_finish(const Caller& caller,
   const bool takeover = holder.has_value();
   if (holder) {
     OPALINE_CHECK(s.check_pin(*holder, request.pin(), now));
-    s.lose_handle(changes, effects, std::move(*holder), handle, now);
+    OPALINE_CHECK(s.lose_handle(changes, effects, std::move(*holder), handle, now));
   }
   account.record.handles.push_back(handle.text());
   changes.put_handle(handle, account.id);
@@ -88,7 +88,7 @@ Answer<calls::AccountReply> Service::handle_remove(const Caller& caller, const c
   const auto handle = normalize_handle(request.handle());
   if (!handle) return bad_request(internal::kNoHandle);
   OPALINE_CHECK(s.charge_calls(caller.account, 1));
-  OPALINE_TRY(LoadedAccount account, s.load_own(caller));
+  OPALINE_TRY(LoadedAccount account, s.load_person(caller));
   if (std::erase(account.record.handles, handle->text()) == 0)
     return not_found("This is not a handle of this account.");
   if (account.record.handles.empty()) {
@@ -107,18 +107,17 @@ Answer<calls::Empty> Service::delete_account(const Caller& caller, const calls::
   State& s = *state_;
   if (!equal(as_view(request.confirm_account()), caller.account.view()))
     return bad_request("To confirm, name the account to be deleted.");
-  OPALINE_TRY(const LoadedAccount account, s.load_own(caller));
+  OPALINE_TRY(const LoadedAccount account, s.load_person(caller));
   return remove_account(account.id);
 }
 
 Answer<calls::Empty> Service::remove_account(const AccountId& id) {
   State& s = *state_;
   const Time now = s.ports.clock.now();
-  OPALINE_TRY(const auto account, s.load(id));
-  if (!account || id.is_zero()) return not_found("There is no such account.");
+  OPALINE_TRY(const LoadedAccount account, s.load_person(id));
   Changes changes = s.directory.changes();
   Effects effects;
-  s.remove_account(changes, effects, *account, now);
+  OPALINE_CHECK(s.remove_account(changes, effects, account, now));
   OPALINE_CHECK(s.commit(std::move(changes), std::move(effects), now));
   return calls::Empty();
 }
@@ -126,38 +125,34 @@ Answer<calls::Empty> Service::remove_account(const AccountId& id) {
 Answer<calls::Empty> Service::set_switches(const AccountId& id, const ServiceSwitches& switches) {
   State& s = *state_;
   const Time now = s.ports.clock.now();
-  OPALINE_TRY(auto account, s.load(id));
-  if (!account || id.is_zero()) return not_found("There is no such account.");
-  const bool shuts = account->record.switches.people && !switches.people;
-  account->record.switches = switches;
+  OPALINE_TRY(LoadedAccount account, s.load_person(id));
+  const ServiceSwitches before = std::exchange(account.record.switches, switches);
   Changes changes = s.directory.changes();
-  changes.put(id, account->record);
-  if (shuts) {
+  Effects effects;
+  changes.put(id, account.record);
+  if (before.people && !switches.people) {
     changes.put_revoked(internal::Revocation::sender, id.view(), now);
-    for (const auto& device : account->list.list().devices) {
+    effects.revoked_senders.push_back(id);
+    for (const auto& device : account.list.list().devices) {
       changes.put_revoked(internal::Revocation::mailbox, device.mailbox.view(), now);
+      effects.revoked_mailboxes.push_back(device.mailbox);
     }
   }
-  Effects effects;
-  s.tell_changed(*account, std::nullopt, effects);
+  if (before.businesses && !switches.businesses) OPALINE_CHECK(s.shut_personas_out(changes, effects, id, now));
+  s.tell_changed(account, std::nullopt, effects);
   OPALINE_CHECK(s.commit(std::move(changes), std::move(effects), now));
-  if (shuts) {
-    s.ports.relay.revoke_sender(id, now);
-    for (const auto& device : account->list.list().devices) s.ports.relay.revoke_mailbox(device.mailbox, now);
-  }
   return calls::Empty();
 }
 
 Answer<calls::Empty> Service::set_managed_by(const AccountId& id, std::string_view managed_by) {
   State& s = *state_;
   if (managed_by.size() > kMaxManagedByBytes) return bad_request("The organisation's name is too long.");
-  OPALINE_TRY(auto account, s.load(id));
-  if (!account || id.is_zero()) return not_found("There is no such account.");
-  account->record.managed_by = std::string(managed_by);
+  OPALINE_TRY(LoadedAccount account, s.load_person(id));
+  account.record.managed_by = std::string(managed_by);
   Changes changes = s.directory.changes();
-  changes.put(id, account->record);
+  changes.put(id, account.record);
   Effects effects;
-  s.tell_changed(*account, std::nullopt, effects);
+  s.tell_changed(account, std::nullopt, effects);
   OPALINE_CHECK(s.commit(std::move(changes), std::move(effects), s.ports.clock.now()));
   return calls::Empty();
 }

@@ -55,6 +55,14 @@ Result<AuthenticatedDevice, AuthError> Service::authenticate(const AuthRequest& 
     return fail(AuthError::refused);
   }
   internal::DeviceRecord& record = **device;
+  if (record.owner_device) {
+    const auto let = s.persona_is_let(request.account);
+    if (!let) return fail(AuthError::unavailable);
+    if (!*let) {
+      ++s.counters.auth_refused;
+      return fail(AuthError::refused);
+    }
+  }
   const Day today = day_of(now);
   if (record.seen && number(today) >= number(*record.seen) + kPinSeenDays) {
     record.seen = today;

@@ -33,37 +33,69 @@ struct AccountQuestion {
 
 namespace internal {
 
+namespace {
+
+auto no_account() {
+  return not_found("There is no such account.");
+}
+
+}  // namespace
+
 /// What answering such a question needs: whom it is about, and the lookup level to be written with the answer.
 struct Admitted {
   LoadedAccount target;
   std::optional<LookupLevel> level;
 };
 
-/// Checks switches, quotas and tokens. NOT_FOUND was charged too, so that it is no oracle free of charge.
-Answer<Admitted> admit(Service::State& s, const Caller& caller, const AccountQuestion& question, Time now) {
-  OPALINE_CHECK(s.charge_calls(caller.account, 1));
-  OPALINE_TRY(LoadedAccount asker, s.load_own(caller));
-  if (!asker.record.switches.people)
-    return failure(calls::CALL_STATUS_FORBIDDEN, "Messages to people are switched off for this account.");
-  Admitted out{.target = std::move(asker), .level = std::nullopt};
-  if (question.account == caller.account) return out;
+/// A person asks for a person: checks switches, quotas and tokens. NOT_FOUND was charged too, so that it is no oracle
+/// free of charge.
+Answer<Admitted> admit_person(Service::State& s, const Caller& caller, const AccountQuestion& question, Time now) {
+  std::optional<LookupLevel> level;
   if (!renews_account(s.renewal_key, question.renewal_token, caller.account, question.account, now)) {
-    OPALINE_TRY(out.level, s.lookup_level_after(caller.account, 1, now));
+    OPALINE_TRY(level, s.lookup_level_after(caller.account, 1, now));
     ++s.counters.lookups_charged;
   } else {
     ++s.counters.lookups_renewed;
   }
   OPALINE_TRY(auto target, s.load_reachable_by_id(question.account));
   if (!target) {
-    if (out.level) {
+    if (level) {
       Changes changes = s.directory.changes();
-      changes.put(caller.account, *out.level);
+      changes.put(caller.account, *level);
       OPALINE_CHECK(s.write(std::move(changes)));
     }
-    return not_found("There is no such account.");
+    return no_account();
   }
-  out.target = std::move(*target);
-  return out;
+  return Admitted{.target = std::move(*target), .level = level};
+}
+
+/// Who may ask for whom (docs/adr/0015-personas.md). Businesses and personas cannot ask for just anybody, and are not
+/// charged.
+Answer<Admitted> admit(Service::State& s, const Caller& caller, const AccountQuestion& question, Time now) {
+  OPALINE_CHECK(s.charge_calls(caller.account, 1));
+  OPALINE_TRY(LoadedAccount asker, s.load_own(caller));
+  const bool own = question.account == caller.account;
+  std::optional<LoadedAccount> target;
+  switch (asker.record.kind) {
+    case AccountKind::person:
+      if (!asker.record.switches.people)
+        return failure(calls::CALL_STATUS_FORBIDDEN, "Messages to people are switched off for this account.");
+      if (!own) return admit_person(s, caller, question, now);
+      break;
+    case AccountKind::persona:
+      if (!own) {
+        OPALINE_TRY(target, s.load_business_of(asker, question.account));
+      }
+      break;
+    case AccountKind::business:
+      if (!own) {
+        OPALINE_TRY(target, s.load_persona_of(caller.account, question.account));
+      }
+      break;
+  }
+  if (own) target = std::move(asker);
+  if (!target) return no_account();
+  return Admitted{.target = std::move(*target), .level = std::nullopt};
 }
 
 }  // namespace internal

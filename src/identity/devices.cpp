@@ -88,19 +88,20 @@ Answer<LoadedAccount> Service::State::change_list(LoadedAccount account, NextLis
                 internal::DeviceRecord{.mailbox = entry.mailbox,
                                        .web = device->web,
                                        .signing_key = entry.keys.signing,
-                                       .seen = account.record.pin ? std::optional(day_of(now)) : std::nullopt});
+                                       .seen = account.record.pin ? std::optional(day_of(now)) : std::nullopt,
+                                       .owner_device = device->owner_device});
     changes.put(account.id, entry.number, prekeys.record);
     changes.put(account.id, entry.number, internal::OneTimeCursor{.set = prekeys.set.id, .next = 0});
   }
-  std::uint64_t removed_devices = 0;
+  const bool reopens = std::exchange(account.record.closed, false);  // then its devices are gone already
+  std::vector<DeviceNumber> removed_devices;
   for (const credentials::DeviceEntry& old : account.list.list().devices) {
-    if (next.list.find(old.number) != nullptr) continue;
-    changes.erase_device(account.id, old.number);
-    changes.put_removed(old.mailbox, now);
-    effects.destroyed.push_back(old.mailbox);
-    effects.removed.push_back({account.id, old.number});
-    ++removed_devices;
+    if (reopens || next.list.find(old.number) != nullptr) continue;
+    erase_device(changes, effects, account.id, old.number, old.mailbox, now);
+    removed_devices.push_back(old.number);
   }
+  if (account.record.kind == internal::AccountKind::person)
+    OPALINE_CHECK(leave_personas(changes, effects, account.id, removed_devices, now));
   const auto keep = [&](const credentials::VerifiedDeviceList& earlier) {
     const ListNumber before = earlier.list().number;
     changes.put(account.id, before, internal::ListRecord{earlier.bytes()});
@@ -116,7 +117,7 @@ Answer<LoadedAccount> Service::State::change_list(LoadedAccount account, NextLis
   OPALINE_CHECK(commit(std::move(changes), std::move(effects), now));
   ++counters.list_updates;
   counters.devices_added += adds ? 1 : 0;
-  counters.devices_removed += removed_devices;
+  counters.devices_removed += removed_devices.size();
   return account;
 }
 
@@ -158,6 +159,8 @@ Answer<calls::AccountReply> Service::update_devices(const Caller& caller, const 
     return failure(calls::CALL_STATUS_FORBIDDEN, "A device cannot remove itself. Remove it from another one.");
   std::optional<NewDevice> device;
   if (next.added) {
+    if (account.record.kind != internal::AccountKind::person)
+      return failure(calls::CALL_STATUS_FORBIDDEN, "Devices of businesses and personas come by other ways.");
     const auto link = s.links.find_joined(as_view(request.exchange()), {caller.account, caller.device}, instant);
     if (link.exchange == nullptr) return internal::no_exchange();
     device.emplace(NewDevice{.mailbox = link.exchange->mailbox, .prekeys = request.prekeys(), .web = request.web()});

@@ -110,6 +110,14 @@ CallReply CallDispatcher::call(const Caller& caller, std::uint16_t method, ByteV
       return run<calls::LinkJoinRequest>(body, with(&Service::link_join));
     case calls::METHOD_LINK_TURN:
       return run<calls::LinkTurnRequest>(body, with(&Service::link_turn));
+    case calls::METHOD_BUSINESS_PROFILE:
+      return run<calls::BusinessProfileRequest>(body, with(&Service::business_profile));
+    case calls::METHOD_PERSONA_OPEN:
+      return run<calls::PersonaOpenRequest>(body, with(&Service::persona_open));
+    case calls::METHOD_PERSONA_JOIN:
+      return run<calls::PersonaJoinRequest>(body, with(&Service::persona_join));
+    case calls::METHOD_PERSONA_CLOSE:
+      return run<calls::PersonaCloseRequest>(body, with(&Service::persona_close));
     default:
       return malformed("There is no such method.");
   }

@@ -88,7 +88,7 @@ Answer<calls::LinkJoinReply> Service::link_join(const Caller& caller, const call
   const Instant now = s.ports.clock.monotonic();
   if (const auto wait = s.link_joins.take(s.daily.key("joins", caller.account.view()), 1, now))
     return internal::quota("This account has tried to link too many devices.", *wait);
-  OPALINE_CHECK(s.load_own(caller));
+  OPALINE_CHECK(s.load_person(caller));
   const auto found =
       s.links.join(as_view(request.exchange()), number.value_or(0), {caller.account, caller.device}, now);
   if (found.exchange == nullptr) {
@@ -107,7 +107,7 @@ Answer<calls::LinkJoinReply> Service::link_join(const Caller& caller, const call
 Answer<calls::LinkTurnReply> Service::link_turn(const Caller& caller, const calls::LinkTurnRequest& request) {
   State& s = *state_;
   OPALINE_CHECK(s.charge_calls(caller.account, 1));
-  OPALINE_CHECK(s.load_own(caller));
+  OPALINE_CHECK(s.load_person(caller));
   const auto found =
       s.links.find_joined(as_view(request.exchange()), {caller.account, caller.device}, s.ports.clock.monotonic());
   return take_turn(s.links, found, &LinkExchange::account, request);

@@ -74,7 +74,7 @@ Answer<calls::LookupReply> Service::lookup(const Caller& caller, const calls::Lo
   const Time now = s.ports.clock.now();
   OPALINE_TRY(const std::vector<Handle> handles, normalize_all(request));
   OPALINE_CHECK(s.charge_calls(caller.account, static_cast<std::uint32_t>(handles.size())));
-  OPALINE_TRY(const LoadedAccount asker, s.load_own(caller));
+  OPALINE_TRY(const LoadedAccount asker, s.load_person(caller));
   if (!asker.record.switches.people)
     return failure(calls::CALL_STATUS_FORBIDDEN, "Messages to people are switched off for this account.");
 

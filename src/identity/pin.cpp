@@ -81,7 +81,7 @@ Answer<calls::Empty> Service::set_pin(const Caller& caller, const calls::SetPinR
     return bad_request("A PIN has 4 to 64 bytes.");
   constexpr std::uint32_t kCost = 100;  // in calls: hashing takes that much of the service's time
   OPALINE_CHECK(s.charge_calls(caller.account, kCost));
-  OPALINE_TRY(auto account, s.load_own(caller));
+  OPALINE_TRY(auto account, s.load_person(caller));
   const Day today = day_of(s.ports.clock.now());
   account.record.pin.reset();
   if (!pin.empty()) {

@@ -10,12 +10,12 @@ using internal::bad_request;
 using internal::Changes;
 using internal::Effects;
 using internal::failure;
+using internal::kFirstDevice;
 using internal::LoadedAccount;
 using internal::Verification;
 
 namespace {
 
-constexpr DeviceNumber kFirstDevice{1};
 /// How far a device's clock may be ahead of ours: session/limits.hpp allows the same between devices.
 constexpr std::chrono::hours kClockSkew{24};
 
@@ -23,36 +23,14 @@ bool is_code(std::string_view text) {
   return text.size() == kCodeDigits && std::ranges::all_of(text, [](char c) { return c >= '0' && c <= '9'; });
 }
 
-/// What makes two requests to complete the same.
-ByteArray<32> request_hash(const calls::CompleteRequest& request) {
+}  // namespace
+
+ByteArray<32> internal::hash_of(const calls::CompleteRequest& request) {
   const auto list = crypto::sha256(as_view(request.device_list()));
   const auto set = crypto::sha256(as_view(request.prekeys().signed_prekeys()));
   const std::byte web{request.web()};
   return crypto::sha256({list, set, ByteView(&web, 1)});
 }
-
-/// The new account's rows, checked.
-struct NewAccount {
-  credentials::VerifiedDeviceList list;
-  internal::PrekeyRecord prekeys;
-  credentials::PrekeySet set;
-};
-
-Answer<NewAccount> check_new_account(const calls::CompleteRequest& request, const Verification& ticket, Time now) {
-  auto list = credentials::verify_device_list(as_view(request.device_list()));
-  if (!list) return bad_request("The device list is not well-formed or not signed by its account key.");
-  const credentials::DeviceList& content = list->list();
-  const bool fits = content.account == ticket.account && content.number == ListNumber{1} &&
-                    content.devices.size() == 1 && content.devices[0].number == kFirstDevice &&
-                    content.devices[0].mailbox == ticket.mailbox && content.next_device == DeviceNumber{2} &&
-                    content.devices[0].keys.signing != content.account_key;
-  if (!fits)
-    return bad_request("The first device list must have the one device, account and mailbox of the check's answer.");
-  OPALINE_TRY(auto prekeys, internal::check_prekeys(request.prekeys(), content, kFirstDevice, now));
-  return NewAccount{.list = std::move(*list), .prekeys = std::move(prekeys.record), .set = prekeys.set};
-}
-
-}  // namespace
 
 Answer<internal::CheckedPrekeys> internal::check_prekeys(const calls::PrekeyUpload& upload,
                                                          const credentials::DeviceList& list, DeviceNumber device,
@@ -75,6 +53,33 @@ Answer<internal::CheckedPrekeys> internal::check_prekeys(const calls::PrekeyUplo
   return CheckedPrekeys{
       .record = {.signed_set = to_bytes(upload.signed_prekeys()), .one_time_batch = to_bytes(upload.one_time_batch())},
       .set = *set};
+}
+
+Answer<internal::FirstDevice> internal::check_first_device(const FirstDeviceWanted& wanted, ByteView signed_list,
+                                                           const calls::PrekeyUpload& upload, Time now) {
+  auto list = credentials::verify_device_list(signed_list);
+  if (!list) return bad_request("The device list is not well-formed or not signed by its account key.");
+  const credentials::DeviceList& content = list->list();
+  const bool fits = content.account == wanted.account && content.number == ListNumber{1} &&
+                    content.devices.size() == 1 && content.devices[0].number == kFirstDevice &&
+                    content.devices[0].mailbox == wanted.mailbox && content.next_device == DeviceNumber{2} &&
+                    content.devices[0].keys.signing != content.account_key;
+  if (!fits) return bad_request("The first device list must have the one device, account and mailbox that were given.");
+  OPALINE_TRY(auto prekeys, check_prekeys(upload, content, kFirstDevice, now));
+  return FirstDevice{.list = std::move(*list), .prekeys = std::move(prekeys)};
+}
+
+void Service::State::put_first_device(Changes& changes, const AccountId& account, const internal::FirstDevice& first,
+                                      bool web, std::optional<DeviceNumber> owner_device) {
+  const credentials::DeviceEntry& device = first.list.list().devices.front();
+  changes.put(account, kFirstDevice,
+              internal::DeviceRecord{.mailbox = device.mailbox,
+                                     .web = web,
+                                     .signing_key = device.keys.signing,
+                                     .seen = std::nullopt,
+                                     .owner_device = owner_device});
+  changes.put(account, kFirstDevice, first.prekeys.record);
+  changes.put(account, kFirstDevice, internal::OneTimeCursor{.set = first.prekeys.set.id, .next = 0});
 }
 
 internal::BucketKey Service::State::source_key(std::string_view kind, const SourceAddress& source,
@@ -177,11 +182,15 @@ Answer<calls::CompleteReply> Service::complete(const calls::CompleteRequest& req
   const Time now = s.ports.clock.now();
   if (request.pin().size() > kMaxPinBytes) return bad_request("A PIN has at most 64 bytes.");
   Verification* ticket = s.verifications.find_ticket(as_view(request.ticket()), s.ports.clock.monotonic());
-  if (ticket == nullptr) return internal::expired();
+  if (ticket == nullptr) {
+    internal::Enrolment* enrolment = s.enrolments.find(as_view(request.ticket()), s.ports.clock.monotonic());
+    if (enrolment != nullptr) return s.complete_enrolment(*enrolment, request, now);
+    return internal::expired();
+  }
   calls::CompleteReply reply;
   reply.set_handle(ticket->handle.text());
   reply.set_server_time_ms(static_cast<std::uint64_t>(unix_millis(now)));
-  const auto hash = request_hash(request);
+  const auto hash = internal::hash_of(request);
   if (ticket->completed) {
     if (*ticket->completed == hash) return reply;
     return failure(calls::CALL_STATUS_CONFLICT, "This registration was completed with other keys.");
@@ -189,7 +198,8 @@ Answer<calls::CompleteReply> Service::complete(const calls::CompleteRequest& req
   if (ticket->attempts_left == 0) return internal::expired();
   --ticket->attempts_left;
 
-  OPALINE_TRY(const NewAccount created, check_new_account(request, *ticket, now));
+  OPALINE_TRY(const auto created, internal::check_first_device({ticket->account, ticket->mailbox},
+                                                               as_view(request.device_list()), request.prekeys(), now));
   Effects effects;
   OPALINE_TRY(const auto before, s.load(ticket->account));
   if (before) {  // an earlier attempt whose outcome was unknown was stored after all
@@ -204,21 +214,14 @@ Answer<calls::CompleteReply> Service::complete(const calls::CompleteRequest& req
   const bool takeover = holder.has_value();
   if (holder) {
     OPALINE_CHECK(s.check_pin(*holder, request.pin(), now));
-    s.lose_handle(changes, effects, std::move(*holder), ticket->handle, now);
+    OPALINE_CHECK(s.lose_handle(changes, effects, std::move(*holder), ticket->handle, now));
   }
-  const credentials::DeviceEntry& device = created.list.list().devices.front();
   changes.put_handle(ticket->handle, ticket->account);
-  changes.put(ticket->account, internal::AccountRecord{.handles = {ticket->handle.text()},
-                                                       .device_list = created.list.bytes(),
-                                                       .switches = {},
-                                                       .managed_by = {},
-                                                       .pin = std::nullopt});
-  changes.put(
-      ticket->account, kFirstDevice,
-      internal::DeviceRecord{
-          .mailbox = device.mailbox, .web = request.web(), .signing_key = device.keys.signing, .seen = std::nullopt});
-  changes.put(ticket->account, kFirstDevice, created.prekeys);
-  changes.put(ticket->account, kFirstDevice, internal::OneTimeCursor{.set = created.set.id, .next = 0});
+  internal::AccountRecord record;
+  record.handles = {ticket->handle.text()};
+  record.device_list = created.list.bytes();
+  changes.put(ticket->account, record);
+  s.put_first_device(changes, ticket->account, created, request.web(), std::nullopt);
   OPALINE_CHECK(s.commit(std::move(changes), std::move(effects), now));
   ticket->completed = hash;
   s.verifications.forget_others(ticket->handle, *ticket);

@@ -18,15 +18,6 @@ namespace {
 constexpr auto kRememberRemoval = wire::kSendTokenLifetime + std::chrono::days(1);
 constexpr std::chrono::hours kReplayEvery{1};
 constexpr std::uint32_t kNetworkFactor = 8;
-/// What no handle is called: the decoy's, and one of which there is never a row.
-constexpr const char* kDecoyHandle = "nobody";
-constexpr const char* kNoHandle = "no handle";
-/// An id of which there is never a row.
-constexpr AccountId kNobody = [] {
-  ByteArray<AccountId::kSize> bytes{};
-  bytes.fill(std::byte{0xff});
-  return AccountId(bytes);
-}();
 
 Quota times(Quota quota, std::uint32_t factor) {
   quota.capacity *= factor;
@@ -51,12 +42,16 @@ Service::State::State(const Config& config_, const Ports& ports_)
       verifications(ports.random),
       links(ports.random),
       recoveries(ports.random),
+      enrolments(ports.random),
       daily(ports.random),
       codes_per_handle(config.codes_per_handle, kMaxBuckets),
       codes_per_source(config.codes_per_source, kMaxBuckets),
       codes_per_network(times(config.codes_per_source, kNetworkFactor), kMaxBuckets),
       failed_auth(config.failed_auth, kMaxBuckets),
       calls_per_account(config.calls_per_account, kMaxBuckets),
+      calls_per_business(config.calls_per_business, kMaxBuckets),
+      persona_opens(config.persona_opens, kMaxBuckets),
+      persona_joins(config.persona_joins, kMaxBuckets),
       one_time_per_pair(config.one_time_per_pair, kMaxBuckets),
       one_time_per_target(config.one_time_per_target, kMaxBuckets),
       list_updates(config.list_updates, kMaxBuckets),
@@ -72,11 +67,20 @@ Service::~Service() = default;
 
 Result<std::unique_ptr<Service>, OpenError> Service::open(const Config& config, const Ports& ports) {
   auto state = std::make_unique<State>(config, ports);
+  std::vector<internal::OpaqueIdKey> opaque_id_keys(1);
   if (!load_key(ports.vault, "send-token", state->send_token_key) ||
       !load_key(ports.vault, "renewal-token", state->renewal_key) ||
-      !load_key(ports.vault, "pin-pepper", state->pin_pepper)) {
+      !load_key(ports.vault, "pin-pepper", state->pin_pepper) ||
+      !load_key(ports.vault, "relationships", state->relationships_key) ||
+      !load_key(ports.vault, "persona-mailboxes", state->persona_mailbox_key) ||
+      !load_key(ports.vault, "opaque-id-1", opaque_id_keys.front())) {
     return fail(OpenError::vault);
   }
+  state->opaque_ids.emplace(std::move(opaque_id_keys));
+  const auto businesses = state->directory.businesses();
+  if (!businesses) return fail(OpenError::store);
+  state->businesses.insert(businesses->begin(), businesses->end());
+  state->sweep_after.emplace();  // a removal may have been under way
   if (!state->make_decoy() || !state->replay(ports.clock.now())) return fail(OpenError::store);
   return std::unique_ptr<Service>(new Service(std::move(state)));
 }
@@ -120,100 +124,45 @@ Answer<void> Service::State::commit(Changes changes, Effects effects, Time now) 
   return fail(store_failure(done.error()));
 }
 
-Answer<std::optional<LoadedAccount>> Service::State::load(const AccountId& account) {
-  OPALINE_TRY(auto record, read(directory.account(account)));
-  if (!record) return std::nullopt;
-  auto list = credentials::load_device_list(record->device_list);
-  if (!list) return fail(store_failure(RowError::failed));
-  return LoadedAccount{.id = account, .record = std::move(*record), .list = std::move(*list)};
-}
-
-Answer<LoadedAccount> Service::State::load_own(const Caller& caller) {
-  OPALINE_TRY(auto account, load(caller.account));
-  if (!account || account->list.find(caller.device) == nullptr) {
-    return internal::not_found("This device's account does not exist any more.");
-  }
-  return std::move(*account);
-}
-
-Answer<std::optional<LoadedAccount>> Service::State::load_reachable(const std::optional<AccountId>& account) {
-  OPALINE_TRY(auto found, load(account.value_or(AccountId())));
-  if (!found || found->id.is_zero() || !found->record.switches.people) return std::nullopt;
-  return found;
-}
-
-Answer<std::optional<LoadedAccount>> Service::State::load_reachable_by_id(const AccountId& account) {
-  OPALINE_TRY(auto found, load(account));
-  if (found && !found->id.is_zero() && found->record.switches.people) return found;
-  // Not there: a row was not found, now one is decoded. Switched off: the other way round.
-  OPALINE_CHECK(load(found ? kNobody : AccountId()));
-  return std::nullopt;
-}
-
-Answer<std::optional<LoadedAccount>> Service::State::load_by_id(const AccountId& account) {
-  OPALINE_TRY(auto found, load(account));
-  OPALINE_CHECK(load(found ? kNobody : AccountId()));
-  if (!found || account.is_zero()) return std::nullopt;
-  return found;
-}
-
-Answer<std::optional<AccountId>> Service::State::look_up(const Handle& handle) {
-  OPALINE_TRY(const auto account, read(directory.account_of(handle)));
-  OPALINE_CHECK(read(directory.account_of(Handle::from_stored(account ? kNoHandle : kDecoyHandle))));
-  return account;
-}
-
-/// Under the id zero, which no account has: a row of the size of a real one, read where there is nothing to read.
-Result<void, RowError> Service::State::make_decoy() {
-  OPALINE_TRY(const auto found, directory.account(AccountId()));
-  if (found) return {};
-  credentials::DeviceList list{.account = ports.random.id<AccountId>(),
-                               .account_key = decoy_key,
-                               .number = ListNumber{1},
-                               .previous = {},
-                               .created = ports.clock.now(),
-                               .next_device = DeviceNumber{2},
-                               .devices = {}};
-  credentials::DeviceEntry& device = list.devices.emplace_back();
-  device.number = DeviceNumber{1};
-  device.mailbox = ports.random.id<MailboxId>();
-  device.created = list.created;
-  device.keys.signing = decoy_key;
-  internal::AccountRecord record;
-  record.handles = {kDecoyHandle};
-  record.device_list = credentials::encode_device_list_body(list);
-  append(record.device_list, ports.random.bytes<crypto::HybridSignature::kSize>());  // nobody checks it
-  Changes changes = directory.changes();
-  changes.put_handle(Handle::from_stored(kDecoyHandle), AccountId());
-  changes.put(AccountId(), record);
-  return directory.write(std::move(changes));
-}
-
 // ---------------------------------------------------------------- changes of accounts
 
-void Service::State::remove_account(Changes& changes, Effects& effects, const LoadedAccount& account, Time now) {
-  for (const std::string& handle : account.record.handles) changes.erase_handle(Handle::from_stored(handle));
-  for (const credentials::DeviceEntry& device : account.list.list().devices) {
-    changes.erase_device(account.id, device.number);
-    changes.put_removed(device.mailbox, now);
-    effects.destroyed.push_back(device.mailbox);
-    effects.removed.push_back({account.id, device.number});
-  }
+void Service::State::erase_device(Changes& changes, Effects& effects, const AccountId& account, DeviceNumber device,
+                                  const MailboxId& mailbox, Time now) {
+  changes.erase_device(account, device);
+  changes.put_removed(mailbox, now);
+  effects.destroyed.push_back(mailbox);
+  effects.removed.push_back({account, device});
+}
+
+void Service::State::erase_history(Changes& changes, const LoadedAccount& account) {
   const auto number = static_cast<std::uint32_t>(account.list.list().number);
   for (std::uint32_t list = number > kMaxListHistory ? number - kMaxListHistory : 1; list < number; ++list)
     changes.erase_list(account.id, ListNumber{list});
+}
+
+void Service::State::erase_rows(Changes& changes, Effects& effects, const LoadedAccount& account, Time now) {
+  for (const std::string& handle : account.record.handles) changes.erase_handle(Handle::from_stored(handle));
+  if (!account.record.closed) {
+    for (const credentials::DeviceEntry& device : account.list.list().devices)
+      erase_device(changes, effects, account.id, device.number, device.mailbox, now);
+  }
+  erase_history(changes, account);
   changes.erase_account(account.id);
 }
 
-void Service::State::lose_handle(Changes& changes, Effects& effects, LoadedAccount account, const Handle& handle,
-                                 Time now) {
+Answer<void> Service::State::remove_account(Changes& changes, Effects& effects, const LoadedAccount& account,
+                                            Time now) {
+  erase_rows(changes, effects, account, now);
+  return remove_personas(changes, effects, account.id, now);
+}
+
+Answer<void> Service::State::lose_handle(Changes& changes, Effects& effects, LoadedAccount account,
+                                         const Handle& handle, Time now) {
   std::erase(account.record.handles, handle.text());
-  if (account.record.handles.empty()) {
-    remove_account(changes, effects, account, now);
-    return;
-  }
+  if (account.record.handles.empty()) return remove_account(changes, effects, account, now);
   changes.put(account.id, account.record);
   tell_changed(account, std::nullopt, effects);
+  return {};
 }
 
 void Service::State::tell_changed(const LoadedAccount& account, std::optional<DeviceNumber> except,
@@ -230,6 +179,16 @@ void Service::State::apply(const Effects& effects, Time now) {
   for (const auto& [device, reply] : effects.changed) {
     ports.relay.notify(device.account, device.device, calls::NOTICE_ACCOUNT_CHANGED, reply.SerializeAsString());
   }
+  for (const Effects::ClosedPersona& closed : effects.closed) {
+    calls::PersonaClosed notice;
+    notice.set_persona(std::string(as_text(closed.persona.view())));
+    for (const auto& device : closed.told)
+      ports.relay.notify(device.account, device.device, calls::NOTICE_PERSONA_CLOSED, notice.SerializeAsString());
+  }
+  for (const AccountId& sender : effects.revoked_senders) ports.relay.revoke_sender(sender, now);
+  for (const MailboxId& mailbox : effects.revoked_mailboxes) ports.relay.revoke_mailbox(mailbox, now);
+  for (const auto& device : effects.shut_out)
+    ports.relay.disconnect(device.account, device.device, wire::GoodbyeCode::auth_failed);
 }
 
 Result<void, RowError> Service::State::replay(Time now) {
@@ -279,10 +238,10 @@ Result<void, RowError> Service::State::replay(Time now) {
 
 // ---------------------------------------------------------------- quotas, tokens, housekeeping
 
-std::array<internal::Buckets*, 11> Service::State::all_buckets() {
-  return {&codes_per_handle,  &codes_per_source,      &codes_per_network,     &failed_auth,
-          &calls_per_account, &one_time_per_pair,     &one_time_per_target,   &list_updates,
-          &link_joins,        &link_opens_per_source, &link_opens_per_network};
+std::array<internal::Buckets*, 14> Service::State::all_buckets() {
+  return {&calls_per_business, &persona_opens, &persona_joins,         &codes_per_handle,      &codes_per_source,
+          &codes_per_network,  &failed_auth,   &calls_per_account,     &one_time_per_pair,     &one_time_per_target,
+          &list_updates,       &link_joins,    &link_opens_per_source, &link_opens_per_network};
 }
 
 void Service::State::turn_day(Time now) {
@@ -292,7 +251,8 @@ void Service::State::turn_day(Time now) {
 
 Answer<void> Service::State::charge_calls(const AccountId& account, std::uint32_t cost) {
   turn_day(ports.clock.now());
-  const auto wait = calls_per_account.take(daily.key("calls", account.view()), cost, ports.clock.monotonic());
+  internal::Buckets& buckets = businesses.contains(account) ? calls_per_business : calls_per_account;
+  const auto wait = buckets.take(daily.key("calls", account.view()), cost, ports.clock.monotonic());
   if (wait) return internal::quota("This account asks too much of the service.", *wait);
   return {};
 }
@@ -313,17 +273,20 @@ void Service::tick() {
   s.verifications.drop_expired(instant);
   s.links.drop_expired(instant);
   s.recoveries.drop_expired(instant);
+  s.enrolments.drop_expired(instant);
   s.turn_day(now);
   for (internal::Buckets* buckets : s.all_buckets()) buckets->tidy(instant);
   if (s.replay_due || instant - s.replayed_at >= kReplayEvery) {
     if (const auto done = s.replay(now); !done) (void)s.store_failure(done.error());
   }
+  (void)s.sweep(now);  // what fails is counted, and done by the next tick
 }
 
 Counters Service::counters() const {
   Counters out = state_->counters;
   out.verifications = state_->verifications.size();
   out.tickets = state_->verifications.tickets();
+  out.businesses = state_->businesses.size();
   out.link_exchanges = state_->links.size();
   out.link_bytes = state_->links.bytes();
   return out;

@@ -156,8 +156,8 @@ class Service {
   [[nodiscard]] Answer<calls::PersonaOpenReply> persona_open(const Caller& caller,
                                                              const calls::PersonaOpenRequest& request);
   /// CONFLICT: the list is none that may come next (ask persona_open again). BAD_REQUEST: what came with the device.
-  /// QUOTA: joins, or more than kMaxRelationships. The same request again is good as long as the persona's list is the
-  /// one that it brought.
+  /// QUOTA. FORBIDDEN: also beyond kMaxRelationships. The same request again is good as long as the persona's list is
+  /// the one that it brought.
   [[nodiscard]] Answer<calls::PersonaJoinReply> persona_join(const Caller& caller,
                                                              const calls::PersonaJoinRequest& request);
   /// Good for a persona that is closed, or never was.

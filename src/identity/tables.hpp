@@ -27,13 +27,18 @@ inline constexpr std::string_view kBuckets = "identity_lookup_buckets";
 inline constexpr std::string_view kRemoved = "identity_removed_mailboxes";
 /// key: u8 kind || mailbox or account id
 inline constexpr std::string_view kRevoked = "identity_revocations";
+/// key: business's account id
+inline constexpr std::string_view kBusinesses = "identity_businesses";
+/// key: first 16 bytes of an HMAC of the account || the same of account and business, both under a key of the vault: so
+/// that who copies the files cannot tell from a persona's id whose it is
+inline constexpr std::string_view kRelationships = "identity_relationships";
 
 }  // namespace tables
 
 /// For RowStore drivers, which want to know the tables when they open.
-inline constexpr std::array<std::string_view, 9> kTables = {tables::kHandles, tables::kAccounts, tables::kDevices,
-                                                            tables::kPrekeys, tables::kOneTime,  tables::kLists,
-                                                            tables::kBuckets, tables::kRemoved,  tables::kRevoked};
+inline constexpr std::array<std::string_view, 11> kTables = {
+    tables::kHandles, tables::kAccounts, tables::kDevices, tables::kPrekeys,    tables::kOneTime,      tables::kLists,
+    tables::kBuckets, tables::kRemoved,  tables::kRevoked, tables::kBusinesses, tables::kRelationships};
 
 struct HeldField {
   std::string_view table;
@@ -47,8 +52,15 @@ inline constexpr auto kHeldFields = std::to_array<HeldField>({
     {tables::kHandles, "handle (as a keyed hash)", "to find the account when somebody asks for it",
      "until the account drops or loses the handle"},
     {tables::kHandles, "account", "what the handle stands for", "as long as the row"},
-    {tables::kAccounts, "account", "a random id, names the row",
+    {tables::kAccounts, "account", "a random id, names the row; a persona's is a hash of its opaque id",
      "until the account is deleted or has lost its last handle"},
+    {tables::kAccounts, "kind", "a person, a business, or a person's persona at a business", "as long as the row"},
+    {tables::kAccounts, "owner (of a persona)", "whose persona it is; no business ever sees it",
+     "until the person is new to the business, deletes the account, or the business is removed"},
+    {tables::kAccounts, "business (of a persona)", "who may write to it", "as long as the row"},
+    {tables::kAccounts, "closed (of a persona)", "whether the business is answered that the conversation is closed",
+     "as long as the row; of a persona whose person is new to the business, this and the business is all that is left, "
+     "and is not deleted"},
     {tables::kAccounts, "handles", "to show them to the person, and to remove them with the account",
      "as long as the row"},
     {tables::kAccounts, "device list", "signed by the account key, handed to whoever writes to the account",
@@ -66,6 +78,8 @@ inline constexpr auto kHeldFields = std::to_array<HeldField>({
     {tables::kDevices, "signing key (public)", "to check who connects", "as long as the row"},
     {tables::kDevices, "day last seen, coarse to a week",
      "a PIN lapses after 30 days without any device; only with a PIN", "until the PIN is removed"},
+    {tables::kDevices, "owner's device (of a persona's device)", "removing a device removes what it joined",
+     "as long as the row"},
     {tables::kPrekeys, "prekey set (public, signed)", "handed out so that others can open sessions",
      "until the next set"},
     {tables::kPrekeys, "one-time prekeys (public)", "each is handed out once", "until the next set"},
@@ -81,6 +95,17 @@ inline constexpr auto kHeldFields = std::to_array<HeldField>({
     {tables::kRemoved, "time", "when to forget it", "as long as the row"},
     {tables::kRevoked, "mailbox or account", "whose send tokens were taken back", "8 days"},
     {tables::kRevoked, "time", "tokens older than this are refused", "as long as the row"},
+    {tables::kBusinesses, "business", "a random id (its UUID), names the row",
+     "until the operator removes the business"},
+    {tables::kBusinesses, "name, logo, website, kind of gateway, text out of hours", "the profile that people see",
+     "as long as the row"},
+    {tables::kBusinesses, "settings", "its webhook, MSP id and secret; not for a gateway in its own house",
+     "as long as the row"},
+    {tables::kRelationships, "account and business (as keyed hashes)", "names the row",
+     "until the account is deleted or the business removed"},
+    {tables::kRelationships, "business", "to close what belongs to a removed business", "as long as the row"},
+    {tables::kRelationships, "persona", "which of the person's accounts the business knows", "as long as the row"},
+    {tables::kRelationships, "generation, key version", "so that the opaque id stays the same", "as long as the row"},
 });
 
 }  // namespace opaline::identity

@@ -58,6 +58,24 @@ Changes& Changes::put(const AccountId& account, const LookupLevel& level) {
   batch_.put(tables::kBuckets, clear(account.view()), encode(level));
   return *this;
 }
+Changes& Changes::put(const RelationshipKey& key, const RelationshipRecord& record) {
+  batch_.put(tables::kRelationships, clear(key.view()), encode(record));
+  return *this;
+}
+Changes& Changes::put(const AccountId& business, const BusinessRecord& record) {
+  Bytes plain = encode(record);
+  batch_.put(tables::kBusinesses, clear(business.view()), plain);
+  wipe(plain.data(), plain.size());
+  return *this;
+}
+Changes& Changes::erase_relationship(const RelationshipKey& key) {
+  batch_.erase(tables::kRelationships, clear(key.view()));
+  return *this;
+}
+Changes& Changes::erase_business(const AccountId& business) {
+  batch_.erase(tables::kBusinesses, clear(business.view()));
+  return *this;
+}
 Changes& Changes::put_removed(const MailboxId& mailbox, Time at) {
   batch_.put(tables::kRemoved, clear(mailbox.view()), encode(MomentRecord{at}));
   return *this;
@@ -124,6 +142,40 @@ Found<MomentRecord> Directory::removed(const MailboxId& mailbox) {
 }
 Found<LookupLevel> Directory::lookup_level(const AccountId& account) {
   return get<LookupLevel>(tables::kBuckets, clear(account.view()));
+}
+
+Found<BusinessRecord> Directory::business(const AccountId& business) {
+  return get<BusinessRecord>(tables::kBusinesses, clear(business.view()));
+}
+Result<std::vector<AccountId>, RowError> Directory::businesses() {
+  constexpr std::size_t kPage = 100;  // rows have logos
+  std::vector<AccountId> out;
+  Bytes after;
+  for (;;) {
+    OPALINE_TRY(const auto rows, rows_.scan(tables::kBusinesses, {}, after, kPage));
+    for (const auto& row : rows) {
+      const auto id = AccountId::from(row.key);
+      if (!id) return fail(RowError::failed);
+      after = row.key;
+      out.push_back(*id);
+    }
+    if (rows.size() < kPage) return out;
+  }
+}
+Found<RelationshipRecord> Directory::relationship(const RelationshipKey& key) {
+  return get<RelationshipRecord>(tables::kRelationships, clear(key.view()));
+}
+Result<std::vector<Directory::Relationship>, RowError> Directory::relationships(ByteView prefix, ByteView after,
+                                                                                std::size_t limit) {
+  OPALINE_TRY(const auto rows, rows_.scan(tables::kRelationships, prefix, after, limit));
+  std::vector<Relationship> out;
+  for (const auto& row : rows) {
+    const auto key = RelationshipKey::from(row.key);
+    const auto record = decode<RelationshipRecord>(row.value);
+    if (!key || !record) return fail(RowError::failed);
+    out.push_back({.key = *key, .record = *record});
+  }
+  return out;
 }
 
 Result<std::vector<Directory::Moment>, RowError> Directory::moments(std::string_view table) {

@@ -12,6 +12,9 @@ using Found = Result<std::optional<T>, RowError>;
 
 enum class Revocation : std::uint8_t { mailbox = 1, sender = 2 };
 
+/// The first half is the owner's; made by Service::State::relationship_key.
+using RelationshipKey = ByteId<struct RelationshipKeyTag, 32>;
+
 /// Changes that happen together. Lives no longer than its Directory.
 class Changes {
  public:
@@ -23,6 +26,8 @@ class Changes {
   Changes& put(const AccountId& account, DeviceNumber device, const OneTimeCursor& record);
   Changes& put(const AccountId& account, ListNumber list, const ListRecord& record);
   Changes& put(const AccountId& account, const LookupLevel& level);
+  Changes& put(const RelationshipKey& key, const RelationshipRecord& record);
+  Changes& put(const AccountId& business, const BusinessRecord& record);
   Changes& put_removed(const MailboxId& mailbox, Time at);
   Changes& put_revoked(Revocation kind, FixedView<16> id, Time at);
   Changes& erase_list(const AccountId& account, ListNumber list);
@@ -30,6 +35,8 @@ class Changes {
   Changes& erase_account(const AccountId& account);
   /// The device's row, prekeys and cursor.
   Changes& erase_device(const AccountId& account, DeviceNumber device);
+  Changes& erase_relationship(const RelationshipKey& key);
+  Changes& erase_business(const AccountId& business);
   Changes& erase(std::string_view table, ByteView clear_key);
   [[nodiscard]] bool empty() const { return batch_.empty(); }
 
@@ -53,6 +60,18 @@ class Directory {
   /// When the mailbox was removed, as long as that is remembered.
   [[nodiscard]] Found<MomentRecord> removed(const MailboxId& mailbox);
   [[nodiscard]] Found<LookupLevel> lookup_level(const AccountId& account);
+
+  [[nodiscard]] Found<BusinessRecord> business(const AccountId& business);
+  /// All ids, in order.
+  [[nodiscard]] Result<std::vector<AccountId>, RowError> businesses();
+  [[nodiscard]] Found<RelationshipRecord> relationship(const RelationshipKey& key);
+  struct Relationship {
+    RelationshipKey key;
+    RelationshipRecord record;
+  };
+  /// Those whose keys begin with `prefix` and come after `after`, in order, at most `limit`.
+  [[nodiscard]] Result<std::vector<Relationship>, RowError> relationships(ByteView prefix, ByteView after,
+                                                                          std::size_t limit);
 
   struct Moment {
     Bytes key;

@@ -7,13 +7,30 @@ namespace opaline::identity::internal {
 namespace {
 
 constexpr std::uint8_t kRecordVersion = 1;
+/// Of accounts and devices, since there are personas.
+constexpr std::uint8_t kPersonasVersion = 2;
 // Bits of AccountRecord's flags.
 constexpr std::uint8_t kPeople = 1, kBusinesses = 2, kCalls = 4, kHasPin = 8;
 // Bits of DeviceRecord's flags.
-constexpr std::uint8_t kWeb = 1, kSeen = 2;
+constexpr std::uint8_t kWeb = 1, kSeen = 2, kJoined = 4;
 
 std::uint8_t flag(bool on, std::uint8_t bit) {
   return on ? bit : std::uint8_t{0};
+}
+
+/// What the kind of account has and has not.
+bool has_its_fields(const AccountRecord& record) {
+  const bool forgotten = record.closed && record.owner.is_zero();
+  switch (record.kind) {
+    case AccountKind::person:
+      return !record.handles.empty() && record.handles.size() <= kMaxHandles && !record.device_list.empty();
+    case AccountKind::business:
+      return record.handles.empty() && !record.device_list.empty();
+    case AccountKind::persona:
+      return record.handles.empty() && record.device_list.empty() == forgotten &&
+             (forgotten || !record.owner.is_zero());
+  }
+  return false;
 }
 
 }  // namespace
@@ -21,8 +38,11 @@ std::uint8_t flag(bool on, std::uint8_t bit) {
 Bytes encode(const AccountRecord& record) {
   Bytes out;
   Writer to(out);
-  OPALINE_ASSERT(!record.handles.empty() && record.handles.size() <= kMaxHandles);
-  to.u8(kRecordVersion).u8(static_cast<std::uint8_t>(record.handles.size()));
+  OPALINE_ASSERT(has_its_fields(record));
+  to.u8(kPersonasVersion).u8(static_cast<std::uint8_t>(record.kind));
+  if (record.kind == AccountKind::persona)
+    to.bytes(record.owner.view()).bytes(record.business.view()).u8(record.closed ? 1 : 0);
+  to.u8(static_cast<std::uint8_t>(record.handles.size()));
   for (const std::string& handle : record.handles) to.bytes16(as_view(handle));
   to.bytes32(record.device_list);
   to.u8(static_cast<std::uint8_t>(flag(record.switches.people, kPeople) |
@@ -39,9 +59,17 @@ template <>
 std::optional<AccountRecord> decode(ByteView bytes) {
   Reader in(bytes);
   AccountRecord out;
-  if (in.u8() != kRecordVersion) return std::nullopt;
+  const std::uint8_t version = in.u8();
+  if (version != kRecordVersion && version != kPersonasVersion) return std::nullopt;
+  if (version == kPersonasVersion) out.kind = AccountKind(in.u8());
+  if (out.kind == AccountKind::persona) {
+    out.owner = AccountId(in.array<AccountId::kSize>());
+    out.business = AccountId(in.array<AccountId::kSize>());
+    const std::uint8_t closed = in.u8();
+    if (closed > 1) return std::nullopt;
+    out.closed = closed == 1;
+  }
   const std::size_t handles = in.u8();
-  if (handles == 0 || handles > kMaxHandles) return std::nullopt;
   for (std::size_t i = 0; i < handles; ++i) out.handles.push_back(to_string(in.bytes16()));
   out.device_list = to_bytes(in.bytes32());
   const std::uint8_t flags = in.u8();
@@ -55,17 +83,19 @@ std::optional<AccountRecord> decode(ByteView bytes) {
     pin.tries_left = in.u8();
     pin.tries_day = Day(in.u32());
   }
-  if (!in.finished() || flags > (kPeople | kBusinesses | kCalls | kHasPin)) return std::nullopt;
+  if (!in.finished() || flags > (kPeople | kBusinesses | kCalls | kHasPin) || !has_its_fields(out)) return std::nullopt;
   return out;
 }
 
 Bytes encode(const DeviceRecord& record) {
   Bytes out;
   Writer to(out);
-  to.u8(kRecordVersion).bytes(record.mailbox.view());
-  to.u8(static_cast<std::uint8_t>(flag(record.web, kWeb) | flag(record.seen.has_value(), kSeen)));
+  to.u8(kPersonasVersion).bytes(record.mailbox.view());
+  to.u8(static_cast<std::uint8_t>(flag(record.web, kWeb) | flag(record.seen.has_value(), kSeen) |
+                                  flag(record.owner_device.has_value(), kJoined)));
   to.bytes(record.signing_key.view());
   if (record.seen) to.u32(number(*record.seen));
+  if (record.owner_device) to.u32(static_cast<std::uint32_t>(*record.owner_device));
   return out;
 }
 
@@ -73,13 +103,16 @@ template <>
 std::optional<DeviceRecord> decode(ByteView bytes) {
   Reader in(bytes);
   DeviceRecord out;
-  if (in.u8() != kRecordVersion) return std::nullopt;
+  const std::uint8_t version = in.u8();
+  if (version != kRecordVersion && version != kPersonasVersion) return std::nullopt;
   out.mailbox = MailboxId(in.array<MailboxId::kSize>());
   const std::uint8_t flags = in.u8();
   out.web = (flags & kWeb) != 0;
   out.signing_key = crypto::HybridPublicKey(in.array<crypto::HybridPublicKey::kSize>());
   if ((flags & kSeen) != 0) out.seen = Day(in.u32());
-  if (!in.finished() || flags > (kWeb | kSeen)) return std::nullopt;
+  if ((flags & kJoined) != 0) out.owner_device = DeviceNumber{in.u32()};
+  const int known = version == kRecordVersion ? kWeb | kSeen : kWeb | kSeen | kJoined;
+  if (!in.finished() || flags > known) return std::nullopt;
   return out;
 }
 
@@ -161,6 +194,64 @@ std::optional<MomentRecord> decode(ByteView bytes) {
   if (in.u8() != kRecordVersion) return std::nullopt;
   const MomentRecord out{from_unix_millis(static_cast<std::int64_t>(in.u64()))};
   if (!in.finished()) return std::nullopt;
+  return out;
+}
+
+Bytes encode(const RelationshipRecord& record) {
+  Bytes out;
+  Writer(out)
+      .u8(kRecordVersion)
+      .bytes(record.business.view())
+      .bytes(record.persona.view())
+      .u32(static_cast<std::uint32_t>(record.generation))
+      .u8(record.key_version);
+  return out;
+}
+
+template <>
+std::optional<RelationshipRecord> decode(ByteView bytes) {
+  Reader in(bytes);
+  if (in.u8() != kRecordVersion) return std::nullopt;
+  RelationshipRecord out;
+  out.business = AccountId(in.array<AccountId::kSize>());
+  out.persona = AccountId(in.array<AccountId::kSize>());
+  out.generation = Generation{in.u32()};
+  out.key_version = in.u8();
+  if (!in.finished() || out.key_version == 0) return std::nullopt;
+  return out;
+}
+
+Bytes encode(const BusinessRecord& record) {
+  const BusinessDetails& details = record.details;
+  Bytes out;
+  out.reserve(128 + details.logo.size() + details.away_text.size() + record.settings.size() +
+              4 * kMaxBusinessNameCharacters + kMaxWebsiteBytes);  // so that no copy is left behind
+  Writer(out)
+      .u8(kRecordVersion)
+      .bytes16(as_view(details.name))
+      .bytes32(details.logo)
+      .bytes16(as_view(details.logo_type))
+      .u8(details.own_gateway ? 1 : 0)
+      .bytes16(as_view(details.website))
+      .bytes16(as_view(details.away_text))
+      .bytes32(record.settings);
+  return out;
+}
+
+template <>
+std::optional<BusinessRecord> decode(ByteView bytes) {
+  Reader in(bytes);
+  if (in.u8() != kRecordVersion) return std::nullopt;
+  BusinessRecord out;
+  out.details.name = to_string(in.bytes16());
+  out.details.logo = to_bytes(in.bytes32());
+  out.details.logo_type = to_string(in.bytes16());
+  const std::uint8_t own = in.u8();
+  out.details.own_gateway = own == 1;
+  out.details.website = to_string(in.bytes16());
+  out.details.away_text = to_string(in.bytes16());
+  out.settings = to_secret_bytes(in.bytes32());
+  if (!in.finished() || own > 1) return std::nullopt;
   return out;
 }
 

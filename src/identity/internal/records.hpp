@@ -1,12 +1,13 @@
 #pragma once
-// The rows of identity/tables.hpp as values, and their bytes: u8 version (1), then the fields in order. Integers are
-// big-endian.
+// The rows of identity/tables.hpp as values, and their bytes: u8 version (1, or what codecs in records.cpp say), then
+// the fields in order. Integers are big-endian.
 #include <vector>
 
 #include "base/secret.hpp"
 #include "base/time.hpp"
 #include "credentials/device_list.hpp"
 #include "credentials/prekey_set.hpp"
+#include "identity/internal/opaque_ids.hpp"
 #include "identity/service.hpp"
 
 namespace opaline::identity::internal {
@@ -19,20 +20,31 @@ struct PinRecord {
   friend bool operator==(const PinRecord&, const PinRecord&) = default;
 };
 
+enum class AccountKind : std::uint8_t { person = 1, business = 2, persona = 3 };
+
+/// Version 2; version 1 has persons alone.
 struct AccountRecord {
-  std::vector<std::string> handles;  ///< normalised, oldest first
-  Bytes device_list;                 ///< signed
+  std::vector<std::string> handles;  ///< normalised, oldest first; a person has at least one, others none
+  Bytes device_list;                 ///< signed; empty for a persona that is forgotten
   ServiceSwitches switches;
   std::string managed_by;
   std::optional<PinRecord> pin;
+  AccountKind kind = AccountKind::person;
+  // Of a persona. One that is forgotten has no owner, and is closed for good.
+  AccountId owner{};
+  AccountId business{};
+  bool closed = false;
   friend bool operator==(const AccountRecord&, const AccountRecord&) = default;
 };
 
+/// Version 2; in version 1 there is no owner_device.
 struct DeviceRecord {
   MailboxId mailbox;
   bool web = false;
   crypto::HybridPublicKey signing_key;
-  std::optional<Day> seen;  ///< only where the account has a PIN
+  std::optional<Day> seen = std::nullopt;  ///< only where the account has a PIN
+  std::optional<DeviceNumber> owner_device =
+      std::nullopt;  ///< of a persona's device: which device of its owner joined it
   friend bool operator==(const DeviceRecord&, const DeviceRecord&) = default;
 };
 
@@ -67,6 +79,24 @@ struct MomentRecord {
   friend bool operator==(const MomentRecord&, const MomentRecord&) = default;
 };
 
+/// That an account has been, or is, known to a business.
+struct RelationshipRecord {
+  AccountId business;
+  AccountId persona;  ///< the account id that the present opaque id gives
+  Generation generation{};
+  std::uint8_t key_version = 0;  ///< of the present opaque id
+  friend bool operator==(const RelationshipRecord&, const RelationshipRecord&) = default;
+};
+
+struct BusinessRecord {
+  BusinessDetails details;
+  SecretBytes settings;
+  friend bool operator==(const BusinessRecord&, const BusinessRecord&) = default;
+};
+
+[[nodiscard]] Bytes encode(const RelationshipRecord& record);
+/// Holds the settings: to be wiped.
+[[nodiscard]] Bytes encode(const BusinessRecord& record);
 [[nodiscard]] Bytes encode(const AccountRecord& record);
 [[nodiscard]] Bytes encode(const DeviceRecord& record);
 [[nodiscard]] Bytes encode(const PrekeyRecord& record);

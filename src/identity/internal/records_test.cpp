@@ -26,7 +26,7 @@ void check_codec(const Record& record) {
     }
   }
   Bytes future = bytes;
-  future[0] = std::byte{2};
+  future[0] = std::byte{3};
   EXPECT_FALSE(decode<Record>(future)) << "a newer program's row is not guessed at";
 }
 
@@ -68,7 +68,72 @@ TEST(Records, DevicesAreCanonical) {
   small(record);
 }
 
+TEST(Records, APersonasDeviceSaysWhoJoinedIt) {
+  SeededRandom random(1);
+  DeviceRecord record{.mailbox = random.id<MailboxId>(), .signing_key = random.id<crypto::HybridPublicKey>()};
+  record.owner_device = DeviceNumber{3};
+  const Bytes bytes = encode(record);
+  EXPECT_EQ(decode<DeviceRecord>(bytes), record);
+  Bytes old = bytes;
+  old[0] = std::byte{1};
+  EXPECT_FALSE(decode<DeviceRecord>(old)) << "version 1 has no such field";
+  record.owner_device.reset();
+  old = encode(record);
+  old[0] = std::byte{1};
+  EXPECT_EQ(decode<DeviceRecord>(old), record) << "what version 1 wrote";
+}
+
+TEST(Records, KindsOfAccountsAreCanonicalAndHaveTheirFieldsAlone) {
+  SeededRandom random(1);
+  AccountRecord business;
+  business.device_list = to_bytes("a signed list");
+  business.kind = AccountKind::business;
+  check_codec(business);
+  AccountRecord persona = business;
+  persona.kind = AccountKind::persona;
+  persona.owner = random.id<AccountId>();
+  persona.business = random.id<AccountId>();
+  check_codec(persona);
+  persona.closed = true;
+  check_codec(persona);
+  AccountRecord forgotten = persona;
+  forgotten.owner = AccountId();
+  forgotten.device_list.clear();
+  check_codec(forgotten);
+  // As a person's row, each of them lacks a handle.
+  for (const AccountRecord& other : {business, persona, forgotten}) {
+    Bytes bytes = encode(other);
+    bytes[1] = std::byte{1};
+    EXPECT_FALSE(decode<AccountRecord>(bytes));
+    bytes[1] = std::byte{4};
+    EXPECT_FALSE(decode<AccountRecord>(bytes));
+  }
+}
+
+TEST(Records, VersionOneOfAnAccountIsAPerson) {
+  const AccountRecord record = account_record();
+  Bytes bytes = encode(record);
+  bytes.erase(bytes.begin() + 1);  // the kind
+  bytes[0] = std::byte{1};
+  EXPECT_EQ(decode<AccountRecord>(bytes), record);
+}
+
 TEST(Records, TheOthersAreCanonical) {
+  SeededRandom random(1);
+  check_codec(RelationshipRecord{.business = random.id<AccountId>(),
+                                 .persona = random.id<AccountId>(),
+                                 .generation = Generation{3},
+                                 .key_version = 1});
+  BusinessRecord business;
+  business.details = {.name = "Shop",
+                      .logo = to_bytes("logo"),
+                      .logo_type = "image/png",
+                      .own_gateway = true,
+                      .website = "shop.example.org",
+                      .away_text = "Tomorrow."};
+  business.settings = to_secret_bytes(as_view(std::string_view("settings")));
+  check_codec(business);
+  check_codec(BusinessRecord{});
   check_codec(PrekeyRecord{.signed_set = to_bytes("set"), .one_time_batch = to_bytes("batch")});
   check_codec(PrekeyRecord{});
   check_codec(OneTimeCursor{.set = credentials::PrekeySetId{7}, .next = 9});

@@ -1,8 +1,11 @@
 #pragma once
-// What a Service is made of. Its methods are in service.cpp, registration.cpp, lookup.cpp, bundles.cpp, account.cpp,
-// devices.cpp, link.cpp, recovery.cpp, pin.cpp.
+// What a Service is made of. Its methods are in service.cpp, loading.cpp, registration.cpp, lookup.cpp, bundles.cpp,
+// account.cpp, devices.cpp, link.cpp, recovery.cpp, pin.cpp, personas.cpp, persona_upkeep.cpp, businesses.cpp.
+#include <unordered_set>
+
 #include "credentials/device_list.hpp"
 #include "identity/internal/directory.hpp"
+#include "identity/internal/enrolments.hpp"
 #include "identity/internal/failures.hpp"
 #include "identity/internal/link_exchanges.hpp"
 #include "identity/internal/quotas.hpp"
@@ -17,12 +20,26 @@ namespace opaline::identity {
 namespace internal {
 
 using PinPepper = Secret<struct PinPepperTag, 32>;
+/// Makes keys of relationships.
+using RelationshipsKey = Secret<struct RelationshipsKeyTag, 32>;
+/// Makes the mailboxes of personas' devices.
+using PersonaMailboxKey = Secret<struct PersonaMailboxKeyTag, 32>;
 
 /// What is to be told to the relay once a change is durable.
 struct Effects {
   std::vector<MailboxId> destroyed;
   std::vector<credentials::DeviceAddress> removed;
   std::vector<std::pair<credentials::DeviceAddress, calls::AccountReply>> changed;
+  struct ClosedPersona {
+    AccountId persona;
+    std::vector<credentials::DeviceAddress> told;  ///< its business's devices
+  };
+  std::vector<ClosedPersona> closed;
+  /// Their rows are in the same write.
+  std::vector<MailboxId> revoked_mailboxes;
+  std::vector<AccountId> revoked_senders;
+  /// Devices that may not connect at present, but are not gone.
+  std::vector<credentials::DeviceAddress> shut_out;
 };
 
 /// An account row with its list taken apart.
@@ -54,6 +71,34 @@ struct NewDevice {
   MailboxId mailbox;  ///< what it was given
   const calls::PrekeyUpload& prekeys;
   bool web = false;
+  std::optional<DeviceNumber> owner_device = std::nullopt;  ///< of a persona's device
+};
+
+/// An account's first list and its one device, with prekeys, checked.
+struct FirstDevice {
+  credentials::VerifiedDeviceList list;
+  CheckedPrekeys prekeys;
+};
+/// What a first list has to name.
+struct FirstDeviceWanted {
+  AccountId account;
+  MailboxId mailbox;
+};
+inline constexpr DeviceNumber kFirstDevice{1};
+/// Number 1, signed by its account key, with device 1 alone, which has keys of its own. BAD_REQUEST.
+[[nodiscard]] Answer<FirstDevice> check_first_device(const FirstDeviceWanted& wanted, ByteView signed_list,
+                                                     const calls::PrekeyUpload& upload, Time now);
+
+/// What makes two requests to complete the same.
+[[nodiscard]] ByteArray<32> hash_of(const calls::CompleteRequest& request);
+
+/// Under which id an account is known to a business, or would be.
+struct KnownAs {
+  RelationshipKey key;
+  bool is_stored = false;  ///< the row below is in the store
+  RelationshipRecord row;
+  credentials::OpaqueId opaque_id;
+  std::optional<LoadedAccount> persona;  ///< nullopt: no device has joined yet
 };
 
 }  // namespace internal
@@ -73,8 +118,16 @@ struct Service::State {
   [[nodiscard]] CallFailure store_failure(store::RowError error);
   /// nullopt: no such account. An id of zero finds the decoy (see decoy()).
   [[nodiscard]] Answer<std::optional<internal::LoadedAccount>> load(const AccountId& account);
+  [[nodiscard]] Answer<std::optional<internal::LoadedAccount>> take_apart(const AccountId& account,
+                                                                          internal::AccountRecord record);
   /// The caller's own account. NOT_FOUND: it is gone.
   [[nodiscard]] Answer<internal::LoadedAccount> load_own(const Caller& caller);
+  /// The same, of a person. FORBIDDEN: it is a business or a persona.
+  [[nodiscard]] Answer<internal::LoadedAccount> load_person(const Caller& caller);
+  /// The same, where the person may use businesses. FORBIDDEN: switched off.
+  [[nodiscard]] Answer<internal::LoadedAccount> load_customer(const Caller& caller);
+  /// A person's account for what operators do. NOT_FOUND: also for businesses and personas.
+  [[nodiscard]] Answer<internal::LoadedAccount> load_person(const AccountId& account);
   /// What a handle stands for. One row is found and one is missed, whether it is there or not.
   [[nodiscard]] Answer<std::optional<AccountId>> look_up(const Handle& handle);
   /// The account that a handle stands for, if it may be reached as a person. Reads and decodes one row, whether it is
@@ -85,6 +138,13 @@ struct Service::State {
   /// The account with this id, switched off or not. Whatever the answer, one row is found and decoded and one is
   /// missed.
   [[nodiscard]] Answer<std::optional<internal::LoadedAccount>> load_by_id(const AccountId& account);
+  /// A persona's business, for the persona itself: nullopt for every other account, with the same reads.
+  [[nodiscard]] Answer<std::optional<internal::LoadedAccount>> load_business_of(const internal::LoadedAccount& persona,
+                                                                                const AccountId& asked);
+  /// A business's persona, for the business itself: nullopt for every other account and where the person may not use
+  /// businesses, with the same reads. CLOSED.
+  [[nodiscard]] Answer<std::optional<internal::LoadedAccount>> load_persona_of(const AccountId& business,
+                                                                               const AccountId& asked);
   /// The account's lists after `known` and before the present one, oldest first: as many as fit into `room` bytes of an
   /// answer, without a gap. None for 0, and none if the first of them is not kept any more.
   [[nodiscard]] Answer<std::vector<std::string>> list_history(const internal::LoadedAccount& account,
@@ -93,11 +153,23 @@ struct Service::State {
   [[nodiscard]] Result<void, store::RowError> make_decoy();
 
   // ---- changes of accounts
-  void remove_account(internal::Changes& changes, internal::Effects& effects, const internal::LoadedAccount& account,
-                      Time now);
+  /// With its personas.
+  [[nodiscard]] Answer<void> remove_account(internal::Changes& changes, internal::Effects& effects,
+                                            const internal::LoadedAccount& account, Time now);
+  /// The rows of one account and nothing else.
+  void erase_rows(internal::Changes& changes, internal::Effects& effects, const internal::LoadedAccount& account,
+                  Time now);
+  /// The account's earlier lists.
+  void erase_history(internal::Changes& changes, const internal::LoadedAccount& account);
+  /// The device is gone: its rows, its mailbox, its connection.
+  void erase_device(internal::Changes& changes, internal::Effects& effects, const AccountId& account,
+                    DeviceNumber device, const MailboxId& mailbox, Time now);
   /// The account loses the handle (its row is not touched); without any left it is removed.
-  void lose_handle(internal::Changes& changes, internal::Effects& effects, internal::LoadedAccount account,
-                   const Handle& handle, Time now);
+  [[nodiscard]] Answer<void> lose_handle(internal::Changes& changes, internal::Effects& effects,
+                                         internal::LoadedAccount account, const Handle& handle, Time now);
+  /// A first device's rows but the account's.
+  void put_first_device(internal::Changes& changes, const AccountId& account, const internal::FirstDevice& device,
+                        bool web, std::optional<DeviceNumber> owner_device);
   void apply(const internal::Effects& effects, Time now);
   /// Says to the relay again what must outlast a restart, and forgets what need not any more.
   [[nodiscard]] Result<void, store::RowError> replay(Time now);
@@ -116,6 +188,46 @@ struct Service::State {
                                                             DeviceNumber by, Time now);
   /// Before saying that a change is there: tells the relay what an attempt with an unknown outcome left untold.
   [[nodiscard]] Answer<void> settle(Time now);
+
+  // ---- personas (personas.cpp, persona_upkeep.cpp)
+  [[nodiscard]] internal::RelationshipKey relationship_key(const AccountId& owner, const AccountId& business) const;
+  [[nodiscard]] Answer<internal::KnownAs> known_as(const AccountId& owner, const AccountId& business);
+  /// The mailbox of the device that the caller's device may put into the persona's next list.
+  [[nodiscard]] MailboxId persona_mailbox(const Caller& caller, const internal::KnownAs& known) const;
+  /// A persona's first device. FORBIDDEN: too many relationships.
+  [[nodiscard]] Answer<void> first_join(const Caller& caller, const internal::KnownAs& known,
+                                        const calls::PersonaJoinRequest& request, Time now);
+  /// A further device, or the first one of a persona that was closed.
+  [[nodiscard]] Answer<void> next_join(const Caller& caller, internal::KnownAs known,
+                                       const calls::PersonaJoinRequest& request, Time now);
+  /// Its devices go and its business is told; its account stays and is to be written with `closed`. Nothing for a
+  /// closed one.
+  [[nodiscard]] Answer<void> close_persona(internal::Changes& changes, internal::Effects& effects,
+                                           internal::LoadedAccount& persona, Time now);
+  /// Closed for good: of the account's row all is erased but that it was of this business.
+  [[nodiscard]] Answer<void> forget_persona(internal::Changes& changes, internal::Effects& effects,
+                                            internal::LoadedAccount persona, Time now);
+  /// Closed, and no row of it is left.
+  [[nodiscard]] Answer<void> remove_persona(internal::Changes& changes, internal::Effects& effects,
+                                            internal::LoadedAccount persona, Time now);
+  [[nodiscard]] Answer<std::vector<internal::Directory::Relationship>> relationships_of(const AccountId& owner);
+  [[nodiscard]] Answer<void> remove_personas(internal::Changes& changes, internal::Effects& effects,
+                                             const AccountId& owner, Time now);
+  /// The owner's devices are gone: so are those that they joined. A persona without any other is closed.
+  [[nodiscard]] Answer<void> leave_personas(internal::Changes& changes, internal::Effects& effects,
+                                            const AccountId& owner, std::span<const DeviceNumber> devices, Time now);
+  /// The owner may not use businesses any more.
+  [[nodiscard]] Answer<void> shut_personas_out(internal::Changes& changes, internal::Effects& effects,
+                                               const AccountId& owner, Time now);
+  /// Whether the persona's person may use businesses, and the business is there.
+  [[nodiscard]] Answer<bool> persona_is_let(const AccountId& persona);
+  /// A page of what removed businesses have left behind.
+  [[nodiscard]] Answer<void> sweep(Time now);
+
+  // ---- businesses (businesses.cpp)
+  /// complete() with a ticket of enrol_business.
+  [[nodiscard]] Answer<calls::CompleteReply> complete_enrolment(internal::Enrolment& ticket,
+                                                                const calls::CompleteRequest& request, Time now);
 
   // ---- registration
   /// Quotas and the code for a new verification.
@@ -152,15 +264,23 @@ struct Service::State {
   wire::SendTokenKey send_token_key;
   internal::RenewalTokenKey renewal_key;
   internal::PinPepper pin_pepper;
-  crypto::HybridPublicKey decoy_key;  ///< stands in for the key of a device that does not exist
+  internal::RelationshipsKey relationships_key;
+  internal::PersonaMailboxKey persona_mailbox_key;
+  std::optional<internal::OpaqueIds> opaque_ids;  ///< set by open
+  crypto::HybridPublicKey decoy_key;              ///< stands in for the key of a device that does not exist
 
   internal::Verifications verifications;
   internal::LinkExchanges links;
   internal::Recoveries recoveries;
+  internal::Enrolments enrolments;
   internal::DailyKey daily;
   internal::Buckets codes_per_handle, codes_per_source, codes_per_network, failed_auth, calls_per_account,
-      one_time_per_pair, one_time_per_target, list_updates, link_joins, link_opens_per_source, link_opens_per_network;
-  [[nodiscard]] std::array<internal::Buckets*, 11> all_buckets();
+      calls_per_business, persona_opens, persona_joins, one_time_per_pair, one_time_per_target, list_updates,
+      link_joins, link_opens_per_source, link_opens_per_network;
+  [[nodiscard]] std::array<internal::Buckets*, 14> all_buckets();
+
+  std::unordered_set<AccountId> businesses;  ///< all of identity_businesses
+  std::optional<Bytes> sweep_after;          ///< where sweep() goes on; nullopt: nothing was left behind
 
   Counters counters;
   bool store_failing = false;  ///< so that a broken disk is logged once, not once per call
