@@ -46,6 +46,8 @@ class Businesses {
   virtual ~Businesses() = default;
   /// nullptr: no such business here.
   [[nodiscard]] virtual BusinessPort* find(const msp::Uuid& id) = 0;
+  /// Those of an MSP id: for calls that do not name the business. None: nobody's.
+  [[nodiscard]] virtual std::vector<BusinessPort*> of_msp(std::string_view msp_id) = 0;
 };
 
 }  // namespace opaline::gateway
