@@ -97,7 +97,7 @@ struct Options {
 
 /// A message to be sent.
 struct NewMessage {
-  std::string_view utf8;                     ///< may be empty beside an attachment or a part
+  std::string_view utf8 = {};                ///< may be empty beside an attachment or a part
   std::vector<Attachment> attachments = {};  ///< at the service already; their `release` is random
   ByteView part = {};                        ///< an encoded wire::BusinessPart
   std::optional<MessageId> id = {};          ///< the caller's own; else a random one

@@ -42,15 +42,16 @@ session::AccountKey account_key(MemoryEndpointStore& store) {
 }  // namespace
 
 void World::load(Device& device) {
-  auto loaded = Endpoint::load(device.store, random, device.clock);
+  auto loaded = Endpoint::load(device.store, random, device.clock, device.options);
   OPALINE_ASSERT(loaded.has_value());
   device.endpoint = std::move(*loaded);
 }
 
-Device& World::add(std::string name) {
+Device& World::add(std::string name, std::optional<AccountId> account, const Options& options) {
   Device& device = *devices.emplace_back(std::make_unique<Device>(clock));
   device.name = std::move(name);
-  const Enrolment enrolment{random.id<AccountId>(), DeviceNumber{1}, random.id<MailboxId>()};
+  device.options = options;
+  const Enrolment enrolment{account ? *account : random.id<AccountId>(), DeviceNumber{1}, random.id<MailboxId>()};
   auto made = Endpoint::create(device.store, random, clock, enrolment);
   OPALINE_ASSERT(made.has_value());
   device.address = {enrolment.account, enrolment.device};
@@ -171,6 +172,16 @@ void World::offer(const session::DeviceAddress& owner, const UploadPrekeys& uplo
   offered = {upload.signed_set, set->offered_until, {}};
   for (std::size_t i = 0; *tree && i < (*tree)->size(); ++i)
     offered.one_time.push_back((*tree)->entry(session::OneTimeIndex{static_cast<std::uint16_t>(i)}));
+}
+
+void World::close(const AccountId& persona) {
+  closed.insert(persona);
+  for (const auto& entry : session::load_device_list(accounts[persona].lists.back())->list().devices) {
+    accounts[persona].offers.erase(entry.number);
+    mailboxes[entry.mailbox].gone = true;
+    for (const auto& device : devices)
+      if (device->mailbox == entry.mailbox) cut(*device);
+  }
 }
 
 void World::connect(Device& device) {
@@ -374,7 +385,9 @@ void World::handle(Device& device, const Request& request) {
   const auto answer = [&](const AccountId& about, ListNumber known, const FetchBundles* bundles) {
     ++lookups[about];
     asking = &device;
-    if (!accounts.contains(about)) {
+    if (closed.contains(about)) {
+      device.to_device.push_back(FailedAnswer{request.id, RequestFailure::closed, seconds(0)});
+    } else if (!accounts.contains(about)) {
       device.to_device.push_back(FailedAnswer{request.id, RequestFailure::not_found, seconds(0)});
     } else {
       device.to_device.push_back(DevicesAnswer{request.id, devices_of(about, known, bundles)});

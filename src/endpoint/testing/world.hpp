@@ -4,6 +4,7 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <set>
 
 #include "endpoint/endpoint.hpp"
 #include "endpoint/memory_endpoint_store.hpp"
@@ -68,6 +69,7 @@ struct Device {
   DeviceClock clock;
   session::DeviceAddress address;
   MailboxId mailbox;
+  Options options;
   MemoryEndpointStore store;
   std::unique_ptr<Endpoint> endpoint;
   std::vector<Event> events;
@@ -106,8 +108,8 @@ class World {
  public:
   explicit World(std::uint64_t seed) : random(seed), clock(kStart) {}
 
-  /// A registered device of a new account.
-  Device& add(std::string name);
+  /// A registered device of a new account, whose id is random unless it is given.
+  Device& add(std::string name, std::optional<AccountId> account = {}, const Options& options = {});
   /// A second device of an account: the primary signs a new list with it, at once, whether it is connected or not; its
   /// program is started anew.
   Device& link(Device& primary, std::string name);
@@ -125,6 +127,10 @@ class World {
 
   /// What a service does with a recovered device: takes its list, drops those that are not on it; the endpoint begins.
   void take_recovery(Device& device, const Registration& made);
+
+  /// As the service closes a persona: its mailboxes are gone, its list stays and is shown to nobody. `closed` says so
+  /// until it is erased there.
+  void close(const AccountId& persona);
 
   void connect(Device& device);
   /// The server has seen `processed` more of what was under way to it; the rest is lost.
@@ -183,6 +189,7 @@ class World {
   std::function<void(DevicesReply& reply, const AccountId& about)> falsify;  ///< what the directory answers
   const Device* asking = nullptr;                                            ///< whom `falsify` lies to
   bool directory_out = false;
+  std::set<AccountId> closed;        ///< their persons have closed the conversation
   bool refuse_lists = false;         ///< UPDATE_DEVICES is refused
   bool notices = true;               ///< devices hear of a new list
   std::size_t history_at_once = 64;  ///< lists in one answer
