@@ -3,72 +3,15 @@
 
 #include <boost/json.hpp>
 
-#include "apps/opalined/commands.hpp"
-#include "server/admin_client.hpp"
+#include "apps/opalined/asking.hpp"
 
 namespace opaline::daemon {
 namespace {
 
 namespace json = boost::json;
 
-/// A field of an answer as text, whatever it is; "" if it is not there.
-std::string field(const json::value& value, std::string_view pointer) {
-  boost::system::error_code error;
-  const auto* found = value.find_pointer(pointer, error);
-  if (error || found == nullptr || found->is_null()) return {};
-  return found->is_string() ? std::string(found->get_string()) : json::serialize(*found);
-}
-
-std::optional<std::filesystem::path> socket_of(const GlobalOptions& options, const AdminArguments& arguments) {
-  if (arguments.socket) return *arguments.socket;
-  const auto loaded = load(options, false);
-  if (!loaded) return std::nullopt;
-  return loaded->config.paths.admin_socket;
-}
-
-/// Asks; prints the server's JSON or its complaint. The parsed answer is there only if it is to be printed for people.
-struct Asked {
-  Exit exit = Exit::failed;
-  std::optional<json::value> answer;
-};
-Asked ask(const GlobalOptions& options, const AdminArguments& arguments, const std::string& method,
-          const std::string& target, const std::string& body = {}) {
-  const auto socket = socket_of(options, arguments);
-  if (!socket) return {Exit::usage, {}};
-  const auto answer = server::ask_admin(*socket, method, target, body);
-  if (!answer) {
-    fmt::print(stderr, "opalined: {}\n", answer.error());
-    return {};
-  }
-  boost::system::error_code error;
-  auto value = json::parse(answer->body, error);
-  if (error) {
-    fmt::print(stderr, "opalined: the server answered {} and no JSON\n", answer->status);
-    return {};
-  }
-  const bool good = answer->status < 300;
-  if (arguments.json) {
-    fmt::print("{}\n", json::serialize(value));
-    return {good ? Exit::ok : Exit::failed, {}};
-  }
-  if (!good) {
-    fmt::print(stderr, "opalined: {}\n", field(value, "/message"));
-    return {};
-  }
-  return {Exit::ok, std::move(value)};
-}
-
 void print_token(const json::value& answer) {
   fmt::print("token (shown this once, good until {}):\n{}\n", field(answer, "/expires"), field(answer, "/token"));
-}
-
-std::string escaped(const std::string& name) {  // a name that is none must not become another path
-  std::string out;
-  for (const unsigned char c : name) {
-    const bool plain = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '-' || c == '_';
-    out += plain ? std::string(1, static_cast<char>(c)) : fmt::format("%{:02X}", c);
-  }
-  return out;
 }
 
 }  // namespace
@@ -150,7 +93,7 @@ Exit admin_audit(const GlobalOptions& options, const AdminArguments& arguments) 
       ask(options, arguments, "GET", fmt::format("audit?after={}&limit={}", arguments.after, arguments.limit));
   if (!asked.answer) return asked.exit;
   for (const auto& entry : asked.answer->at("entries").as_array()) {
-    fmt::print("{:>6}  {}  {:<24} {:<16} {:<24} {}\n", field(entry, "/sequence"), field(entry, "/time"),
+    fmt::print("{:>6}  {}  {:<24} {:<22} {:<24} {}\n", field(entry, "/sequence"), field(entry, "/time"),
                field(entry, "/operator"), field(entry, "/action"), field(entry, "/object"), field(entry, "/outcome"));
   }
   fmt::print("head {}:{}\n", field(*asked.answer, "/head/sequence"), field(*asked.answer, "/head/hash"));

@@ -43,6 +43,29 @@ struct AdminArguments {
 [[nodiscard]] Exit admin_reload(const GlobalOptions& options, const AdminArguments& arguments);
 [[nodiscard]] Exit admin_confirm_clock(const GlobalOptions& options, const AdminArguments& arguments);
 
+/// Of `admin business`. What is not given stays as it is, or gets its default.
+struct BusinessArguments {
+  std::string id;  ///< a UUID, or urn:biz: and one
+  std::optional<std::string> name, webhook, msp_id, website, away_text, capabilities;
+  std::optional<std::filesystem::path> msp_secret_file, logo;
+  std::optional<std::int64_t> max_token_age;
+  std::optional<bool> gzip, status_webhooks, signed_webhooks, allow_private_webhooks;
+  bool own_gateway = false;
+};
+[[nodiscard]] Exit admin_business_create(const GlobalOptions& options, const AdminArguments& arguments,
+                                         const BusinessArguments& business);
+[[nodiscard]] Exit admin_business_list(const GlobalOptions& options, const AdminArguments& arguments);
+[[nodiscard]] Exit admin_business_show(const GlobalOptions& options, const AdminArguments& arguments,
+                                       const BusinessArguments& business);
+[[nodiscard]] Exit admin_business_update(const GlobalOptions& options, const AdminArguments& arguments,
+                                         const BusinessArguments& business);
+[[nodiscard]] Exit admin_business_rotate_secret(const GlobalOptions& options, const AdminArguments& arguments,
+                                                const BusinessArguments& business);
+[[nodiscard]] Exit admin_business_enrol(const GlobalOptions& options, const AdminArguments& arguments,
+                                        const BusinessArguments& business);
+[[nodiscard]] Exit admin_business_remove(const GlobalOptions& options, const AdminArguments& arguments,
+                                         const BusinessArguments& business);
+
 struct BackupArguments {
   std::filesystem::path file;
   std::optional<std::filesystem::path> passphrase_file;

@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <functional>
 
+#include "apps/opalined/business_flags.hpp"
 #include "apps/opalined/commands.hpp"
 #include "base/fault_point.hpp"
 #include "crypto/version.hpp"
@@ -28,6 +29,7 @@ constexpr const char* kIntroduction =
 struct Arguments {
   GlobalOptions global;
   AdminArguments admin;
+  BusinessArguments business;
   BackupArguments backup;
   bool check_only = false;
   std::function<Exit()> run;
@@ -68,7 +70,7 @@ void add_operators(CLI::App& admin, Arguments& a) {
   create->add_option("name", a.admin.name, "1 to 32 of a-z, 0-9, '.', '-', '_'; never used twice")->required();
   create
       ->add_option("--role", a.admin.role,
-                   "owner (everything), admin (status, reload, clock) or auditor (status, audit trail)")
+                   "owner (everything), admin (status, reload, clock, businesses) or auditor (status, audit trail)")
       ->required();
   create->add_option("--token-days", a.admin.token_days, "How long the token is valid")->capture_default_str();
   create->footer(
@@ -100,6 +102,7 @@ void add_admin(CLI::App& app, Arguments& a) {
       "Example:\n"
       "  opalined admin status");
   add_operators(*admin, a);
+  add_businesses(*admin, a.global, a.admin, a.business, a.run);
   auto* audit = admin->add_subcommand("audit", "What operators did, oldest first");
   audit->add_option("--after", a.admin.after, "Only entries after this number")->capture_default_str();
   audit->add_option("--limit", a.admin.limit, "At most so many")->capture_default_str();

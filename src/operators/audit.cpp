@@ -105,6 +105,20 @@ std::string_view name(Action action) {
       return "operator_list";
     case Action::status_read:
       return "status_read";
+    case Action::business_create:
+      return "business_create";
+    case Action::business_update:
+      return "business_update";
+    case Action::business_rotate_secret:
+      return "business_rotate_secret";
+    case Action::business_enrol:
+      return "business_enrol";
+    case Action::business_remove:
+      return "business_remove";
+    case Action::business_read:
+      return "business_read";
+    case Action::gateway_read:
+      return "gateway_read";
   }
   return "unknown";  // written by a later version
 }

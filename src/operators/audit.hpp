@@ -31,6 +31,13 @@ enum class Action : std::uint16_t {
   audit_read = 8,
   operator_list = 9,
   status_read = 10,
+  business_create = 11,
+  business_update = 12,
+  business_rotate_secret = 13,
+  business_enrol = 14,
+  business_remove = 15,
+  business_read = 16,
+  gateway_read = 17,
 };
 [[nodiscard]] std::string_view name(Action action);
 

@@ -137,11 +137,14 @@ TEST_F(OperatorsTest, RolesAreHeldAndRefusalsRecorded) {
 TEST_F(OperatorsTest, TheTableOfRoles) {
   using enum Permission;
   const std::map<Role, std::vector<Permission>> allowed{
-      {Role::owner, {read_status, read_operators, change_operators, read_audit, operate, back_up}},
-      {Role::admin, {read_status, read_operators, operate}},
-      {Role::auditor, {read_status, read_operators, read_audit}}};
+      {Role::owner,
+       {read_status, read_operators, change_operators, read_audit, operate, read_businesses, change_businesses,
+        run_gateway, back_up}},
+      {Role::admin, {read_status, read_operators, operate, read_businesses, change_businesses}},
+      {Role::auditor, {read_status, read_operators, read_audit, read_businesses}}};
   for (const auto& [role, permissions] : allowed) {
-    for (const Permission p : {read_status, read_operators, change_operators, read_audit, operate, back_up}) {
+    for (const Permission p : {read_status, read_operators, change_operators, read_audit, operate, read_businesses,
+                               change_businesses, run_gateway, back_up}) {
       EXPECT_EQ(may(role, p), std::ranges::find(permissions, p) != permissions.end()) << name(role);
     }
     EXPECT_EQ(role_from(name(role)), role);

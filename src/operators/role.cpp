@@ -8,13 +8,16 @@ bool may(Role role, Permission permission) {
   switch (permission) {
     case Permission::read_status:
     case Permission::read_operators:
+    case Permission::read_businesses:
       return true;
     case Permission::read_audit:
       return role == Role::owner || role == Role::auditor;
     case Permission::operate:
+    case Permission::change_businesses:
       return role == Role::owner || role == Role::admin;
     case Permission::change_operators:
     case Permission::back_up:
+    case Permission::run_gateway:
       return role == Role::owner;
   }
   return false;

@@ -10,12 +10,15 @@ namespace opaline::operators {
 enum class Role : std::uint8_t { owner = 1, admin = 2, auditor = 3 };
 
 enum class Permission : std::uint8_t {
-  read_status,       ///< versions, counters, health
-  read_operators,    ///< who may administer
-  change_operators,  ///< create, give tokens, revoke
-  read_audit,        ///< the trail and its verification
-  operate,           ///< reload certificates, confirm the clock so that expiry goes on
-  back_up,           ///< the directory and its keys: everything but messages
+  read_status,        ///< versions, counters, health
+  read_operators,     ///< who may administer
+  change_operators,   ///< create, give tokens, revoke
+  read_audit,         ///< the trail and its verification
+  operate,            ///< reload certificates, confirm the clock so that expiry goes on
+  read_businesses,    ///< their profiles and settings without secrets
+  change_businesses,  ///< create, change, give secrets and enrolments, remove
+  run_gateway,        ///< all businesses' secrets: the hosted gateway's
+  back_up,            ///< the directory and its keys: everything but messages
 };
 
 [[nodiscard]] bool may(Role role, Permission permission);

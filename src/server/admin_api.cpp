@@ -6,6 +6,8 @@
 #include <charconv>
 
 #include "crypto/version.hpp"
+#include "server/business_api.hpp"
+#include "server/internal/admin_call.hpp"
 #include "server/internal/rfc3339.hpp"
 #include "server/metrics.hpp"
 
@@ -13,7 +15,9 @@ namespace opaline::server {
 namespace {
 
 namespace json = boost::json;
+using internal::body_object;
 using internal::rfc3339;
+using internal::text_field;
 using operators::Action;
 using operators::Error;
 using operators::Outcome;
@@ -23,12 +27,6 @@ constexpr std::string_view kPrefix = "/v1/admin/";
 constexpr std::string_view kOperatorPrefix = "operators/";
 constexpr std::int64_t kDefaultTokenDays = 90;
 constexpr std::size_t kDefaultAuditPage = 100;
-
-net::HttpResponse json_response(unsigned status, const json::value& body) {
-  auto response = net::text_response(status, "application/json", json::serialize(body) + "\n");
-  response.headers.push_back({"Cache-Control", "no-store"});
-  return response;
-}
 
 /// The value of a parameter of the query; nullopt if it is not there. Ours are numbers and hexadecimal: no decoding.
 std::optional<std::string_view> parameter(std::string_view query, std::string_view name) {
@@ -46,24 +44,6 @@ std::optional<std::uint64_t> number(std::string_view text) {
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), out);
   if (error != std::errc{} || end != text.data() + text.size() || text.empty()) return std::nullopt;
   return out;
-}
-
-/// The body as an object that has no other fields than `known`; an empty body is an empty object.
-std::optional<json::object> body_object(const Bytes& body, std::initializer_list<std::string_view> known) {
-  if (body.empty()) return json::object{};
-  boost::system::error_code error;
-  auto value = json::parse({reinterpret_cast<const char*>(body.data()), body.size()}, error);
-  if (error || !value.is_object()) return std::nullopt;
-  for (const auto& field : value.get_object()) {
-    if (std::ranges::find(known, std::string_view(field.key())) == known.end()) return std::nullopt;
-  }
-  return std::move(value.get_object());
-}
-
-std::optional<std::string> text_field(const json::object& object, std::string_view name) {
-  const auto* value = object.if_contains(name);
-  if (!value || !value->is_string()) return std::nullopt;
-  return std::string(value->get_string());
 }
 
 /// token_days, or the default; nullopt: there, but wrong.
@@ -114,72 +94,45 @@ json::value to_json(const NodeStatus& s) {
   return out;
 }
 
-unsigned http_status(Error error) {
-  switch (error) {
-    case Error::forbidden:
-      return 403;
-    case Error::invalid:
-      return 400;
-    case Error::exists:
-    case Error::revoked:
-    case Error::too_many:
-      return 409;
-    case Error::not_found:
-      return 404;
-    case Error::unavailable:
-      return 503;
-  }
-  return 500;
-}
-
 }  // namespace
-
-struct AdminApi::Call {
-  operators::Principal actor;
-  bool local = false;
-  net::HttpRequest request;
-  net::HttpResponder responder;
-
-  void answer(unsigned status, const json::value& body) { responder.respond(json_response(status, body)); }
-};
 
 // ---------------------------------------------------------------- who is it
 
-void AdminApi::refuse(net::HttpResponder& responder, unsigned status, std::string_view error,
-                      std::string_view message) {
+void AdminApi::refuse(Call& call, unsigned status, std::string_view error, std::string_view message) {
   ++counters_.refused;
-  auto response = json_response(status, {{"error", error}, {"message", message}});
-  if (status == 401) response.headers.push_back({"WWW-Authenticate", "Bearer"});
-  responder.respond(std::move(response));
+  call.refuse(status, error, message);
 }
 
 void AdminApi::serve_operator(net::HttpRequest request, net::HttpResponder responder) {
   ++counters_.requests;
+  Call call{{}, false, std::move(request), std::move(responder)};
   constexpr std::string_view kBearer = "Bearer ";
-  const auto header = request.header("Authorization").value_or("");
+  const auto header = call.request.header("Authorization").value_or("");
   if (!header.starts_with(kBearer)) {
-    refuse(responder, 401, "unauthorized", "send an operator's token: Authorization: Bearer <token>");
+    refuse(call, 401, "unauthorized", "send an operator's token: Authorization: Bearer <token>");
     return;
   }
-  const auto known = operators_.authenticate(header.substr(kBearer.size()));
+  auto known = operators_.authenticate(header.substr(kBearer.size()));
   if (!known) {
-    refuse(responder, 503, "unavailable", "the operators cannot be read; see the log");
+    refuse(call, 503, "unavailable", "the operators cannot be read; see the log");
   } else if (!*known) {
-    refuse(responder, 401, "unauthorized", "this token is not valid: unknown, expired or revoked");
+    refuse(call, 401, "unauthorized", "this token is not valid: unknown, expired or revoked");
   } else {
-    dispatch({**known, false, std::move(request), std::move(responder)});
+    call.actor = std::move(**known);
+    dispatch(std::move(call));
   }
 }
 
 void AdminApi::serve_local(net::HttpRequest request, net::HttpResponder responder) {
   ++counters_.requests;
-  const auto& peer = request.peer.credentials;
+  Call call{{}, true, std::move(request), std::move(responder)};
+  const auto& peer = call.request.peer.credentials;
   if (!peer || (peer->user != 0 && peer->user != own_uid_)) {
-    refuse(responder, 403, "forbidden", "only root and the service's own user may use the admin socket");
+    refuse(call, 403, "forbidden", "only root and the service's own user may use the admin socket");
     return;
   }
-  const auto actor = operators::local_owner(peer->user);
-  dispatch({actor, true, std::move(request), std::move(responder)});
+  call.actor = operators::local_owner(peer->user);
+  dispatch(std::move(call));
 }
 
 // ---------------------------------------------------------------- what is wanted
@@ -201,7 +154,7 @@ void AdminApi::dispatch(Call call) {
   };
   const std::string path(call.request.path());
   if (!path.starts_with(kPrefix)) {
-    refuse(call.responder, 404, "not_found", "there is nothing here; see docs/operations.md");
+    refuse(call, 404, "not_found", "there is nothing here; see docs/operations.md");
     return;
   }
   const std::string_view rest = std::string_view(path).substr(kPrefix.size());
@@ -216,20 +169,18 @@ void AdminApi::dispatch(Call call) {
   }
   if (!path_known && rest.starts_with(kOperatorPrefix)) {
     operator_action(std::move(call), rest.substr(kOperatorPrefix.size()));
+  } else if (businesses_ != nullptr && businesses_->serve(call, rest)) {
+    return;
   } else if (path_known) {
-    refuse(call.responder, 405, "method_not_allowed", "GET reads, POST changes");
+    refuse(call, 405, "method_not_allowed", "GET reads, POST changes");
   } else {
-    refuse(call.responder, 404, "not_found", "there is nothing here; see docs/operations.md");
+    refuse(call, 404, "not_found", "there is nothing here; see docs/operations.md");
   }
 }
 
 void AdminApi::answer_error(Call& call, Error error, std::string_view message) {
-  if (error == Error::forbidden) {
-    message = "this operator's role does not allow it";
-  } else if (error == Error::unavailable) {
-    message = "the store did not take it; see the log";
-  }
-  refuse(call.responder, http_status(error), operators::name(error), message);
+  ++counters_.refused;
+  call.refuse(error, message);
 }
 
 bool AdminApi::allowed(Call& call, Permission permission, Action action, const std::string& object) {
@@ -262,12 +213,12 @@ void AdminApi::create_operator(Call call) {
   const auto role_name = body ? text_field(*body, "role") : std::nullopt;
   const auto lifetime = body ? token_lifetime(*body) : std::nullopt;
   if (!name || !role_name || !lifetime) {
-    refuse(call.responder, 400, "invalid", R"(wanted: {"name": "...", "role": "...", "token_days": 1 to 366})");
+    refuse(call, 400, "invalid", R"(wanted: {"name": "...", "role": "...", "token_days": 1 to 366})");
     return;
   }
   const auto role = operators::role_from(*role_name);
   if (!role) {
-    refuse(call.responder, 400, "invalid",
+    refuse(call, 400, "invalid",
            *role_name == "officer" ? "role \"officer\" is reserved for legal requests, which do not exist yet"
                                    : "role must be \"owner\", \"admin\" or \"auditor\"");
     return;
@@ -292,7 +243,7 @@ void AdminApi::operator_action(Call call, std::string_view rest) {
   const std::string name(rest.substr(0, slash));
   const auto action = slash == rest.npos ? std::string_view{} : rest.substr(slash + 1);
   if (call.request.method != "POST" || (action != "tokens" && action != "revoke")) {
-    refuse(call.responder, 404, "not_found", "POST operators/<name>/tokens or operators/<name>/revoke");
+    refuse(call, 404, "not_found", "POST operators/<name>/tokens or operators/<name>/revoke");
     return;
   }
   const auto explain = [](Error error) {
@@ -308,7 +259,7 @@ void AdminApi::operator_action(Call call, std::string_view rest) {
   }
   const auto body = body_object(call.request.body, {"token_days"});
   const auto lifetime = body ? token_lifetime(*body) : std::nullopt;
-  if (!lifetime) return refuse(call.responder, 400, "invalid", R"(wanted: {"token_days": 1 to 366})");
+  if (!lifetime) return refuse(call, 400, "invalid", R"(wanted: {"token_days": 1 to 366})");
   const auto token = operators_.issue_token(call.actor, name, *lifetime);
   if (!token) return answer_error(call, token.error(), explain(token.error()));
   call.answer(201, {{"name", name}, {"token", token->reveal_text()}, {"expires", rfc3339(token->expires)}});
@@ -320,7 +271,7 @@ void AdminApi::read_audit(Call call) {
   const auto after = number(parameter(query, "after").value_or("0"));
   const auto limit = number(parameter(query, "limit").value_or(std::to_string(kDefaultAuditPage)));
   if (!after || !limit || *limit == 0 || *limit > operators::kMaxAuditPage) {
-    return refuse(call.responder, 400, "invalid", "after is a sequence, limit 1 to 1000");
+    return refuse(call, 400, "invalid", "after is a sequence, limit 1 to 1000");
   }
   const auto entries = operators_.audit().read(*after, *limit);
   const auto head = operators_.audit().head();
@@ -339,7 +290,7 @@ void AdminApi::verify_audit(Call call) {
   if (sequence_text || hash_text) {
     const auto sequence = number(sequence_text.value_or(""));
     const auto hash = operators::AuditHash::from_hex(hash_text.value_or(""));
-    if (!sequence || !hash) return refuse(call.responder, 400, "invalid", "sequence and hash belong together");
+    if (!sequence || !hash) return refuse(call, 400, "invalid", "sequence and hash belong together");
     known = operators::AuditHead{*sequence, *hash};
   }
   const auto check = operators_.audit().verify(known);
@@ -354,7 +305,7 @@ void AdminApi::reload(Call call) {
   if (!allowed(call, Permission::operate, Action::reload, {})) return;
   node_.reload([this, call = std::move(call)](const Result<void, std::string>& done) mutable {
     std::ignore = operators_.record(call.actor, Action::reload, {}, done ? Outcome::done : Outcome::failed);
-    if (!done) return refuse(call.responder, 409, "reload_failed", done.error());
+    if (!done) return refuse(call, 409, "reload_failed", done.error());
     call.answer(200, {{"reloaded", true}});
   });
 }
@@ -367,13 +318,13 @@ void AdminApi::confirm_clock(Call call) {
   const auto done = node_.confirm_clock();
   if (!done) {
     std::ignore = operators_.record(call.actor, Action::expiry_confirm, {}, Outcome::failed);
-    return refuse(call.responder, 503, "unavailable", done.error());
+    return refuse(call, 503, "unavailable", done.error());
   }
   call.answer(200, {{"confirmed", true}});
 }
 
 void AdminApi::checkpoint(Call call) {
-  if (!call.local) return refuse(call.responder, 403, "forbidden", "only through the admin socket");
+  if (!call.local) return refuse(call, 403, "forbidden", "only through the admin socket");
   if (!allowed(call, Permission::back_up, Action::backup, {})) return;
   // The entry first: no copy without a trace. If the copy then fails, a second entry says so.
   if (!operators_.record(call.actor, Action::backup, {}, Outcome::done)) {
@@ -382,7 +333,7 @@ void AdminApi::checkpoint(Call call) {
   const auto copy = node_.checkpoint();
   if (!copy) {
     std::ignore = operators_.record(call.actor, Action::backup, {}, Outcome::failed);
-    return refuse(call.responder, 503, "unavailable", copy.error());
+    return refuse(call, 503, "unavailable", copy.error());
   }
   // The peer is root or our own user: both can read this process and the vault anyway.
   json::object keys;

@@ -10,6 +10,7 @@
 //   GET  /v1/admin/audit/verify?sequence=N&hash=HEX   (both or none: a head noted earlier)
 //   POST /v1/admin/reload
 //   POST /v1/admin/clock/confirm
+//   .../businesses, .../gateway               business_api.hpp
 //   POST /v1/admin/backup/checkpoint          admin socket alone: a consistent copy of the rows, and the keys
 #include <filesystem>
 #include <functional>
@@ -20,6 +21,11 @@
 #include "operators/operators.hpp"
 
 namespace opaline::server {
+
+class BusinessApi;
+namespace internal {
+struct AdminCall;
+}
 
 struct NodeStatus {
   std::string server_name, role;
@@ -63,6 +69,8 @@ class AdminApi {
  public:
   AdminApi(operators::Operators& operators, NodeControl& node, std::uint32_t own_uid)
       : operators_(operators), node_(node), own_uid_(own_uid) {}
+  /// Who answers for businesses; without it there is nothing at their paths. Outlives this.
+  void attach(BusinessApi& businesses) { businesses_ = &businesses; }
 
   /// A request of the operator listener: needs `Authorization: Bearer <token>`.
   void serve_operator(net::HttpRequest request, net::HttpResponder responder);
@@ -72,9 +80,9 @@ class AdminApi {
   [[nodiscard]] const AdminCounters& counters() const { return counters_; }
 
  private:
-  struct Call;
+  using Call = internal::AdminCall;
   void dispatch(Call call);
-  void refuse(net::HttpResponder& responder, unsigned status, std::string_view error, std::string_view message);
+  void refuse(Call& call, unsigned status, std::string_view error, std::string_view message);
 
   void status(Call call);
   void list_operators(Call call);
@@ -91,6 +99,7 @@ class AdminApi {
   operators::Operators& operators_;
   NodeControl& node_;
   const std::uint32_t own_uid_;
+  BusinessApi* businesses_ = nullptr;
   AdminCounters counters_;
 };
 

@@ -122,6 +122,9 @@ struct AccountsSection {
   std::uint32_t one_time_prekeys_per_account_per_day = 200;
   std::uint32_t device_list_updates_per_day = 20;
   std::uint32_t link_joins_per_hour = 20;
+  std::uint32_t conversations_opened_per_day = 2'000;
+  std::uint32_t conversations_joined_per_day = 2'000;
+  std::uint32_t business_calls_per_hour = 1'000'000;
   friend bool operator==(const AccountsSection&, const AccountsSection&) = default;
 };
 struct LogSection {

@@ -50,6 +50,9 @@ identity::Config identity_config(const Config& config) {
   out.list_updates = {config.accounts.device_list_updates_per_day, std::chrono::days(1)};
   out.link_joins = {config.accounts.link_joins_per_hour, std::chrono::hours(1)};
   out.calls_per_account = {config.accounts.calls_per_hour, std::chrono::hours(1)};
+  out.calls_per_business = {config.accounts.business_calls_per_hour, std::chrono::hours(1)};
+  out.persona_opens = {config.accounts.conversations_opened_per_day, std::chrono::days(1)};
+  out.persona_joins = {config.accounts.conversations_joined_per_day, std::chrono::days(1)};
   out.one_time_per_pair = {config.accounts.one_time_prekeys_per_pair_per_day, std::chrono::days(1)};
   out.one_time_per_target = {config.accounts.one_time_prekeys_per_account_per_day, std::chrono::days(1)};
   out.lookup_capacity = config.lookups.bucket;
@@ -207,6 +210,9 @@ Result<void, std::string> Server::Impl::open_services() {
   desk_.attach(*blob_desk_);
   operators_.emplace(*sealed_, ports_.clock, ports_.random);
   admin_.emplace(*operators_, static_cast<NodeControl&>(*this), geteuid());
+  business_api_.emplace(*operators_, desk_.service(), ports_.random,
+                        [this] { return fmt::format("https://{}:{}", config_.server.name, ports().public_port); });
+  admin_->attach(*business_api_);
   return {};
 }
 
@@ -247,7 +253,7 @@ Result<void, std::string> Server::Impl::open_listeners() {
     options.address = std::move(address);
     options.tls = tls;
     options.max_connections = 64;
-    options.max_body_bytes = 16 * 1024;
+    options.max_body_bytes = 128 * 1024;  // a business's logo
     options.max_buffered_bytes = 1 << 20;
     const std::string where = options.address.unix_path.empty()
                                   ? fmt::format("{}:{}", options.address.ip, options.address.port)

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <rapidcheck.h>
 
+#include "support/source_file.hpp"
 #include "wire/contents_test_support.hpp"
 
 namespace opaline::wire {
@@ -202,6 +203,26 @@ TEST_F(BusinessParts, HostileBytesEndInAnErrorOrMeanTheSameToBoth) {
       agree(damaged);
     }
   }
+}
+
+TEST_F(BusinessParts, TheirLimitsAreOnThePage) {
+  const std::string page = opaline::testing::source_file("docs/protocol.md");
+  const std::size_t begin = page.find("### Between a person and a business");
+  ASSERT_NE(begin, std::string::npos);
+  const std::string section = page.substr(begin, page.find("\n### ", begin + 1) - begin);
+  const auto with_commas = [](std::size_t n) {
+    std::string out = std::to_string(n);
+    if (out.size() > 3) out.insert(out.size() - 3, ",");
+    return out;
+  };
+  for (const std::size_t limit :
+       {kMaxPartBytes, kMaxTextAndPartBytes, kMaxPartJsonBytes, kMaxTagBytes, kMaxTagCharacters, kMaxLocaleBytes,
+        kMaxDeviceAgentBytes, kMaxSharedBytes, kOpaqueIdBytes})
+    EXPECT_NE(section.find(with_commas(limit) + " "), std::string::npos) << limit;
+  const auto* fields = second::BusinessPart::descriptor();
+  for (int i = 0; i < fields->field_count(); ++i)
+    EXPECT_NE(section.find("`" + std::string(fields->field(i)->name()) + "`"), std::string::npos)
+        << fields->field(i)->name();
 }
 
 TEST_F(BusinessParts, StandBesideTheWordsOrAlone) {

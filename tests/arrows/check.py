@@ -21,7 +21,7 @@ ALLOWED = {
     "identity": ["base", "crypto", "wire", "credentials", "store"],
     "blobs": ["base", "crypto", "store"],
     "operators": ["base", "crypto", "store", "net"],
-    "server": ["base", "crypto", "wire", "credentials", "store", "net", "relay", "identity", "blobs", "operators"],
+    "server": ["base", "crypto", "wire", "credentials", "store", "net", "msp", "relay", "identity", "blobs", "operators"],
     "uplink": ["base", "wire", "endpoint", "net"],
     "client": ["base", "crypto", "wire", "credentials", "session", "store", "net", "msp", "endpoint", "uplink"],
     "gateway": ["base", "crypto", "wire", "credentials", "session", "store", "net", "msp", "endpoint", "uplink"],

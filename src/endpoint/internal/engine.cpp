@@ -93,7 +93,8 @@ void Engine::on_devices(RequestId id, const DevicesReply& reply) {
 }
 
 void Engine::take_devices(Peer& peer, const Requests::Open& asked, const DevicesReply& reply, bool wanted_again) {
-  const auto before = peer.pinned ? peer.pinned->hash() : session::ListHash{};
+  const bool known = peer.pinned.has_value();
+  const auto before = known ? peer.pinned->hash() : session::ListHash{};
   ListOutcome outcome = peers.take_list(peer, reply.signed_list, reply.history, asked.known);
   if (outcome == ListOutcome::behind && (asked.all || !asked.bundles.empty())) {
     // Beside the bundles there was no room for the lists in between: they are fetched first.
@@ -118,7 +119,8 @@ void Engine::take_devices(Peer& peer, const Requests::Open& asked, const Devices
   peer.waits_for = Reason::none;
   if (asked.list_alone) peer.list_not_before = core.instant() + kListFetchSpacing;
   if (outcome == ListOutcome::pinned) {
-    if (peer.pinned->hash() != before) outbox.list_changed(peer);
+    // A first list changes nothing: nothing has gone by another one.
+    if (known && peer.pinned->hash() != before) outbox.list_changed(peer);
     for (const session::DeviceEntry& listed : peer.pinned->list().devices) {
       if (core.is_own(peer.account) && listed.number == core.address.device) continue;
       take_device(peer, asked, listed, reply);

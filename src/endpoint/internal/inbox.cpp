@@ -136,21 +136,21 @@ Inbox::Outcome Inbox::open_handshake(const EnvelopeId& id, ByteView ciphertext, 
 }
 
 void Inbox::add_parked(std::uint64_t number, Parked parked) {
-  for (Share* const share : {&parked_total_, &parked_of_[parked.account]}) {
-    ++share->envelopes;
-    share->bytes += parked.size_bytes;
-  }
+  Share& share = parked_of_[parked.account];
+  share.numbers.insert(number);
+  share.bytes += parked.size_bytes;
+  parked_bytes_ += parked.size_bytes;
   parked_handshakes_.emplace(parked.handshake, parked.account);
   parked_.emplace(number, parked);
 }
 
 void Inbox::remove_parked(std::uint64_t number) {
   const Parked parked = parked_.extract(number).mapped();
-  for (Share* const share : {&parked_total_, &parked_of_[parked.account]}) {
-    --share->envelopes;
-    share->bytes -= parked.size_bytes;
-  }
-  if (parked_of_[parked.account].envelopes == 0) parked_of_.erase(parked.account);
+  Share& share = parked_of_[parked.account];
+  share.numbers.erase(number);
+  share.bytes -= parked.size_bytes;
+  parked_bytes_ -= parked.size_bytes;
+  if (share.numbers.empty()) parked_of_.erase(parked.account);
   parked_handshakes_.erase(parked.handshake);
   core_.staging.erase(Table::parked, number_key(number));
 }
@@ -161,11 +161,10 @@ void Inbox::park(const AccountId& account, const session::HandshakeHash& handsha
   const Share& share = parked_of_[account];
   // After the list was fetched, and without an alarm, it waits for one that only a device's word says there is.
   const bool hidden = knowledge == Knowledge::fetched && !peer.alarmed();
-  if (parked_total_.envelopes >= core_.in_all(kMaxParked) ||
-      parked_total_.bytes + ciphertext.size() > core_.in_all(kMaxParkedBytes) ||
-      share.envelopes >= (hidden ? kMaxParkedHidden : kMaxParkedPerAccount) ||
+  if (parked_.size() >= core_.in_all(kMaxParked) || parked_bytes_ + ciphertext.size() > core_.in_all(kMaxParkedBytes) ||
+      share.numbers.size() >= (hidden ? kMaxParkedHidden : kMaxParkedPerAccount) ||
       share.bytes + ciphertext.size() > kMaxParkedBytesPerAccount) {
-    if (share.envelopes == 0) parked_of_.erase(account);
+    if (share.numbers.empty()) parked_of_.erase(account);
     ++core_.counters.unconfirmed;
     core_.events.emplace_back(StrangersDropped{1});
     return;
@@ -200,11 +199,9 @@ void Inbox::list_unknown(Peer& peer) {
 }
 
 std::vector<std::uint64_t> Inbox::parked_by(const AccountId& account) const {
-  std::vector<std::uint64_t> out;
-  if (!parked_of_.contains(account)) return out;
-  for (const auto& [number, parked] : parked_)
-    if (parked.account == account) out.push_back(number);
-  return out;
+  const auto share = parked_of_.find(account);
+  if (share == parked_of_.end()) return {};
+  return {share->second.numbers.begin(), share->second.numbers.end()};
 }
 
 void Inbox::connected() {

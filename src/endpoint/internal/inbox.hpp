@@ -77,10 +77,11 @@ class Inbox {
   OwnDevices& own_devices_;
   std::map<std::uint64_t, Parked> parked_;
   struct Share {
-    std::size_t envelopes = 0, bytes = 0;
+    std::set<std::uint64_t> numbers;  ///< in the order in which they came
+    std::size_t bytes = 0;
   };
   std::map<AccountId, Share> parked_of_;
-  Share parked_total_;
+  std::size_t parked_bytes_ = 0;
   /// Whose a handshake says it is, of those that wait: what follows in the same session waits with it, unopened.
   std::map<session::HandshakeHash, AccountId> parked_handshakes_;
 };

@@ -8,6 +8,7 @@
 #include "crypto/random.hpp"
 #include "server/admin_api.hpp"
 #include "server/blob_desk.hpp"
+#include "server/business_api.hpp"
 #include "server/identity_desk.hpp"
 #include "server/internal/code_delivery.hpp"
 #include "server/metrics.hpp"
@@ -99,6 +100,7 @@ class Server::Impl final : NodeControl {
   std::optional<BlobDesk> blob_desk_;
   std::optional<operators::Operators> operators_;
   std::optional<AdminApi> admin_;
+  std::optional<BusinessApi> business_api_;
   std::unique_ptr<PublicEdge> edge_;
 
   std::optional<net::TlsServerContext> operator_tls_;

@@ -1,0 +1,184 @@
+// `opalined admin business`.
+#include <fmt/format.h>
+
+#include <fstream>
+
+#include "apps/opalined/asking.hpp"
+#include "msp/base64.hpp"
+
+namespace opaline::daemon {
+
+namespace json = boost::json;
+
+namespace {
+
+constexpr std::size_t kMaxFileBytes = 1 << 20;
+
+std::optional<std::string> read_file(const std::filesystem::path& path) {
+  std::ifstream in(path, std::ios::binary);
+  std::string out{std::istreambuf_iterator<char>(in), {}};
+  if (!in || out.size() > kMaxFileBytes) {
+    fmt::print(stderr, "opalined: {} cannot be read\n", path.string());
+    return std::nullopt;
+  }
+  return out;
+}
+
+/// The first line, without its end.
+std::optional<std::string> read_secret(const std::filesystem::path& path) {
+  auto text = read_file(path);
+  if (text) text->resize(std::min(text->size(), text->find_first_of("\r\n")));
+  return text;
+}
+
+std::string path_of(const BusinessArguments& business, std::string_view action = {}) {
+  constexpr std::string_view kUrn = "urn:biz:";
+  const std::string id = business.id.starts_with(kUrn) ? business.id.substr(kUrn.size()) : business.id;
+  return "businesses/" + escaped(id) + (action.empty() ? "" : fmt::format("/{}", action));
+}
+
+json::array split(const std::string& list) {
+  json::array out;
+  for (std::size_t at = 0; at <= list.size() && !list.empty();) {
+    const auto end = std::min(list.find(',', at), list.size());
+    out.emplace_back(list.substr(at, end - at));
+    at = end + 1;
+  }
+  return out;
+}
+
+/// What was given, as the server takes it; nullopt: a file could not be read, which was said.
+std::optional<json::object> body_of(const BusinessArguments& b) {
+  json::object out, settings, msp;
+  if (b.name) out["name"] = *b.name;
+  if (b.website) out["website"] = *b.website;
+  if (b.logo) {
+    const auto logo = read_file(*b.logo);
+    if (!logo) return std::nullopt;
+    out["logo"] = msp::to_base64(as_view(*logo));
+  }
+  if (b.webhook) settings["webhook"] = *b.webhook;
+  if (b.msp_id) msp["id"] = *b.msp_id;
+  if (b.msp_secret_file) {
+    const auto secret = read_secret(*b.msp_secret_file);
+    if (!secret) return std::nullopt;
+    msp["secret"] = *secret;
+  }
+  if (!msp.empty()) settings["msp"] = std::move(msp);
+  if (b.away_text) settings["away_text"] = *b.away_text;
+  if (b.capabilities) settings["capabilities"] = split(*b.capabilities);
+  if (b.max_token_age) settings["max_token_age_seconds"] = *b.max_token_age;
+  if (b.gzip) settings["gzip"] = *b.gzip;
+  if (b.status_webhooks) settings["status_webhooks"] = *b.status_webhooks;
+  if (b.signed_webhooks) settings["signed_webhooks"] = *b.signed_webhooks;
+  if (b.allow_private_webhooks) settings["allow_private_webhooks"] = *b.allow_private_webhooks;
+  if (!settings.empty()) out["settings"] = std::move(settings);
+  return out;
+}
+
+void print_secret(const json::value& answer) {
+  fmt::print("msp id: {}\nmsp secret (shown this once):\n{}\n", field(answer, "/msp/id"), field(answer, "/msp/secret"));
+}
+void print_enrolment(const json::value& answer) {
+  fmt::print("enrolment of its gateway (shown this once, good for 24 hours and one use):\n{}\n",
+             field(answer, "/enrolment"));
+}
+
+std::string_view gateway_of(const json::value& one) {
+  return field(one, "/own_gateway") == "true" ? "own" : "hosted";
+}
+
+void print_business(const json::value& one) {
+  const auto row = [](std::string_view name, const std::string& value) { fmt::print("{:<24} {}\n", name, value); };
+  row("id", "urn:biz:" + field(one, "/id"));
+  row("name", field(one, "/name"));
+  row("gateway",
+      fmt::format("{}, {}", gateway_of(one), field(one, "/enrolled") == "true" ? "enrolled" : "not enrolled yet"));
+  row("website", field(one, "/website"));
+  row("logo", field(one, "/logo_bytes") + " bytes");
+  const auto* settings = one.as_object().if_contains("settings");
+  if (settings == nullptr || !settings->is_object()) return;
+  for (const auto& setting : settings->get_object()) {
+    row(setting.key(),
+        setting.value().is_string() ? std::string(setting.value().get_string()) : json::serialize(setting.value()));
+  }
+}
+
+}  // namespace
+
+Exit admin_business_create(const GlobalOptions& options, const AdminArguments& arguments,
+                           const BusinessArguments& business) {
+  auto body = body_of(business);
+  if (!body) return Exit::failed;
+  (*body)["own_gateway"] = business.own_gateway;
+  const auto asked = ask(options, arguments, "POST", "businesses", json::serialize(*body));
+  if (!asked.answer) return asked.exit;
+  fmt::print("{}\n", field(*asked.answer, "/urn"));
+  business.own_gateway ? print_enrolment(*asked.answer) : print_secret(*asked.answer);
+  return asked.exit;
+}
+
+Exit admin_business_list(const GlobalOptions& options, const AdminArguments& arguments) {
+  const auto asked = ask(options, arguments, "GET", "businesses");
+  if (!asked.answer) return asked.exit;
+  const auto& all = asked.answer->at("businesses").as_array();
+  if (all.empty()) {
+    fmt::print("there is no business yet: opalined admin business create NAME --webhook https://...\n");
+    return asked.exit;
+  }
+  fmt::print("{:<44} {:<8} {:<8} {}\n", "BUSINESS", "GATEWAY", "ENROLLED", "NAME");
+  for (const auto& one : all) {
+    fmt::print("{:<44} {:<8} {:<8} {}\n", "urn:biz:" + field(one, "/id"), gateway_of(one),
+               field(one, "/enrolled") == "true" ? "yes" : "no", field(one, "/name"));
+  }
+  return asked.exit;
+}
+
+Exit admin_business_show(const GlobalOptions& options, const AdminArguments& arguments,
+                         const BusinessArguments& business) {
+  const auto asked = ask(options, arguments, "GET", path_of(business));
+  if (asked.answer) print_business(*asked.answer);
+  return asked.exit;
+}
+
+Exit admin_business_update(const GlobalOptions& options, const AdminArguments& arguments,
+                           const BusinessArguments& business) {
+  const auto body = body_of(business);
+  if (!body) return Exit::failed;
+  if (body->empty()) {
+    fmt::print(stderr, "opalined: there is nothing to change; add --help to see what can be\n");
+    return Exit::usage;
+  }
+  const auto asked = ask(options, arguments, "POST", path_of(business), json::serialize(*body));
+  if (asked.answer) print_business(*asked.answer);
+  return asked.exit;
+}
+
+Exit admin_business_rotate_secret(const GlobalOptions& options, const AdminArguments& arguments,
+                                  const BusinessArguments& business) {
+  json::object body;
+  if (business.msp_secret_file) {
+    const auto secret = read_secret(*business.msp_secret_file);
+    if (!secret) return Exit::failed;
+    body["secret"] = *secret;
+  }
+  const auto asked = ask(options, arguments, "POST", path_of(business, "rotate-secret"), json::serialize(body));
+  if (asked.answer) print_secret(*asked.answer);
+  return asked.exit;
+}
+
+Exit admin_business_enrol(const GlobalOptions& options, const AdminArguments& arguments,
+                          const BusinessArguments& business) {
+  const auto asked = ask(options, arguments, "POST", path_of(business, "enrol"));
+  if (asked.answer) print_enrolment(*asked.answer);
+  return asked.exit;
+}
+
+Exit admin_business_remove(const GlobalOptions& options, const AdminArguments& arguments,
+                           const BusinessArguments& business) {
+  const auto asked = ask(options, arguments, "POST", path_of(business, "remove"));
+  if (asked.answer) fmt::print("the business is removed for good; nobody knows it any more\n");
+  return asked.exit;
+}
+
+}  // namespace opaline::daemon

@@ -1,0 +1,65 @@
+#include "apps/opalined/asking.hpp"
+
+#include <fmt/format.h>
+
+#include "server/admin_client.hpp"
+
+namespace opaline::daemon {
+
+namespace json = boost::json;
+
+namespace {
+
+std::optional<std::filesystem::path> socket_of(const GlobalOptions& options, const AdminArguments& arguments) {
+  if (arguments.socket) return *arguments.socket;
+  const auto loaded = load(options, false);
+  if (!loaded) return std::nullopt;
+  return loaded->config.paths.admin_socket;
+}
+
+}  // namespace
+
+std::string field(const json::value& value, std::string_view pointer) {
+  boost::system::error_code error;
+  const auto* found = value.find_pointer(pointer, error);
+  if (error || found == nullptr || found->is_null()) return {};
+  return found->is_string() ? std::string(found->get_string()) : json::serialize(*found);
+}
+
+Asked ask(const GlobalOptions& options, const AdminArguments& arguments, const std::string& method,
+          const std::string& target, const std::string& body) {
+  const auto socket = socket_of(options, arguments);
+  if (!socket) return {Exit::usage, {}};
+  const auto answer = server::ask_admin(*socket, method, target, body);
+  if (!answer) {
+    fmt::print(stderr, "opalined: {}\n", answer.error());
+    return {};
+  }
+  boost::system::error_code error;
+  auto value = json::parse(answer->body, error);
+  if (error) {
+    fmt::print(stderr, "opalined: the server answered {} and no JSON\n", answer->status);
+    return {};
+  }
+  const bool good = answer->status < 300;
+  if (arguments.json) {
+    fmt::print("{}\n", json::serialize(value));
+    return {good ? Exit::ok : Exit::failed, {}};
+  }
+  if (!good) {
+    fmt::print(stderr, "opalined: {}\n", field(value, "/message"));
+    return {};
+  }
+  return {Exit::ok, std::move(value)};
+}
+
+std::string escaped(const std::string& name) {
+  std::string out;
+  for (const unsigned char c : name) {
+    const bool plain = (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '-' || c == '_';
+    out += plain ? std::string(1, static_cast<char>(c)) : fmt::format("%{:02X}", c);
+  }
+  return out;
+}
+
+}  // namespace opaline::daemon

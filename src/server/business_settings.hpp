@@ -1,0 +1,27 @@
+#pragma once
+// What a hosted gateway needs to know about its business: one JSON object that the identity service keeps sealed and
+// the gateway reads (docs/operations.md, "Businesses"). Made and checked here alone.
+//   {"webhook": "https://...", "msp": {"id": "...", "secret": "<base64 of 32 to 256 bytes>"}, "gzip": true,
+//    "max_token_age_seconds": 0, "capabilities": ["LIST", "TIME", "FORM", "QUICK", "AUTH2"], "away_text": "",
+//    "status_webhooks": false, "signed_webhooks": false, "allow_private_webhooks": false}
+// For a business with its own gateway `webhook` and `msp` are not there: the service never has them.
+#include <boost/json/object.hpp>
+#include <string>
+
+#include "base/random.hpp"
+#include "base/result.hpp"
+
+namespace opaline::server {
+
+enum class GatewayKind : std::uint8_t { hosted, own };
+
+/// `changes` has some of the fields, and of `msp` some, and takes them over into `present`, the settings that there are
+/// (empty: none yet, then what is missing gets its default; a secret is made). The error is a sentence for the operator
+/// that quotes no secret.
+[[nodiscard]] Result<boost::json::object, std::string> change_settings(boost::json::object present,
+                                                                       const boost::json::object& changes,
+                                                                       GatewayKind kind, RandomSource& random);
+/// 32 random bytes in base64.
+[[nodiscard]] std::string make_msp_secret(RandomSource& random);
+
+}  // namespace opaline::server
