@@ -51,7 +51,6 @@ struct Api::Delivery {
   bool part_is_message = false;                  ///< it has no room in the envelope; else it is for the answer alone
   std::optional<endpoint::Attachment> file = std::nullopt;
   std::optional<msp::DataRef> answer_ref = std::nullopt;
-  bool only_answer = false;  ///< the message went before: what is uploaded is for the answer
 
   void answer(Outcome outcome) const {
     if (const auto refusal = internal::refusal_of(outcome)) return call->refuse(*refusal);
@@ -117,10 +116,9 @@ void Api::deliver(const CallPtr& call, BusinessPort& business, msp::Outbound mes
   }
   if (!delivery->part) return send(delivery, business);
 
-  // A retry is not to upload again what has been sent; only its answer needs a reference of its own.
+  // A retry uploads nothing unless its answer needs a reference; the message is not sent again in any case.
   if (const auto known = business.status(delivery->message.headers.id)) {
     if (interactive == nullptr || internal::refusal_of(*known)) return delivery->answer(*known);
-    delivery->only_answer = true;
   }
   upload_part(delivery, business);
 }
@@ -140,7 +138,6 @@ void Api::upload_part(const DeliveryPtr& delivery, BusinessPort& business) {
                     if (asked != nullptr) {
                       delivery->answer_ref = ref_of(*asked, sealed->attachment, now->config(), files_.service());
                     }
-                    if (delivery->only_answer) return delivery->answer(Outcome::accepted);
                     if (delivery->part_is_message) delivery->file = std::move(sealed->attachment);
                     send(delivery, *now);
                   });

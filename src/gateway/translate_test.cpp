@@ -140,7 +140,7 @@ TEST_F(TranslateTest, InteractiveInPlaceAndInAFile) {
   std::string images;
   for (int i = 0; i < 20; ++i) {
     images += (i == 0 ? "" : ",") + std::string(R"({"identifier":"1","title":"Apple","subtitle":")") +
-              std::string(420, 's') + "\"}";
+              std::string(430, 's') + "\"}";
   }
   const std::string frame = data_of(R"("listPicker":{"sections":[{"title":"F","items":[)" + images + "]}]}");
   const auto sized = [&](std::size_t title) {

@@ -59,7 +59,7 @@ void Room::serve(const std::shared_ptr<State>& state) {
     auto task = std::move(state->waiting.front().task);
     state->waiting.pop_front();
     state->used += bytes;
-    task(Held(nullptr, [state, bytes](void*) {
+    task(Held(state.get(), [state, bytes](void*) {
       state->used -= bytes;
       serve(state);
     }));
