@@ -16,7 +16,7 @@ namespace opaline {
 
 /// Every point there is: tests iterate over this list, and hitting a point that is not on it is a bug (asserted when
 /// armed).
-inline constexpr std::array<std::string_view, 59> kFaultPoints = {
+inline constexpr std::array<std::string_view, 65> kFaultPoints = {
     "store.before_day_key",        // the first envelope of a day is about to be committed, its key does not exist yet
     "store.before_day_family",     // the key is synced, the day's rows have no place yet
     "store.before_wal_sync",       // a group is sealed, not a byte of it was given to the disk
@@ -50,6 +50,12 @@ inline constexpr std::array<std::string_view, 59> kFaultPoints = {
     "client.before_commit",        // what a device has received and made is with its database, not committed
     "client.after_commit",         // it is committed, no frame has left
     "client.after_frames",         // its frames are with the kernel
+    "client.persona_made",         // a device for a business has keys, the service does not know it
+    "client.persona_joined",       // the service has it, the home does not know that
+    "client.persona_confirmed",    // the home knows it, the person's other devices were not told
+    "client.persona_opened",       // they were told, or will be; the home has not forgotten the plan
+    "client.persona_closing",      // a business is to be closed, nobody was told
+    "client.persona_closed",       // the service has closed it, the home does not know that
     "files.before_spool_sync",     // a file is sealed into the sender's home, not synced
     "files.after_spool",           // it is on stable storage, the message is not accepted yet
     "files.after_accepted",        // the message is accepted, nobody was told

@@ -36,13 +36,14 @@ std::string_view trimmed(std::string_view text) {
 }  // namespace
 
 Client::Client(net::EventLoop& loop, const Clock& clock, RandomSource& random, const LocalStore& store,
-               const Service& service, Events events)
+               const Service& service, Events events, Kind kind)
     : loop_(loop),
       clock_(clock),
       random_(random),
       store_(store),
       service_(service),
       events_(std::move(events)),
+      kind_(kind),
       rows_(store, random),
       history_(store),
       contacts_(store, random),
@@ -52,8 +53,9 @@ Client::Client(net::EventLoop& loop, const Clock& clock, RandomSource& random, c
 Client::~Client() = default;
 
 Result<std::unique_ptr<Client>, Failure> Client::open(net::EventLoop& loop, const Clock& clock, RandomSource& random,
-                                                      const LocalStore& store, const Service& service, Events events) {
-  std::unique_ptr<Client> client(new Client(loop, clock, random, store, service, std::move(events)));
+                                                      const LocalStore& store, const Service& service, Events events,
+                                                      Kind kind) {
+  std::unique_ptr<Client> client(new Client(loop, clock, random, store, service, std::move(events), kind));
   auto device = endpoint::Endpoint::load(client->rows_, random, clock);
   if (!device) return fail(failure_of(device.error()));
   client->device_ = std::move(*device);
@@ -197,6 +199,7 @@ void Client::look_again(const AccountId& account) {
 
 /// A sender says by which handle it is reached. The directory is asked, once; only then is it shown by that name.
 void Client::confirm_claim(const AccountId& account) {
+  if (kind_ == Kind::persona) return;  // a business has no handle
   const auto known = contacts_.find(account);
   const auto claim = contacts_.claim(account);
   if (!known || *known || !claim || !*claim || !online()) return;
@@ -245,17 +248,22 @@ Result<void, Failure> Client::change(const std::function<void(endpoint::Endpoint
   return {};
 }
 
-Result<MessageId, Failure> Client::send_files(const AccountId& peer, ByteView text,
-                                              std::vector<endpoint::Attachment> attachments,
-                                              std::function<Result<void, DatabaseError>(const Database&)> also) {
+Result<MessageId, Failure> Client::send_message(const AccountId& peer, endpoint::NewMessage message,
+                                                std::function<Result<void, DatabaseError>(const Database&)> also) {
   std::optional<Result<MessageId, endpoint::Error>> queued;
   const auto changed = change([&](endpoint::Endpoint& device) {
-    queued = device.send_text(peer, as_text(text), std::move(attachments));
-    if (*queued) rows_.also_commit(std::move(also));
+    queued = device.send(peer, std::move(message));
+    if (*queued && also) rows_.also_commit(std::move(also));
   });
   if (!*queued) return fail(failure_of(queued->error()));
   if (!changed) return fail(changed.error());
   return **queued;
+}
+
+Result<MessageId, Failure> Client::send_files(const AccountId& peer, ByteView text,
+                                              std::vector<endpoint::Attachment> attachments,
+                                              std::function<Result<void, DatabaseError>(const Database&)> also) {
+  return send_message(peer, {.utf8 = as_text(text), .attachments = std::move(attachments)}, std::move(also));
 }
 
 void Client::send(std::string_view to, std::string_view text, Done<MessageId> done) {

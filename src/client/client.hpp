@@ -30,10 +30,13 @@ class Client final : private uplink::ConnectionOwner {
     std::function<void(const Failure&)> on_fatal = [](const Failure&) {};
   };
 
+  /// An account of a person, whose contacts are looked up by handle; or of a persona, which knows one business.
+  enum class Kind : std::uint8_t { person, persona };
   /// All arguments must outlive the client. not_registered, store_damaged, store_failed.
   [[nodiscard]] static Result<std::unique_ptr<Client>, Failure> open(net::EventLoop& loop, const Clock& clock,
                                                                      RandomSource& random, const LocalStore& store,
-                                                                     const Service& service, Events events);
+                                                                     const Service& service, Events events,
+                                                                     Kind kind = Kind::person);
   ~Client() override;
   Client(const Client&) = delete;
   Client& operator=(const Client&) = delete;
@@ -53,6 +56,10 @@ class Client final : private uplink::ConnectionOwner {
   [[nodiscard]] Result<void, Failure> accept_new_account(std::string_view handle);
   /// Queues a text. Known recipients: works offline, answers at once.
   void send(std::string_view to, std::string_view text, Done<MessageId> done);
+  /// Queues a message, and with `also`, if there is one, in the same commit.
+  [[nodiscard]] Result<MessageId, Failure> send_message(
+      const AccountId& peer, endpoint::NewMessage message,
+      std::function<Result<void, DatabaseError>(const Database&)> also = {});
   /// Queues a message whose files are at the service, and with `also` in the same commit (Transfers::erase).
   [[nodiscard]] Result<MessageId, Failure> send_files(const AccountId& peer, ByteView text,
                                                       std::vector<endpoint::Attachment> attachments,
@@ -74,7 +81,7 @@ class Client final : private uplink::ConnectionOwner {
 
  private:
   Client(net::EventLoop& loop, const Clock& clock, RandomSource& random, const LocalStore& store,
-         const Service& service, Events events);
+         const Service& service, Events events, Kind kind);
 
   void on_ready(const wire::Ready& ready) override;
   void on_frame(const wire::Frame& frame) override;
@@ -102,6 +109,7 @@ class Client final : private uplink::ConnectionOwner {
   const LocalStore& store_;
   const Service& service_;
   Events events_;
+  Kind kind_;
   SqliteEndpointStore rows_;
   History history_;
   Contacts contacts_;

@@ -84,12 +84,16 @@ const char* name(ClientError error) {
       return "file_gone";
     case ClientError::file_damaged:
       return "file_damaged";
+    case ClientError::no_such_business:
+      return "no_such_business";
+    case ClientError::keys_elsewhere:
+      return "keys_elsewhere";
   }
   return "unknown";
 }
 
 std::optional<ClientError> error_by_name(std::string_view wanted) {
-  for (auto error = ClientError::not_registered; error <= ClientError::file_damaged;
+  for (auto error = ClientError::not_registered; error <= ClientError::keys_elsewhere;
        error = ClientError(static_cast<int>(error) + 1))
     if (name(error) == wanted) return error;
   return std::nullopt;

@@ -50,6 +50,8 @@ enum class ClientError : std::uint8_t {
   bad_recovery_file,
   file_gone,     ///< an attachment is no longer at the service
   file_damaged,  ///< what the service has is not what the sender described
+  no_such_business,
+  keys_elsewhere,  ///< another device of the person has the keys for this business: it tells them when it is connected
 };
 
 /// What went wrong, for programs (`error`) and for people (`message`: a sentence that says what to do).

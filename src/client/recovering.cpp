@@ -127,7 +127,7 @@ Result<void, Failure> Recovering::run(const session::Recovery& recovery) {
     return fail(store_failure(done.error()));
   const auto made = endpoint::Endpoint::create_recovered(parts_.rows, parts_.random, parts_.clock,
                                                          {account, list.list().next_device, *mailbox}, list,
-                                                         recovery.account_key, recovery.primary);
+                                                         recovery.account_key, {recovery.primary});
   if (!made) return fail(failure_of(made.error()));
   return complete(as_view(opened.ticket()));
 }

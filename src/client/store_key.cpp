@@ -12,7 +12,7 @@ namespace opaline::client {
 namespace {
 
 constexpr std::uint8_t kVersion = 1;
-enum class Kind : std::uint8_t { passphrase = 1, key_file = 2 };
+enum class Kind : std::uint8_t { passphrase = 1, key_file = 2, within = 3 };
 constexpr std::size_t kSaltBytes = 16;
 constexpr std::size_t kHeadBytes = 1 + 1 + 4 + 4 + 4 + kSaltBytes;
 using Wrapper = Secret<struct WrapperKeyTag, 32>;
@@ -51,6 +51,11 @@ Result<Wrapper, ClientError> passphrase_secret(const SecretBytes& passphrase, By
   return key;
 }
 
+Result<Wrapper, ClientError> outer_secret(const std::optional<SecretBytes>& outer) {
+  if (!outer || outer->size() != Wrapper::kSize) return fail(ClientError::wrong_passphrase);
+  return Wrapper(ByteView(*outer).first<Wrapper::kSize>());
+}
+
 struct Head {
   Kind kind{};
   crypto::Argon2Cost cost;
@@ -65,7 +70,7 @@ Result<Head, ClientError> read_head(ByteView wrapped) {
   head.kind = Kind(kind);
   head.cost = {.memory_kib = in.u32(), .passes = in.u32(), .lanes = in.u32()};
   head.salt = in.array<kSaltBytes>();
-  if (in.failed() || kind < 1 || kind > 2) return fail(ClientError::store_damaged);
+  if (in.failed() || kind < 1 || kind > 3) return fail(ClientError::store_damaged);
   if (version > kVersion) return fail(ClientError::store_newer);
   return head;
 }
@@ -78,7 +83,7 @@ Result<StoreKey::Created, ClientError> StoreKey::create(const Unlock& unlock, Ra
   random.fill(key.fill());
   const auto salt = random.bytes<kSaltBytes>();
   Bytes wrapped;
-  const Kind kind = unlock.passphrase ? Kind::passphrase : Kind::key_file;
+  const Kind kind = unlock.within ? Kind::within : unlock.passphrase ? Kind::passphrase : Kind::key_file;
   Writer(wrapped)
       .u8(kVersion)
       .u8(static_cast<std::uint8_t>(kind))
@@ -87,7 +92,9 @@ Result<StoreKey::Created, ClientError> StoreKey::create(const Unlock& unlock, Ra
       .u32(cost.lanes)
       .bytes(salt);
   Wrapper wrapper;
-  if (unlock.passphrase) {
+  if (unlock.within) {
+    OPALINE_TRY(wrapper, outer_secret(unlock.within));
+  } else if (unlock.passphrase) {
     OPALINE_TRY(wrapper, passphrase_secret(*unlock.passphrase, salt, cost));
   } else {
     OPALINE_TRY(wrapper, key_file_secret(unlock.key_file, &random));
@@ -104,7 +111,9 @@ Result<StoreKey, ClientError> StoreKey::open(ByteView wrapped, const Unlock& unl
   if (wrapped.size() != kHeadBytes + crypto::kAeadNonceBytes + Key::kSize + crypto::kAeadTagBytes)
     return fail(ClientError::store_damaged);
   Wrapper wrapper;
-  if (head.kind == Kind::passphrase) {
+  if (head.kind == Kind::within) {
+    OPALINE_TRY(wrapper, outer_secret(unlock.within));
+  } else if (head.kind == Kind::passphrase) {
     if (!unlock.passphrase) return fail(ClientError::passphrase_needed);
     OPALINE_TRY(wrapper, passphrase_secret(*unlock.passphrase, head.salt, head.cost));
   } else {
@@ -135,6 +144,13 @@ std::optional<SecretBytes> StoreKey::open_value(ByteView place, ByteView sealed)
   if (sealed.size() < crypto::kAeadNonceBytes) return std::nullopt;
   return crypto::aes256gcmsiv_open(key_.reveal(), sealed.first<crypto::kAeadNonceBytes>(), place,
                                    sealed.subspan(crypto::kAeadNonceBytes));
+}
+
+SecretBytes StoreKey::inner(ByteView name) const {
+  auto mac = crypto::hmac_sha256(key_.reveal(), {as_view("opaline home inside a home v1"), name});
+  SecretBytes out = to_secret_bytes(mac);
+  wipe(mac.data(), mac.size());
+  return out;
 }
 
 ByteArray<16> StoreKey::blind(ByteView value) const {

@@ -10,17 +10,19 @@
 
 namespace opaline::client {
 
-/// What opens a home: exactly one of the two.
+/// What opens a home: exactly one of the three.
 struct Unlock {
-  std::optional<SecretBytes> passphrase;  ///< UTF-8, not empty
-  std::filesystem::path key_file;         ///< used if there is no passphrase; made at first use
+  std::optional<SecretBytes> passphrase;   ///< UTF-8, not empty
+  std::filesystem::path key_file;          ///< used if there is nothing else; made at first use
+  std::optional<SecretBytes> within = {};  ///< for a home inside a home: the outer one's StoreKey::inner(), 32 bytes
 };
 
 /// Seals values of the local store. Const use is thread-safe.
 class StoreKey {
  public:
-  /// A new key, and how to store it (`wrapped`): u8 version (1), u8 kind (1 passphrase, 2 key file), Argon2 memory KiB
-  /// u32, passes u32, lanes u32, salt[16], nonce[12], sealed key[48]. permissions, store_failed.
+  /// A new key, and how to store it (`wrapped`): u8 version (1), u8 kind (1 passphrase, 2 key file, 3 the outer home's
+  /// key), Argon2 memory KiB u32, passes u32, lanes u32, salt[16], nonce[12], sealed key[48]. permissions,
+  /// store_failed.
   struct Created;
   [[nodiscard]] static Result<Created, ClientError> create(const Unlock& unlock, RandomSource& random,
                                                            const crypto::Argon2Cost& cost = {});
@@ -35,6 +37,8 @@ class StoreKey {
   [[nodiscard]] std::optional<SecretBytes> open_value(ByteView place, ByteView sealed) const;
   /// A name for a value that must be found again without being told: HMAC-SHA256, 16 bytes.
   [[nodiscard]] ByteArray<16> blind(ByteView value) const;
+  /// What opens the home inside this one that has this name: HMAC-SHA256. Whoever opens this home opens that one.
+  [[nodiscard]] SecretBytes inner(ByteView name) const;
 
  private:
   using Key = Secret<struct LocalStoreKeyTag, 32>;

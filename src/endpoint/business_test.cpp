@@ -190,13 +190,16 @@ TEST_F(BusinessTest, AnIdCountsOnce) {
   EXPECT_EQ(anna.store.history().incoming.back().id, id);
   EXPECT_EQ(shop.state_of(id), MessageState::delivered);
   EXPECT_EQ(again(anna), Error::repeated) << "sent";
+  shop.endpoint->delete_messages(anna.address.account, std::span(&id, 1));
+  world.round(shop);
+  EXPECT_EQ(again(anna), Error::repeated) << "sent, and the history has lost it";
   EXPECT_EQ(again(world.add("somebody else")), Error::repeated);
   world.crash(shop);
   EXPECT_EQ(again(anna), Error::repeated) << "in another run";
   world.connect(shop);
   ASSERT_TRUE(world.settle());
   EXPECT_EQ(anna.texts(), (Texts{"what can we do for you?", "yours"}));
-  EXPECT_EQ(shop.store.history().outgoing.size(), 2u);
+  EXPECT_EQ(shop.store.history().outgoing.size(), 1u);
   EXPECT_EQ(shop.endpoint->send(anna.address.account, {.utf8 = "zeros", .id = MessageId()}).error(), Error::bad_id);
 }
 
@@ -228,7 +231,7 @@ TEST_F(BusinessTest, WhatWaitsForAClosedPersonaFailsAtOnceAndNobodyIsAskedAgain)
   }
   EXPECT_EQ(shop.endpoint->waiting(), 0u);
   const std::uint64_t lookups = world.lookups[anna.address.account], envelopes = world.envelopes;
-  ASSERT_TRUE(world.pass(std::chrono::days(3), std::chrono::minutes(30)));
+  ASSERT_TRUE(world.pass(std::chrono::hours(20), std::chrono::minutes(30)));
   EXPECT_EQ(world.lookups[anna.address.account], lookups);
   EXPECT_EQ(world.envelopes, envelopes);
 
@@ -270,6 +273,30 @@ TEST_F(BusinessTest, APersonaOfSeveralDevicesIsClosedAtOnce) {
   const MessageId id = say(shop, anna, "still there?");
   EXPECT_EQ(shop.reason_of(id), Reason::closed);
   EXPECT_EQ(shop.endpoint->waiting(), 0u);
+}
+
+TEST_F(BusinessTest, WhatOneDeviceHasTakenIsRememberedThroughAClosing) {
+  Device& tablet = join(anna, "tablet", {});
+  world.connect(tablet);
+  ASSERT_TRUE(world.pass(std::chrono::minutes(2)));
+  talk();
+  std::size_t submits = 0;
+  world.on_submit = [&](const Device& from, const EnvelopeId&) -> std::optional<wire::SubmitStatus> {
+    if (&from != &shop || submits++ == 0) return std::nullopt;
+    return wire::SubmitStatus::retry;
+  };
+  const MessageId id = say(shop, anna, "one of you");
+  ASSERT_EQ(anna.texts().size() + tablet.texts().size(), 3u);
+  world.close(anna.address.account);
+  shop.endpoint->refresh_peer(anna.address.account);
+  world.round(shop);
+  ASSERT_TRUE(world.settle());
+  EXPECT_EQ(shop.endpoint->waiting(), 0u);
+  world.crash(shop);
+  world.connect(shop);
+  ASSERT_TRUE(world.pass(std::chrono::minutes(30)));
+  EXPECT_TRUE(shop.connected) << "what it has stored it can read";
+  EXPECT_EQ(shop.endpoint->send(anna.address.account, {.utf8 = "again", .id = id}).error(), Error::repeated);
 }
 
 TEST_F(BusinessTest, WhoWritesAgainIsReachableAgain) {

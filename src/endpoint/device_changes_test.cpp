@@ -182,11 +182,12 @@ TEST_F(DeviceChangesTest, ANewPrimaryDeviceFromARecoveryFile) {
   const auto list = *tablet.endpoint->own_list();
   const Enrolment enrolment{anna.address.account, list.list().next_device, world.random.id<MailboxId>()};
   const auto other = session::AccountKey::generate(world.random);
-  EXPECT_EQ(Endpoint::create_recovered(phone.store, world.random, world.clock, enrolment, list, other, DeviceNumber{1})
-                .error(),
-            Error::bad_device);
+  EXPECT_EQ(
+      Endpoint::create_recovered(phone.store, world.random, world.clock, enrolment, list, other, {DeviceNumber{1}})
+          .error(),
+      Error::bad_device);
   const auto made =
-      Endpoint::create_recovered(phone.store, world.random, world.clock, enrolment, list, key, DeviceNumber{1});
+      Endpoint::create_recovered(phone.store, world.random, world.clock, enrolment, list, key, {DeviceNumber{1}});
   ASSERT_TRUE(made.has_value());
   world.take_recovery(phone, *made);
   world.connect(phone);

@@ -137,15 +137,15 @@ class Endpoint {
   /// the other devices are asked for it. bad_device: the list does not follow the one of create_linked, or does not
   /// hold this device; not_registered, store_full, store_failed.
   [[nodiscard]] static Result<void, Error> confirm_linked(EndpointStore& store, ByteView signed_list, bool ask_history);
-  /// Makes a device that takes the primary one's place, from a recovery file: `list` is the account's list as the
-  /// service has it; the next one, signed by `key`, holds the new device and no longer `replaced` (where that is on
-  /// it). Then the same way as for a new account: confirm_registration. bad_device: `key` is not the list's; list_full,
+  /// Makes a device that takes the primary one's place, from a recovery file: `list` is the account's newest list that
+  /// is known; the next one, signed by `key`, holds the new device and none of `left_out` (of those that are on it).
+  /// Then the same way as for a new account: confirm_registration. bad_device: `key` is not the list's; list_full,
   /// registered, store_full, store_failed.
   [[nodiscard]] static Result<Registration, Error> create_recovered(EndpointStore& store, RandomSource& random,
                                                                     const Clock& clock, const Enrolment& enrolment,
                                                                     const session::VerifiedDeviceList& list,
                                                                     const session::AccountKey& key,
-                                                                    DeviceNumber replaced);
+                                                                    const std::vector<DeviceNumber>& left_out);
   /// The first three arguments must outlive the Endpoint. not_registered, store_failed, corrupt_state.
   [[nodiscard]] static Result<std::unique_ptr<Endpoint>, Error> load(EndpointStore& store, RandomSource& random,
                                                                      const Clock& clock, const Options& options = {});

@@ -1,4 +1,6 @@
 // Making a device: identity, account key, device list 1 and the first prekeys.
+#include <algorithm>
+
 #include "endpoint/endpoint.hpp"
 #include "endpoint/internal/prekeys.hpp"
 
@@ -157,14 +159,16 @@ Result<void, Error> Endpoint::confirm_linked(EndpointStore& store, ByteView sign
 Result<Registration, Error> Endpoint::create_recovered(EndpointStore& store, RandomSource& random, const Clock& clock,
                                                        const Enrolment& enrolment,
                                                        const session::VerifiedDeviceList& list,
-                                                       const session::AccountKey& key, DeviceNumber replaced) {
+                                                       const session::AccountKey& key,
+                                                       const std::vector<DeviceNumber>& left_out) {
   const bool fits = enrolment.account == list.list().account && enrolment.device == list.list().next_device &&
                     key.public_key() == list.list().account_key;
   if (!fits) return fail(Error::bad_device);
   const Time now = clock.now();
   const session::DeviceIdentity identity = session::DeviceIdentity::generate(random);
   session::DeviceList next = session::next_device_list(list, now);
-  std::erase_if(next.devices, [&](const session::DeviceEntry& e) { return e.number == replaced; });
+  std::erase_if(next.devices,
+                [&](const session::DeviceEntry& e) { return std::ranges::find(left_out, e.number) != left_out.end(); });
   if (next.devices.size() >= credentials::kMaxDevices) return fail(Error::list_full);
   next.devices.push_back({.number = enrolment.device,
                           .mailbox = enrolment.mailbox,

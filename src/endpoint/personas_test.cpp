@@ -76,6 +76,23 @@ TEST_F(PersonasTest, GoToOnesOtherDevicesAndTheLaterWordCounts) {
   for (const Device* device : {&anna, &tablet, &laptop}) EXPECT_TRUE(same(*device, blocked)) << device->name;
 }
 
+TEST_F(PersonasTest, OfTwoWordsInOneRoundTheLaterOneIsTold) {
+  Device& tablet = world.link_live(anna, "tablet");
+  PersonaState shop = persona(), blocked = shop;
+  blocked.state = PersonaStanding::blocked;
+  blocked.changed_at = shop.changed_at + seconds(1);
+  PersonaState bank = blocked, before = blocked;
+  bank.business = before.business = world.random.id<AccountId>();
+  before.changed_at = shop.changed_at;
+  for (const PersonaState* state : {&shop, &blocked, &bank, &before}) anna.endpoint->share_persona(*state);
+  world.round(anna);
+  ASSERT_TRUE(world.settle());
+  for (const Device* device : {&anna, &tablet}) {
+    EXPECT_TRUE(same(*device, blocked));
+    EXPECT_TRUE(same(*device, bank));
+  }
+}
+
 TEST_F(PersonasTest, ANewDeviceIsToldAllOfThem) {
   std::vector<PersonaState> all;
   for (std::size_t i = 0; i < 2 * wire::kMaxPersonas + 3; ++i) {

@@ -99,13 +99,12 @@ json::value to_json(const NodeStatus& s) {
 // ---------------------------------------------------------------- who is it
 
 void AdminApi::refuse(Call& call, unsigned status, std::string_view error, std::string_view message) {
-  ++counters_.refused;
   call.refuse(status, error, message);
 }
 
 void AdminApi::serve_operator(net::HttpRequest request, net::HttpResponder responder) {
   ++counters_.requests;
-  Call call{{}, false, std::move(request), std::move(responder)};
+  Call call{{}, false, std::move(request), std::move(responder), &counters_.refused};
   constexpr std::string_view kBearer = "Bearer ";
   const auto header = call.request.header("Authorization").value_or("");
   if (!header.starts_with(kBearer)) {
@@ -125,7 +124,7 @@ void AdminApi::serve_operator(net::HttpRequest request, net::HttpResponder respo
 
 void AdminApi::serve_local(net::HttpRequest request, net::HttpResponder responder) {
   ++counters_.requests;
-  Call call{{}, true, std::move(request), std::move(responder)};
+  Call call{{}, true, std::move(request), std::move(responder), &counters_.refused};
   const auto& peer = call.request.peer.credentials;
   if (!peer || (peer->user != 0 && peer->user != own_uid_)) {
     refuse(call, 403, "forbidden", "only root and the service's own user may use the admin socket");
@@ -179,7 +178,6 @@ void AdminApi::dispatch(Call call) {
 }
 
 void AdminApi::answer_error(Call& call, Error error, std::string_view message) {
-  ++counters_.refused;
   call.refuse(error, message);
 }
 

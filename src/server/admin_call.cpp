@@ -57,6 +57,7 @@ void AdminCall::answer(unsigned status, const json::value& body) {
 }
 
 void AdminCall::refuse(unsigned status, std::string_view error, std::string_view message) {
+  if (refused != nullptr) ++*refused;
   auto response = json_response(status, {{"error", error}, {"message", message}});
   if (status == 401) response.headers.push_back({"WWW-Authenticate", "Bearer"});
   responder.respond(std::move(response));

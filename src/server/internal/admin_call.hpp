@@ -12,6 +12,7 @@ struct AdminCall {
   bool local = false;  ///< through the admin socket: root or the service's own user
   net::HttpRequest request;
   net::HttpResponder responder;
+  std::uint64_t* refused = nullptr;  ///< counts; outlives the call
 
   void answer(unsigned status, const boost::json::value& body);
   /// `error` is for programs, `message` for people.

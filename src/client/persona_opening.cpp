@@ -1,0 +1,202 @@
+#include "client/persona_opening.hpp"
+
+#include "base/fault_point.hpp"
+#include "client/registration.hpp"
+#include "client/replies.hpp"
+#include "proto/device.pb.h"
+
+namespace opaline::client {
+namespace {
+
+using credentials::OpaqueId;
+using endpoint::Endpoint;
+using session::VerifiedDeviceList;
+
+constexpr int kMaxConflicts = 5;  // other devices of the person that join at the same moment
+
+Failure no_business() {
+  return {ClientError::no_such_business, "there is no such business at this service"};
+}
+Failure elsewhere() {
+  return {ClientError::keys_elsewhere,
+          "another device of yours has the keys for this business; it gives them to this one when it is connected. If "
+          "there is no such device any more: opaline business new"};
+}
+Failure not_as_known() {
+  return {ClientError::expired, "the conversation is not what your devices know of it (any more)"};
+}
+
+/// The device `own` on a list of the service.
+const session::DeviceEntry* find(const VerifiedDeviceList& list, const endpoint::Enrolment& enrolment,
+                                 const session::DevicePublicKeys& keys) {
+  const auto* entry = list.find(enrolment.device);
+  return entry != nullptr && entry->keys == keys && entry->mailbox == enrolment.mailbox ? entry : nullptr;
+}
+
+}  // namespace
+
+Failure persona_store_failure(ClientError error) {
+  return {error, "what the home has of this business (its folder in businesses) could not be read or written"};
+}
+
+// ---- what there is
+
+Result<std::optional<PersonaOpening::Own>, Failure> PersonaOpening::own() const {
+  auto& rows = parts_.home.rows();
+  const auto pending = Endpoint::pending_registration(rows);
+  if (!pending && pending.error() == endpoint::Error::not_registered) return std::nullopt;
+  if (!pending && pending.error() != endpoint::Error::registered) return fail(failure_of(pending.error()));
+  const auto identity = Endpoint::identity(rows);
+  if (!identity) return fail(failure_of(identity.error()));
+  if (pending) return Own{pending->enrolment, identity->public_keys(), false, std::nullopt};
+  const auto device = Endpoint::load(rows, parts_.random, parts_.clock);
+  if (!device) return fail(failure_of(device.error()));
+  auto root = (*device)->account_key();
+  if (!root) return fail(failure_of(root.error()));
+  return Own{{(*device)->address().account, (*device)->address().device, (*device)->mailbox()},
+             identity->public_keys(),
+             true,
+             std::move(*root)};
+}
+
+Result<std::optional<session::AccountKey>, Failure> PersonaOpening::known_root(
+    const std::optional<Own>& own, const crypto::HybridPublicKey& account_key) const {
+  if (own && own->root && own->root->public_key() == account_key) {
+    auto copy = session::AccountKey::deserialise(own->root->serialise());
+    if (copy) return std::optional<session::AccountKey>(std::move(*copy));
+  }
+  const auto known = parts_.book.find(parts_.home.business());
+  if (!known) return fail(store_failure(known.error()));
+  if (!*known) return std::nullopt;
+  auto root = session::AccountKey::deserialise((*known)->root);
+  if (!root || root->public_key() != account_key) return std::nullopt;
+  return std::optional<session::AccountKey>(std::move(*root));
+}
+
+// ---- asking
+
+void PersonaOpening::ask(bool be_new) {
+  wire::v1::PersonaOpenRequest request;
+  request.set_business(to_string(parts_.home.business().view()));
+  request.set_be_new(be_new);
+  parts_.account.call(wire::v1::METHOD_PERSONA_OPEN, serialized(request),
+                      [this, be_new, alive = std::weak_ptr(alive_)](const Result<Bytes, Failure>& body) {
+                        if (!alive.expired()) answered(body, be_new);
+                      });
+}
+
+void PersonaOpening::answered(const Result<Bytes, Failure>& body, bool be_new) {
+  const auto reply = parsed<wire::v1::PersonaOpenReply>(body);
+  if (!reply) {
+    if (reply.error().call_status == wire::v1::CALL_STATUS_NOT_FOUND) return end(fail(no_business()));
+    return end(fail(reply.error()));
+  }
+  if (whom_ == For::person && !be_new) {
+    const auto plan = parts_.home.opening();
+    if (!plan) return end(fail(persona_store_failure(plan.error())));
+    // Asked once more after a crash, the service has another id already: then nothing is left to be left.
+    if (*plan && (*plan)->left && equal((*plan)->left->bytes(), as_view(reply->opaque_id()))) return ask(true);
+  }
+  const auto taken =
+      take(as_view(reply->opaque_id()), as_view(reply->device_list()), reply->open(), as_view(reply->mailbox()));
+  if (!taken) return end(fail(taken.error()));
+  if (is_in_) return end(confirmed());
+  join();
+}
+
+/// Brings the home to where a join is what is missing, or to where nothing is.
+Result<void, Failure> PersonaOpening::take(ByteView opaque_id, ByteView device_list, bool open, ByteView mailbox_id) {
+  const auto mailbox = MailboxId::from(mailbox_id);
+  if (opaque_id.size() != credentials::kOpaqueIdBytes || !mailbox) return fail(senseless_answer());
+  opaque_id_.emplace(to_array<credentials::kOpaqueIdBytes>(opaque_id));
+  const AccountId persona = opaque_id_->persona();
+  std::optional<VerifiedDeviceList> list;
+  if (!device_list.empty()) {
+    auto read = session::verify_device_list(device_list);
+    if (!read || read->list().account != persona) return fail(senseless_answer());
+    list.emplace(std::move(*read));
+  }
+  if (open && !list) return fail(senseless_answer());
+  if (whom_ == For::book) {
+    const auto known = parts_.book.find(parts_.home.business());
+    if (!known) return fail(store_failure(known.error()));
+    const bool same = *known && (*known)->state == endpoint::PersonaStanding::open &&
+                      (*known)->opaque_id == opaque_id_->bytes() && open;
+    if (!same) return fail(not_as_known());
+  }
+  OPALINE_TRY(const std::optional<Own> own, this->own());
+  is_in_ = own && open && own->enrolment.account == persona && find(*list, own->enrolment, own->keys) != nullptr;
+  if (is_in_) return {};
+  return make(own, list, open, *mailbox);
+}
+
+/// A device for the next list.
+Result<void, Failure> PersonaOpening::make(const std::optional<Own>& own, const std::optional<VerifiedDeviceList>& list,
+                                           bool open, const MailboxId& mailbox) {
+  std::optional<session::AccountKey> root;
+  if (list) {
+    OPALINE_TRY(root, known_root(own, list->list().account_key));
+    if (!root) return fail(elsewhere());
+  }
+  if (own)
+    if (const auto dropped = parts_.home.drop_device(); !dropped) return fail(persona_store_failure(dropped.error()));
+  auto& rows = parts_.home.rows();
+  if (!list) {
+    const auto made =
+        Endpoint::create(rows, parts_.random, parts_.clock, {opaque_id_->persona(), DeviceNumber{1}, mailbox});
+    if (!made) return fail(failure_of(made.error()));
+  } else {
+    std::vector<DeviceNumber> left_out;  // of a closed one all: their mailboxes are gone
+    if (!open)
+      for (const session::DeviceEntry& entry : list->list().devices) left_out.push_back(entry.number);
+    const auto made =
+        Endpoint::create_recovered(rows, parts_.random, parts_.clock,
+                                   {opaque_id_->persona(), list->list().next_device, mailbox}, *list, *root, left_out);
+    if (!made) return fail(failure_of(made.error()));
+  }
+  fault_point("client.persona_made");
+  return {};
+}
+
+// ---- joining
+
+void PersonaOpening::join() {
+  const auto keys = Endpoint::pending_registration(parts_.home.rows());
+  if (!keys) return end(fail(failure_of(keys.error())));
+  wire::v1::PersonaJoinRequest request;
+  request.set_business(to_string(parts_.home.business().view()));
+  request.set_device_list(to_string(keys->device_list));
+  request.mutable_prekeys()->set_signed_prekeys(to_string(keys->prekeys.signed_set));
+  request.mutable_prekeys()->set_one_time_batch(to_string(keys->prekeys.one_time_batch));
+  parts_.account.call(wire::v1::METHOD_PERSONA_JOIN, serialized(request),
+                      [this, alive = std::weak_ptr(alive_)](const Result<Bytes, Failure>& body) {
+                        if (!alive.expired()) joined(body);
+                      });
+}
+
+void PersonaOpening::joined(const Result<Bytes, Failure>& body) {
+  if (!body && body.error().call_status == wire::v1::CALL_STATUS_CONFLICT && ++conflicts_ < kMaxConflicts)
+    return ask(false);
+  if (!body && body.error().call_status == wire::v1::CALL_STATUS_NOT_FOUND) return end(fail(no_business()));
+  if (!body) return end(fail(body.error()));
+  fault_point("client.persona_joined");
+  end(confirmed());
+}
+
+Result<PersonaOpening::Opened, Failure> PersonaOpening::confirmed() {
+  auto& rows = parts_.home.rows();
+  if (const auto done = Endpoint::confirm_registration(rows); !done) return fail(failure_of(done.error()));
+  const auto device = Endpoint::load(rows, parts_.random, parts_.clock);
+  if (!device) return fail(failure_of(device.error()));
+  const auto root = (*device)->account_key();
+  if (!root) return fail(failure_of(root.error()));
+  fault_point("client.persona_confirmed");
+  return Opened{*opaque_id_, root->serialise()};
+}
+
+void PersonaOpening::end(Result<Opened, Failure> result) {
+  const auto done = std::move(done_);
+  done(std::move(result));
+}
+
+}  // namespace opaline::client

@@ -1,0 +1,31 @@
+#pragma once
+// What Personas keeps of one business while it runs; for personas*.cpp alone.
+#include "client/personas.hpp"
+
+namespace opaline::client {
+
+struct Personas::One {
+  One(net::EventLoop& loop, std::unique_ptr<PersonaHome> at) : home(std::move(at)), closing_timer(loop) {}
+  [[nodiscard]] const AccountId& business() const { return home->business(); }
+
+  std::unique_ptr<PersonaHome> home;
+  std::unique_ptr<Client> client;
+  bool drained = false;
+  bool unreachable = false;  ///< its last connection ended, and none has come up since
+  std::unique_ptr<PersonaOpening> opening;
+  std::vector<Done<std::monostate>> opened;  ///< who waits for it
+  bool closing = false;                      ///< a step of it is under way
+  std::optional<MessageId> close_message;    ///< what tells the business, on its way
+  net::Timer closing_timer;
+  std::vector<Done<bool>> closed;  ///< who waits for it
+};
+
+[[nodiscard]] inline Failure never_written() {
+  return {ClientError::unknown_peer,
+          "you have never written to this business; it does not know you, and cannot write to you first"};
+}
+[[nodiscard]] inline Failure blocked_business() {
+  return {ClientError::blocked, "you have blocked this business; lift it first: opaline business unblock BUSINESS"};
+}
+
+}  // namespace opaline::client
