@@ -105,6 +105,8 @@ struct HandleArguments {
 [[nodiscard]] Exit run_receipts(Context& context, bool on);
 
 /// What a person is told when the history cannot be read.
+/// Whether it may be the id of a message or an upload, or the first digits of one: 4 to 32 of them, lower case.
+[[nodiscard]] bool is_id_begin(std::string_view text);
 [[nodiscard]] client::Failure history_failure(const Context& context, client::ClientError error);
 /// Prints the failure and gives the exit code for it.
 [[nodiscard]] Exit failed(Context& context, const client::Failure& failure);

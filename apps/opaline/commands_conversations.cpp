@@ -99,14 +99,11 @@ Exit run_conversations(Context& context) {
 
 Exit run_delete(Context& context, const DeleteArguments& arguments) {
   if (const auto opened = open_or_borrow(context); !opened) return failed(context, opened.error());
-  std::vector<MessageId> ids;
-  for (const std::string& text : arguments.messages) {
-    const auto id = MessageId::from_hex(text);
-    if (!id)
+  for (const std::string& text : arguments.messages)
+    if (!is_id_begin(text))
       return failed(context,
-                    {ClientError::bad_text, "'" + text + "' is no message id (opaline --json history shows them)"});
-    ids.push_back(*id);
-  }
+                    {ClientError::bad_text, "'" + text + "' is no message id, nor the first 4 digits of one or more " +
+                                                "(opaline --json history shows them)"});
   auto accounts = context.client().contacts().accounts_of(arguments.peer);
   if (!accounts) return failed(context, {accounts.error(), "the local store could not be read"});
   if (const auto id = AccountId::from_hex(arguments.peer)) accounts->push_back(*id);
@@ -114,12 +111,16 @@ Exit run_delete(Context& context, const DeleteArguments& arguments) {
   if (!latest) return failed(context, history_failure(context, latest.error()));
   if (!*latest)
     return failed(context, {ClientError::unknown_peer, "there is no conversation with " + arguments.peer + " here"});
-  for (const MessageId& id : ids) {
-    const auto here = context.client().history().has(*accounts, id);
+  std::vector<MessageId> ids;
+  for (const std::string& text : arguments.messages) {
+    const auto here = context.client().history().beginning(*accounts, text);
     if (!here) return failed(context, history_failure(context, here.error()));
-    if (!*here)
-      return failed(context,
-                    {ClientError::unknown_peer, "there is no message " + id.hex() + " with " + arguments.peer});
+    if (here->empty())
+      return failed(context, {ClientError::unknown_peer, "there is no message " + text + " with " + arguments.peer});
+    if (here->size() > 1)
+      return failed(context, {ClientError::unknown_peer,
+                              "several messages have an id that begins with " + text + "; give more of it"});
+    if (std::ranges::find(ids, here->front()) == ids.end()) ids.push_back(here->front());
   }
   const std::string peer = printable(as_view(arguments.peer));
   if (!arguments.yes) {

@@ -160,11 +160,11 @@ Result<std::vector<Entry>, ClientError> find_messages(Context& context, const st
   return out;
 }
 
-bool is_id_begin(const std::string& text) {
-  return text.size() >= 4 && text.size() <= 32 && text.find_first_not_of("0123456789abcdef") == std::string::npos;
-}
-
 }  // namespace
+
+bool is_id_begin(std::string_view text) {
+  return text.size() >= 4 && text.size() <= 32 && text.find_first_not_of("0123456789abcdef") == std::string_view::npos;
+}
 
 Exit run_save(Context& context, const SaveArguments& arguments) {
   if (!is_id_begin(arguments.message))

@@ -35,6 +35,9 @@ Result<SecretBytes, Failure> passphrase(const RecoveryArguments& arguments, bool
                                   session::kMinRecoveryPassphraseBytes)
                  : ask_passphrase("Passphrase of the recovery file: ");
   }
+  if (!out && can_ask())
+    return fail(Failure{ClientError::passphrase_needed,
+                        "three times no passphrase was typed twice alike, of 12 characters or more; nothing was done"});
   if (!out)
     return fail(
         Failure{ClientError::passphrase_needed,
@@ -94,13 +97,14 @@ Result<void, Failure> write_private(const std::string& path, ByteView bytes, boo
 }
 
 Result<session::Recovery, Failure> read_recovery(const RecoveryArguments& arguments) {
-  std::error_code ignored;
-  const auto size = std::filesystem::file_size(arguments.file, ignored);
-  if (ignored || size > session::kMaxRecoveryFileBytes)
-    return fail(
-        Failure{ClientError::bad_recovery_file, "cannot read " + arguments.file + ", or it is no recovery file"});
+  std::error_code why;
+  const auto size = std::filesystem::file_size(arguments.file, why);
+  if (why) return fail(Failure{ClientError::bad_recovery_file, "cannot read " + arguments.file + ": " + why.message()});
+  // Before anything is asked: it may be the wrong file.
+  if (size > session::kMaxRecoveryFileBytes) return fail(client::recovery_failure(session::Error::wrong_kind));
   const auto file = read_file(arguments.file);
   if (!file) return fail(Failure{ClientError::bad_recovery_file, "cannot read " + arguments.file});
+  if (!file->starts_with(kBegin)) return fail(client::recovery_failure(session::Error::wrong_kind));
   OPALINE_TRY(const SecretBytes secret, passphrase(arguments, false));
   auto recovery = session::open_recovery_file(as_view(*file), secret);
   if (!recovery) return fail(client::recovery_failure(recovery.error()));
@@ -118,13 +122,29 @@ bool list_taken(Context& context) {
   return !refused && !context.client().device().list_change_pending();
 }
 
-Exit report(Context& context, const std::string& handle) {
+Exit report(Context& context, const std::string& handle, const client::Recovering::Outcome& outcome = {}) {
   const auto& address = context.client().device().address();
   const auto device = static_cast<std::uint32_t>(address.device);
+  boost::json::object line{
+      {"event", "recovered"}, {"handle", handle}, {"account", address.account.hex()}, {"device", device}};
+  for (const DeviceNumber lost : outcome.lost)
+    line.emplace("forgotten", boost::json::array())
+        .first->value()
+        .as_array()
+        .push_back(static_cast<std::uint32_t>(lost));
   context.output().line(
-      {{"event", "recovered"}, {"handle", handle}, {"account", address.account.hex()}, {"device", device}},
+      line,
       fmt::format("This is device {} of {} now, and its primary one. The device that wrote the file is none any more.",
                   device, printable(as_view(handle))));
+  if (outcome.set_back)
+    context.output().hint(
+        "The server had an older list of your devices than the recovery file: it was restored from a copy. It has the "
+        "file's now.");
+  for (const DeviceNumber lost : outcome.lost)
+    context.output().hint(
+        fmt::format("It did not know device {}, which is on your list no more; on that device: opaline link in a new "
+                    "--home.",
+                    static_cast<std::uint32_t>(lost)));
   context.output().hint(
       "Contacts see no change of who you are. Make a new recovery file: the old one names the old devices.");
   context.finish(10s);
@@ -202,6 +222,7 @@ Exit run_recovery_import(Context& context, const RecoveryArguments& arguments) {
     context.close_home();
     return become_primary(context, arguments);
   }
+  client::Recovering::Outcome outcome;
   if (!loaded) {
     client::SqliteEndpointStore rows(context.store(), context.random());
     client::Recovering recovering(
@@ -211,7 +232,9 @@ Exit run_recovery_import(Context& context, const RecoveryArguments& arguments) {
     if (!*before) {
       const auto recovery = read_recovery(arguments);
       if (!recovery) return failed(context, recovery.error());
-      if (const auto done = recovering.run(*recovery); !done) return failed(context, done.error());
+      auto done = recovering.run(*recovery);
+      if (!done) return failed(context, done.error());
+      outcome = std::move(*done);
     }
   }
   if (const auto ready = context.load_client(); !ready) return failed(context, ready.error());
@@ -231,7 +254,7 @@ Exit run_recovery_import(Context& context, const RecoveryArguments& arguments) {
     context.output().hint("Your other devices were asked for messages and contacts: opaline receive");
   else
     context.output().hint("There was no other device: messages and contacts of before are not here.");
-  return report(context, *handle);
+  return report(context, *handle, outcome);
 }
 
 }  // namespace opaline::cli

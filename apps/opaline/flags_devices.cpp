@@ -119,7 +119,8 @@ void add_conversations(CLI::App& app, Arguments& a) {
       "  opaline delete ben@example.org --yes\n"
       "  opaline delete ben@example.org --message 00112233445566778899aabbccddeeff");
   erase->add_option("WITH", a.deletion.peer, kWhom)->required();
-  erase->add_option("--message", a.deletion.messages, "Only this message (its id); may be given several times");
+  erase->add_option("--message", a.deletion.messages,
+                    "Only this message (its id, or the first digits of it); may be given several times");
   erase->add_flag("--yes", a.deletion.yes, "Do not ask");
   erase->callback([&a] { a.run = [&a](Context& context) { return run_delete(context, a.deletion); }; });
 

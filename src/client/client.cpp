@@ -119,7 +119,9 @@ void Client::on_batch_end() {
 }
 
 void Client::on_ended(const uplink::Ended& ended) {
-  const Failure why = failure_of(ended, service_.url());
+  Failure why = failure_of(ended, service_.url());
+  // What may have happened depends on which device this is.
+  if (why.error == ClientError::removed) why = removed_failure(device_->is_primary().value_or(false));
   device_->disconnected();
   tick_.cancel();
   open_claims_ = 0;

@@ -156,16 +156,26 @@ Result<std::optional<Time>, ClientError> History::latest(std::span<const Account
   return out;
 }
 
-Result<bool, ClientError> History::has(std::span<const AccountId> peers, const MessageId& message) const {
-  auto statement =
-      store_.database().prepare("SELECT 1 FROM entry WHERE kind IN (1, 2) AND peer = ? AND message = ? LIMIT 1");
+Result<std::vector<MessageId>, ClientError> History::beginning(std::span<const AccountId> peers,
+                                                               std::string_view begin) const {
+  std::vector<MessageId> out;
+  auto statement = store_.database().prepare(
+      "SELECT DISTINCT message FROM entry WHERE kind IN (1, 2) AND peer = ?1 AND substr(lower(hex(message)), 1, ?3) = "
+      "?2 "
+      "LIMIT 2");
   for (const AccountId& peer : peers) {
-    const auto found = statement.bind(1, peer.view()).bind(2, message.view()).step();
-    if (!found) return fail(client_error(found.error()));
-    if (*found) return true;
+    statement.bind(1, peer.view()).bind_text(2, begin).bind(3, static_cast<std::int64_t>(begin.size()));
+    for (;;) {
+      const auto found = statement.step();
+      if (!found) return fail(client_error(found.error()));
+      if (!*found) break;
+      const auto id = MessageId::from(statement.bytes(0));
+      if (!id) return fail(ClientError::store_damaged);
+      if (std::ranges::find(out, *id) == out.end() && out.size() < 2) out.push_back(*id);
+    }
     statement.reset();
   }
-  return false;
+  return out;
 }
 
 Result<void, ClientError> History::mark_shown(std::span<const std::int64_t> ids) const {

@@ -56,8 +56,10 @@ class History {
   [[nodiscard]] Result<std::vector<Entry>, ClientError> messages(std::int64_t first, std::int64_t last) const;
   /// The latest `sent_at` of what is there with these people, their clocks or ours; nullopt: nothing is there.
   [[nodiscard]] Result<std::optional<Time>, ClientError> latest(std::span<const AccountId> peers) const;
-  /// Whether a message with one of these people has this id.
-  [[nodiscard]] Result<bool, ClientError> has(std::span<const AccountId> peers, const MessageId& message) const;
+  /// Messages with one of these people whose id begins with these hexadecimal digits (lower case): at most two, since
+  /// two are as good as more.
+  [[nodiscard]] Result<std::vector<MessageId>, ClientError> beginning(std::span<const AccountId> peers,
+                                                                      std::string_view begin) const;
   [[nodiscard]] Result<void, ClientError> mark_shown(std::span<const std::int64_t> ids) const;
 
   struct Conversation {

@@ -67,10 +67,10 @@ Result<bool, Failure> Recovering::resume() {
   return false;
 }
 
-/// The stored list, if it follows the one of the file: each list in between is there, or it is the same.
-Result<session::VerifiedDeviceList, Failure> Recovering::followed(const session::Recovery& recovery,
-                                                                  const std::vector<Bytes>& history,
-                                                                  ByteView stored) const {
+/// The stored list, if it follows the one of the file: each list in between is there, or it is the same. Of a service
+/// that was set back the file's own list, if that follows the stored one.
+Result<Recovering::Base, Failure> Recovering::followed(const session::Recovery& recovery,
+                                                       const std::vector<Bytes>& history, ByteView stored) {
   const Failure bad{
       ClientError::bad_recovery_file,
       "WARNING: the server shows a device list that does not follow the one in the recovery file: it is of "
@@ -86,15 +86,33 @@ Result<session::VerifiedDeviceList, Failure> Recovering::followed(const session:
   };
   for (const Bytes& bytes : history)
     if (!follow(bytes)) return fail(bad);
-  if (follow(stored)) return std::move(*last);
-  // Lists in between may be kept no longer (64 are): then the account key's signature has to do.
+  if (follow(stored)) return Base{std::move(*last), {}, {}};
   auto list = session::verify_device_list(stored);
-  if (list && session::compare_lists(last ? *last : recovery.list, *list) == session::ListChange::gap)
-    return std::move(*list);
-  return fail(bad);
+  if (!list) return fail(bad);
+  // Lists in between may be kept no longer (64 are): then the account key's signature has to do.
+  if (session::compare_lists(last ? *last : recovery.list, *list) == session::ListChange::gap)
+    return Base{std::move(*list), {}, {}};
+  if (!history.empty()) return fail(bad);
+  switch (session::compare_lists(*list, recovery.list)) {
+    case session::ListChange::successor: {
+      Base out{recovery.list, to_bytes(recovery.list.bytes()), {}};
+      for (const session::DeviceEntry& device : recovery.list.list().devices)
+        if (list->find(device.number) == nullptr && device.number != recovery.primary)
+          out.lost.push_back(device.number);
+      return out;
+    }
+    case session::ListChange::gap:
+      return fail(Failure{
+          ClientError::bad_recovery_file,
+          "the server was restored from a copy that is older than this recovery file, and lacks more than one change "
+          "of your devices, which the file does not have either. A linked device has them: on one that still works, "
+          "opaline recovery import. Nothing was changed"});
+    default:
+      return fail(bad);
+  }
 }
 
-Result<void, Failure> Recovering::run(const session::Recovery& recovery) {
+Result<Recovering::Outcome, Failure> Recovering::run(const session::Recovery& recovery) {
   const AccountId& account = recovery.list.list().account;
   wire::v1::RecoveryStartRequest start;
   start.set_account(to_string(account.view()));
@@ -118,25 +136,33 @@ Result<void, Failure> Recovering::run(const session::Recovery& recovery) {
     if (!last || history.size() > 256) break;
     open.set_known_list(static_cast<std::uint32_t>(last->list().number));
   }
-  OPALINE_TRY(const session::VerifiedDeviceList list, followed(recovery, history, as_view(opened.device_list())));
+  OPALINE_TRY(const Base base, followed(recovery, history, as_view(opened.device_list())));
+  const session::VerifiedDeviceList& list = base.list;
   const auto mailbox = MailboxId::from(as_view(opened.mailbox()));
   if (!mailbox || opened.ticket().size() != kTicketBytes) return fail(senseless_answer());
   const Progress progress(parts_.store, parts_.random);
   // First the ticket, then the keys: with keys and no ticket nobody would know what they were for.
-  if (const auto done = progress.put(kProgress, as_view(opened.ticket())); !done)
-    return fail(store_failure(done.error()));
+  Bytes kept = to_bytes(opened.ticket());
+  if (base.between) append(kept, *base.between);
+  if (const auto done = progress.put(kProgress, kept); !done) return fail(store_failure(done.error()));
+  std::vector<DeviceNumber> left_out = base.lost;
+  left_out.push_back(recovery.primary);
   const auto made = endpoint::Endpoint::create_recovered(parts_.rows, parts_.random, parts_.clock,
                                                          {account, list.list().next_device, *mailbox}, list,
-                                                         recovery.account_key, {recovery.primary});
+                                                         recovery.account_key, left_out);
   if (!made) return fail(failure_of(made.error()));
-  return complete(as_view(opened.ticket()));
+  OPALINE_CHECK(complete(kept));
+  return Outcome{base.between.has_value(), base.lost};
 }
 
-Result<void, Failure> Recovering::complete(ByteView ticket) {
+Result<void, Failure> Recovering::complete(ByteView progress) {
+  const ByteView ticket = progress.first(std::min(progress.size(), kTicketBytes));
+  const ByteView between = progress.subspan(ticket.size());
   const auto keys = endpoint::Endpoint::pending_registration(parts_.rows);
   if (!keys) return fail(failure_of(keys.error()));
   wire::v1::RecoveryCompleteRequest request;
   request.set_ticket(to_string(ticket));
+  if (!between.empty()) request.add_between(to_string(between));
   request.set_device_list(to_string(keys->device_list));
   request.mutable_prekeys()->set_signed_prekeys(to_string(keys->prekeys.signed_set));
   request.mutable_prekeys()->set_one_time_batch(to_string(keys->prekeys.one_time_batch));

@@ -68,16 +68,8 @@ int status_of(const net::HttpResponse& response) {
 Failure goodbye_failure(const uplink::Ended& goodbye) {
   switch (goodbye.code) {
     case wire::GoodbyeCode::auth_failed:
-      return {
-          ClientError::removed,
-          "the server does not know this device (any more): it was removed from the account on another device, the "
-          "account was deleted, or somebody registered its handle again. What this home has is still there (opaline "
-          "history); to go on use a new --home: opaline link, or opaline register"};
     case wire::GoodbyeCode::removed:
-      return {ClientError::removed,
-              "this device was removed from its account on another device, or the account was deleted, or somebody "
-              "registered its handle again. What this home has is still there (opaline history); to go on use a new "
-              "--home: opaline link, or opaline register"};
+      return {ClientError::removed, "the server does not know this device any more"};  // more: removed_failure
     case wire::GoodbyeCode::replaced:
       return {ClientError::refused,
               "the same device has connected from elsewhere: there are two copies of this home, and each misses what "
@@ -113,6 +105,19 @@ Failure failure_of(const uplink::Ended& ended, const net::Url& url) {
   std::string why = "the connection to " + url.authority() + " ended";
   if (!ended.text.empty()) why += " (" + ended.text + ")";
   return {ClientError::connect_failed, std::move(why)};
+}
+
+Failure removed_failure(bool primary) {
+  if (primary)
+    return {ClientError::removed,
+            "the server does not know this device any more: the account was deleted, somebody registered its handle "
+            "again, or another device became the primary one by a recovery file. What is in this home stays (opaline "
+            "history). To go on: opaline register, or opaline link, in a new --home"};
+  return {
+      ClientError::removed,
+      "the server does not know this device any more: it was removed on the primary device, or with the account; or "
+      "forgotten by a server that was restored from a copy (then opaline devices says so there). What is in this "
+      "home stays (opaline history). To go on: opaline link, in a new --home"};
 }
 
 Failure refusal(int status, ByteView body, std::string_view fallback) {

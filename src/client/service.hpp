@@ -36,6 +36,8 @@ class Service {
 [[nodiscard]] Failure failure_of(net::NetError error, const net::Url& url);
 /// What the end of a connection means to a person: refused or removed where coming back would not help.
 [[nodiscard]] Failure failure_of(const uplink::Ended& ended, const net::Url& url);
+/// Of a device that the service does not know any more: what may have happened, and what to do.
+[[nodiscard]] Failure removed_failure(bool primary);
 /// What the service says with a CallStatus that is not OK and its `Failure` body (docs/device-api.md); `fallback` where
 /// it says nothing. refused, wrong_code, wrong_pin, expired, quota.
 [[nodiscard]] Failure refusal(int status, ByteView body, std::string_view fallback);

@@ -338,10 +338,15 @@ TEST_F(SyncStoreTest, TheLatestWithSomebodyAndWhatIsThere) {
   here_.sent(eve_, "third", at(20));
   EXPECT_EQ(*here_.history().latest(std::array{nobody, ben_}), at(9)) << "by the sender's clock";
   EXPECT_EQ(*here_.history().latest(std::array{eve_, ben_}), at(20));
-  EXPECT_TRUE(*here_.history().has(std::array{nobody, ben_}, id));
-  EXPECT_FALSE(*here_.history().has(std::array{eve_}, id)) << "of somebody else";
-  EXPECT_FALSE(*here_.history().has(std::array{ben_}, random_.id<MessageId>()));
-  EXPECT_FALSE(*here_.history().has({}, id));
+  const auto beginning = [&](std::initializer_list<AccountId> peers, std::string_view begin) {
+    return *here_.history().beginning(std::vector(peers), begin);
+  };
+  EXPECT_EQ(beginning({nobody, ben_}, id.hex()), std::vector{id});
+  EXPECT_EQ(beginning({ben_, ben_}, id.hex().substr(0, 8)), std::vector{id}) << "once";
+  EXPECT_TRUE(beginning({eve_}, id.hex()).empty()) << "of somebody else";
+  EXPECT_TRUE(beginning({ben_}, random_.id<MessageId>().hex()).empty());
+  EXPECT_TRUE(beginning({}, id.hex()).empty());
+  EXPECT_EQ(beginning({ben_}, "").size(), 2U) << "two are as good as more";
 }
 
 TEST_F(SyncStoreTest, WhatWasDeletedDoesNotComeBack) {

@@ -65,6 +65,9 @@ inline constexpr std::chrono::days kUnansweredSessionLife{7};
 /// dropped, so that two broken peers come to rest.
 inline constexpr std::size_t kMaxHealsPerWindow = 3;
 inline constexpr std::chrono::hours kHealWindow{24};
+/// Questions to one device for what its sessions passed over, in kGapWindow.
+inline constexpr std::size_t kMaxGapsPerWindow = 8;
+inline constexpr std::chrono::hours kGapWindow{1};
 /// What still fails in a session this long after its sender was asked comes from somebody who did not get the question
 /// (two homes with the keys of one device): it is asked again, over another fresh session.
 inline constexpr std::chrono::seconds kAskAgainAfter{10};

@@ -123,5 +123,112 @@ TEST_F(SetBackTest, OnlyWhoHasTheAccountKeyOffersAndAServiceThatGoesOnLyingIsLef
   EXPECT_EQ(account().lists.size(), 4u);
 }
 
+/// The mailboxes are lost: no backup has them.
+class LostMailTest : public testing::TwoPeople {
+ protected:
+  void lose(Device& device) { world.mailboxes[device.mailbox].waiting.clear(); }
+  std::uint64_t resends() const { return anna.endpoint->counters().resends; }
+};
+
+TEST_F(LostMailTest, ItsAuthorGivesItAgainWithTheNextMessage) {
+  say(anna, ben, "hello");
+  say(ben, anna, "hi");
+  for (const bool receipts : {true, false}) {
+    ben.endpoint->set_receipts(receipts);
+    world.round(ben);
+    say(anna, ben, "before");
+    say(ben, anna, "seen");  // Anna begins another chain
+    const std::size_t had = ben.texts().size();
+    world.cut(ben);
+    const MessageId lost = say(anna, ben, "lost");
+    say(anna, ben, "lost, too");
+    EXPECT_EQ(anna.state_of(lost), MessageState::sent);
+    lose(ben);
+    say(anna, ben, "after");
+    const std::uint64_t before = resends();
+    world.connect(ben);
+    ASSERT_TRUE(world.pass(std::chrono::minutes(1), seconds(5)));
+    const Texts all = ben.texts();
+    EXPECT_EQ(Texts(all.begin() + static_cast<std::ptrdiff_t>(had), all.end()), (Texts{"after", "lost", "lost, too"}));
+    EXPECT_EQ(resends(), before + 2) << "nothing else";
+    if (receipts) EXPECT_EQ(anna.state_of(lost), MessageState::delivered);
+  }
+  EXPECT_EQ(ben.notices(NoticeKind::session_healed), 0u) << "the session is as good as before";
+  EXPECT_EQ(anna.endpoint->counters().sessions_opened + ben.endpoint->counters().sessions_opened, 1u);
+}
+
+TEST_F(LostMailTest, AlsoTheFirstOfAllAndWhatALinkedDeviceWasSent) {
+  Device& tablet = world.link_live(ben, "tablet");
+  world.cut(tablet);
+  world.cut(ben);
+  say(anna, ben, "the first");
+  lose(ben);
+  lose(tablet);
+  say(anna, ben, "the second");
+  world.connect(tablet);
+  world.connect(ben);
+  ASSERT_TRUE(world.pass(std::chrono::minutes(1), seconds(5)));
+  for (Device* device : {&ben, &tablet}) {
+    Texts all = device->texts();
+    std::ranges::sort(all);
+    EXPECT_EQ(all, (Texts{"the first", "the second"}));
+  }
+}
+
+TEST_F(LostMailTest, NobodyIsAskedWhereNothingMayBeSaidAndNothingIsGivenTwiceTooOften) {
+  say(anna, ben, "hello");
+  say(ben, anna, "hi");
+  ben.endpoint->set_blocked(anna.address.account, true);
+  world.round(ben);
+  world.cut(ben);
+  say(anna, ben, "lost");
+  lose(ben);
+  say(anna, ben, "after");
+  world.connect(ben);
+  ASSERT_TRUE(world.pass(std::chrono::minutes(1), seconds(5)));
+  EXPECT_EQ(resends(), 0u) << "who is blocked is told nothing";
+  ben.endpoint->set_blocked(anna.address.account, false);
+  world.round(ben);
+  // Whatever is sent again is lost again.
+  for (int i = 0; i < 5; ++i) {
+    world.cut(ben);
+    say(anna, ben, "lost, too");
+    lose(ben);
+    say(anna, ben, "after it");
+    world.connect(ben);
+    world.cut(anna);
+    world.round(ben);
+    ASSERT_TRUE(world.settle());
+    world.cut(ben);
+    world.connect(anna);
+    ASSERT_TRUE(world.settle());
+    lose(ben);
+  }
+  EXPECT_LE(resends(), 2u * 6u);
+}
+
+TEST_F(LostMailTest, ARelayThatLosesEveryOtherEnvelopeMakesNoLoop) {
+  say(anna, ben, "hello");
+  say(ben, anna, "hi");
+  std::uint64_t number = 0;
+  const auto thin = [&] {
+    for (auto& [id, mailbox] : world.mailboxes)
+      std::erase_if(mailbox.waiting, [&](const auto&) { return number++ % 2 == 0; });
+  };
+  const std::uint64_t before = world.envelopes;
+  for (int i = 0; i < 4; ++i) world.send(anna, ben, "x");
+  // By turns: what one has said waits, and half of it is lost, before the other comes.
+  for (int i = 0; i < 200; ++i) {
+    Device& device = i % 2 == 0 ? anna : ben;
+    Device& other = i % 2 == 0 ? ben : anna;
+    if (other.connected) world.cut(other);
+    if (!device.connected) world.connect(device);
+    ASSERT_TRUE(world.settle());
+    thin();
+  }
+  const std::uint64_t most = 4 + 4 + 2 * (4 + 4) + 3 * 2 * kMaxGapsPerWindow;  // texts, receipts, both twice, questions
+  EXPECT_LE(world.envelopes - before, most);
+}
+
 }  // namespace
 }  // namespace opaline::endpoint

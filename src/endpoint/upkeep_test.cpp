@@ -43,6 +43,30 @@ TEST_F(UpkeepTest, NothingIsMadeWhileOffline) {
   EXPECT_GT(offer_of(ben).until, world.clock.now());
 }
 
+TEST_F(UpkeepTest, ADirectoryThatWasRestoredWithoutPrekeysIsGivenSomeAtOnce) {
+  world.connect(ben);  // who has just registered
+  ASSERT_TRUE(world.settle());
+  world.cut(ben);
+  offer_of(ben) = {};
+  world.connect(ben);
+  ASSERT_TRUE(world.settle());
+  EXPECT_GT(offer_of(ben).until, world.clock.now());
+  EXPECT_EQ(offer_of(ben).one_time.size(), session::kDefaultOneTimePrekeys);
+  // One that says so again and again does not fill the store.
+  for (int i = 0; i < 20; ++i) {
+    world.cut(ben);
+    offer_of(ben) = {};
+    world.connect(ben);
+    ASSERT_TRUE(world.pass(std::chrono::minutes(2)));
+  }
+  EXPECT_EQ(ben.store.rows(Table::prekey_set), 4u);
+  world.cut(ben);
+  world.clock.advance(std::chrono::days(1));
+  world.connect(ben);
+  ASSERT_TRUE(world.settle());
+  EXPECT_GT(offer_of(ben).until, world.clock.now()) << "another day";
+}
+
 TEST_F(UpkeepTest, AFewOneTimePrekeysLeftBringNewOnes) {
   world.connect(ben);
   ASSERT_TRUE(world.pass(std::chrono::hours(7)));
@@ -177,10 +201,10 @@ TEST_F(UpkeepTest, KeysForLateMessagesGoFromSilentSessionsToo) {
   auto& mailbox = world.mailboxes[ben.mailbox];
   const World::Envelope late = mailbox.waiting.front();
   mailbox.waiting.pop_front();
+  world.cut(anna);  // who could give it again
   world.connect(ben);
   ASSERT_TRUE(world.settle());
   ASSERT_EQ(ben.texts(), Texts{"in time"});
-  world.cut(anna);
   const auto undecryptable_after = [&](std::chrono::days days, bool reload) {
     const auto contents = ben.store.backup();
     if (reload) {

@@ -56,7 +56,9 @@ Result<AuthenticatedDevice, AuthError> Service::authenticate(const AuthRequest& 
   }
   internal::DeviceRecord& record = **device;
   if (record.owner_device) {
-    const auto let = s.persona_is_let(request.account);
+    const auto persona = s.load(request.account);
+    if (!persona) return fail(AuthError::unavailable);
+    const Answer<bool> let = *persona ? s.persona_is_let(**persona) : false;
     if (!let) return fail(AuthError::unavailable);
     if (!*let) {
       ++s.counters.auth_refused;

@@ -82,11 +82,14 @@ Answer<Admitted> admit(Service::State& s, const Caller& caller, const AccountQue
         return failure(calls::CALL_STATUS_FORBIDDEN, "Messages to people are switched off for this account.");
       if (!own) return admit_person(s, caller, question, now);
       break;
-    case AccountKind::persona:
+    case AccountKind::persona: {
+      OPALINE_TRY(const bool let, s.persona_is_let(asker));
+      if (!let) return failure(calls::CALL_STATUS_FORBIDDEN, "Businesses are switched off for this account.");
       if (!own) {
         OPALINE_TRY(target, s.load_business_of(asker, question.account));
       }
       break;
+    }
     case AccountKind::business:
       if (!own) {
         OPALINE_TRY(target, s.load_persona_of(caller.account, question.account));

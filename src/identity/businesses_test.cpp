@@ -248,6 +248,26 @@ std::set<std::string> windows(const std::vector<std::string>& records) {
   return out;
 }
 
+/// Who copies the data files, without the vault, sees tables and clear keys, and what was written together.
+TEST_F(Businesses, WhatIsWrittenForTwoPersonasOfOnePersonHasNothingInCommon) {
+  std::vector<std::vector<std::string>> written;
+  for (int i = 0; i < 2; ++i) {
+    const AccountId business = world.create();
+    Person root(30 + static_cast<std::uint64_t>(i)), there(40 + static_cast<std::uint64_t>(i));
+    ASSERT_TRUE(world.join(ada, business, root, there));
+    auto& keys = written.emplace_back();
+    for (const store::RowChange& change : world.rows.last_write) {
+      if (change.table != tables::kDevices) keys.push_back(text(change.key));
+    }
+    ASSERT_GE(keys.size(), 4u);
+    for (const std::string& key : keys) EXPECT_EQ(key.find(text(ada.account.view())), std::string::npos);
+  }
+  const auto one = windows(written[0]), other = windows(written[1]);
+  std::vector<std::string> common;
+  std::ranges::set_intersection(one, other, std::back_inserter(common));
+  EXPECT_TRUE(common.empty());
+}
+
 TEST_F(Businesses, TwoOfThemSeeNothingInCommonOfAThousandAccounts) {
   constexpr std::size_t kAccounts = 1'000;
   const AccountId shop = world.create("Shop"), bank = world.create("Bank");

@@ -3,7 +3,7 @@
 #include <gtest/gtest.h>
 #include <rapidcheck.h>
 
-#include "identity/identity_test_world.hpp"
+#include "identity/personas_test_world.hpp"
 
 namespace opaline::identity {
 namespace {
@@ -35,7 +35,7 @@ class Dispatcher : public ::testing::Test {
   HttpAnswer post(std::string_view step, ByteView body) {
     return CallDispatcher(*world.service).registration(ipv4(1), step, body);
   }
-  World world;
+  testing::BusinessWorld world;
   Person ada{7}, bob{8};
 };
 
@@ -120,6 +120,44 @@ TEST_F(Dispatcher, EveryMethodAnswers) {
   gone.set_confirm_account(text(ada.account.view()));
   EXPECT_EQ(call(calls::METHOD_ACCOUNT_DELETE, gone).status, calls::CALL_STATUS_OK);
   EXPECT_EQ(call(calls::METHOD_ACCOUNT, calls::Empty()).status, calls::CALL_STATUS_NOT_FOUND);
+}
+
+TEST_F(Dispatcher, AGatewayEnrolsOverHttpAndAPersonTalksToIt) {
+  const AccountId shop = world.create();
+  Person gateway(20), root(30), there(31);
+  const auto enrolled = post("complete", bytes_of(world.enrol_request(gateway, *world.service->enrol_business(shop))));
+  ASSERT_EQ(enrolled.http_status, 200);
+  EXPECT_TRUE(parsed<calls::CompleteReply>(enrolled.body).handle().empty());
+  calls::BusinessProfileRequest profile;
+  profile.set_business(text(shop.view()));
+  const auto shown = call(calls::METHOD_BUSINESS_PROFILE, profile);
+  ASSERT_EQ(shown.status, calls::CALL_STATUS_OK);
+  EXPECT_EQ(parsed<calls::BusinessProfile>(shown.body).name(), "Shop");
+  calls::PersonaOpenRequest open;
+  open.set_business(text(shop.view()));
+  const auto opened = call(calls::METHOD_PERSONA_OPEN, open);
+  ASSERT_EQ(opened.status, calls::CALL_STATUS_OK);
+  const auto join = world.join_request(parsed<calls::PersonaOpenReply>(opened.body), shop, root, there);
+  const auto joined = call(calls::METHOD_PERSONA_JOIN, join);
+  ASSERT_EQ(joined.status, calls::CALL_STATUS_OK);
+  EXPECT_GT(parsed<calls::PersonaJoinReply>(joined.body).server_time_ms(), 0u);
+  calls::PersonaCloseRequest close;
+  close.set_business(text(shop.view()));
+  ASSERT_EQ(call(calls::METHOD_PERSONA_CLOSE, close).status, calls::CALL_STATUS_OK);
+  calls::BundlesRequest bundles;
+  bundles.set_account(text(there.account.view()));
+  const auto closed = CallDispatcher(*world.service).call(gateway.caller(), calls::METHOD_BUNDLES, bytes_of(bundles));
+  EXPECT_EQ(closed.status, calls::CALL_STATUS_CLOSED);
+  // A business's id of another length, in each of them.
+  for (const std::string& id : {std::string(), std::string(15, 'x'), std::string(17, 'x')}) {
+    profile.set_business(id), open.set_business(id), close.set_business(id);
+    auto bad = join;
+    bad.set_business(id);
+    EXPECT_EQ(call(calls::METHOD_BUSINESS_PROFILE, profile).status, calls::CALL_STATUS_BAD_REQUEST);
+    EXPECT_EQ(call(calls::METHOD_PERSONA_OPEN, open).status, calls::CALL_STATUS_BAD_REQUEST);
+    EXPECT_EQ(call(calls::METHOD_PERSONA_JOIN, bad).status, calls::CALL_STATUS_BAD_REQUEST);
+    EXPECT_EQ(call(calls::METHOD_PERSONA_CLOSE, close).status, calls::CALL_STATUS_BAD_REQUEST);
+  }
 }
 
 TEST_F(Dispatcher, LinksADeviceOverHttpAndCalls) {
@@ -235,6 +273,10 @@ TEST_F(Dispatcher, NothingThatIsSentCrashesOrChangesWhatIsNotTheCallers) {
   turn.set_exchange(joined.exchange());
   turn.add_send("hello");
   seeds.push_back(bytes_of(turn));
+  const AccountId shop = world.create();
+  Person gateway(20), root(30), there(31);
+  seeds.push_back(bytes_of(world.enrol_request(gateway, *world.service->enrol_business(shop))));
+  seeds.push_back(bytes_of(world.join_request(*world.open(ada, shop), shop, root, there)));
   CallDispatcher dispatcher(*world.service);
   SeededRandom random(5);
   for (int round = 0; round < 1500; ++round) {
@@ -249,7 +291,7 @@ TEST_F(Dispatcher, NothingThatIsSentCrashesOrChangesWhatIsNotTheCallers) {
         body[random.below(body.size())] ^= std::byte(1 + random.below(255));
       }
     }
-    for (std::uint16_t method = 0; method <= calls::METHOD_LINK_TURN; ++method) {
+    for (std::uint16_t method = 0; method <= calls::Method_MAX; ++method) {
       if (method == calls::METHOD_ACCOUNT_DELETE) continue;
       const CallReply reply = dispatcher.call(ada.caller(), method, body);
       if (reply.status != calls::CALL_STATUS_OK) (void)parsed<calls::Failure>(reply.body);

@@ -73,8 +73,8 @@ inline constexpr std::size_t kMaxRecoveries = 10'000;
 
 /// Businesses that one account is known to.
 inline constexpr std::size_t kMaxRelationships = 1'000;
-/// Businesses of one deployment: their ids are in RAM.
-inline constexpr std::size_t kMaxBusinesses = 100'000;
+/// Businesses of one deployment: their ids are in RAM, and what ends an account asks about each.
+inline constexpr std::size_t kMaxBusinesses = 20'000;
 inline constexpr std::size_t kMaxBusinessNameCharacters = 100;
 /// A profile with its logo fits a REPLY.
 inline constexpr std::size_t kMaxLogoBytes = 49'152;

@@ -42,9 +42,16 @@ Answer<void> Service::State::remove_persona(Changes& changes, Effects& effects, 
   return {};
 }
 
+/// By asking for each business: rows of one owner that could be found by what they have in common would show to who
+/// copies the files which personas are one person's.
 Answer<std::vector<Relationship>> Service::State::relationships_of(const AccountId& owner) {
-  const auto prefix = relationship_key(owner, AccountId());
-  return read(directory.relationships(prefix.view().first(16), {}, kMaxRelationships));
+  std::vector<Relationship> out;
+  for (const AccountId& business : businesses) {
+    const auto key = relationship_key(owner, business);
+    OPALINE_TRY(const auto record, read(directory.relationship(key)));
+    if (record) out.push_back({.key = key, .record = *record});
+  }
+  return out;
 }
 
 Answer<void> Service::State::remove_personas(Changes& changes, Effects& effects, const AccountId& owner, Time now) {
@@ -100,17 +107,15 @@ Answer<void> Service::State::shut_personas_out(Changes& changes, Effects& effect
   return {};
 }
 
-Answer<bool> Service::State::persona_is_let(const AccountId& id) {
-  OPALINE_TRY(const auto persona, load(id));
-  if (!persona || persona->record.kind != AccountKind::persona || persona->record.closed) return false;
-  if (!businesses.contains(persona->record.business)) return false;
-  OPALINE_TRY(const auto owner, load(persona->record.owner));
+Answer<bool> Service::State::persona_is_let(const LoadedAccount& persona) {
+  if (persona.record.closed || !businesses.contains(persona.record.business)) return false;
+  OPALINE_TRY(const auto owner, load(persona.record.owner));
   return owner && owner->record.switches.businesses;
 }
 
 Answer<void> Service::State::sweep(Time now) {
   if (!sweep_after) return {};
-  OPALINE_TRY(const auto page, read(directory.relationships({}, *sweep_after, kSweepRows)));
+  OPALINE_TRY(const auto page, read(directory.relationships(*sweep_after, kSweepRows)));
   Changes changes = directory.changes();
   Effects effects;
   for (const Relationship& one : page) {

@@ -110,6 +110,7 @@ TEST_F(Upkeep, SwitchedOffABusinessFindsNobodyAndNobodyConnects) {
   EXPECT_FALSE(world.relay.has("destroy " + ada_there.mailbox.hex()));
   EXPECT_EQ(status(world.bundles(shop_gateway, persona)), calls::CALL_STATUS_NOT_FOUND);
   EXPECT_FALSE(world.authenticate(ada_there));
+  EXPECT_EQ(status(world.bundles(ada_there, shop)), calls::CALL_STATUS_FORBIDDEN) << "a call that was under way";
   calls::BusinessProfileRequest profile;
   profile.set_business(text(shop.view()));
   EXPECT_EQ(status(world.service->business_profile(ada.caller(), profile)), calls::CALL_STATUS_FORBIDDEN);
@@ -142,7 +143,7 @@ TEST_F(Upkeep, ARemovedBusinessIsUnknownAtOnceAndItsRowsGo) {
   EXPECT_FALSE(world.authenticate(ada_there));
   EXPECT_EQ(status(world.open(ada, shop)), calls::CALL_STATUS_NOT_FOUND);
   EXPECT_EQ(status(world.close(ada, shop)), calls::CALL_STATUS_NOT_FOUND);
-  EXPECT_EQ(status(world.bundles(ada_there, shop)), calls::CALL_STATUS_NOT_FOUND);
+  EXPECT_EQ(status(world.bundles(ada_there, shop)), calls::CALL_STATUS_FORBIDDEN);
   EXPECT_EQ(status(world.service->remove_business(shop)), calls::CALL_STATUS_NOT_FOUND);
   EXPECT_EQ(rows_in(tables::kRelationships), 2u);
   world.restart();  // the sweep was not done yet

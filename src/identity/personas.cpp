@@ -20,7 +20,6 @@ using internal::not_found;
 
 namespace {
 
-constexpr std::string_view kOwnerLabel = "opaline relationship owner v1";
 constexpr std::string_view kRelationshipLabel = "opaline relationship v1";
 constexpr std::string_view kMailboxLabel = "opaline persona mailbox v1";
 constexpr std::string_view kProfileLabel = "opaline business profile v1";
@@ -43,13 +42,8 @@ auto does_not_follow() {
 }  // namespace
 
 internal::RelationshipKey Service::State::relationship_key(const AccountId& owner, const AccountId& business) const {
-  const auto first = crypto::hmac_sha256(relationships_key.reveal(), {as_view(kOwnerLabel), owner.view()});
-  const auto second =
-      crypto::hmac_sha256(relationships_key.reveal(), {as_view(kRelationshipLabel), owner.view(), business.view()});
-  ByteArray<internal::RelationshipKey::kSize> out{};
-  std::ranges::copy(ByteView(first).first(16), out.begin());
-  std::ranges::copy(ByteView(second).first(16), out.begin() + 16);
-  return internal::RelationshipKey(out);
+  return internal::RelationshipKey(
+      crypto::hmac_sha256(relationships_key.reveal(), {as_view(kRelationshipLabel), owner.view(), business.view()}));
 }
 
 MailboxId Service::State::persona_mailbox(const Caller& caller, const KnownAs& known) const {
@@ -142,9 +136,8 @@ Answer<void> Service::State::first_join(const Caller& caller, const KnownAs& kno
                                         const calls::PersonaJoinRequest& request, Time now) {
   const auto list = credentials::verify_device_list(as_view(request.device_list()));
   if (list && list->list().account != known.row.persona) return does_not_follow();
-  if (!known.is_stored) {
-    const auto prefix = known.key.view().first(16);
-    OPALINE_TRY(const auto others, read(directory.relationships(prefix, {}, kMaxRelationships)));
+  if (!known.is_stored && businesses.size() > kMaxRelationships) {
+    OPALINE_TRY(const auto others, relationships_of(caller.account));
     if (others.size() >= kMaxRelationships)
       return failure(calls::CALL_STATUS_FORBIDDEN, "This account is known to as many businesses as it may.");
   }

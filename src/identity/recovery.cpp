@@ -107,7 +107,7 @@ Answer<calls::CompleteReply> Service::recovery_complete(const calls::RecoveryCom
   if (ticket->attempts_left == 0) return over();
   --ticket->attempts_left;
 
-  OPALINE_TRY(NextList next, s.check_next_list(*account, as_view(request.device_list())));
+  OPALINE_TRY(NextList next, s.check_next_list(*account, as_view(request.device_list()), request.between()));
   const credentials::DeviceEntry* device = device_of(*ticket, next.list.list());
   if (device == nullptr || (!next.unchanged && next.added != device->number))
     return bad_request("The list must add the new device, with the mailbox of the answer to open.");

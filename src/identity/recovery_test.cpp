@@ -145,6 +145,59 @@ TEST_F(Recoveries, AFullDiskChangesNothing) {
   EXPECT_TRUE(complete(request));
 }
 
+/// The service was restored from a copy, and the recovery file was made after it.
+TEST_F(Recoveries, AServiceThatWasSetBackTakesTheListsThatItHasLost) {
+  ASSERT_TRUE(world.link(ada, laptop));
+  const auto opened = open_ada();
+  std::vector<session::VerifiedDeviceList> chain{world.list_of(ada)};
+  const auto next = [&](const std::function<void(session::DeviceList&)>& change) {
+    auto list = session::next_device_list(chain.back(), world.clock.now());
+    change(list);
+    chain.push_back(*session::verify_device_list(session::sign_device_list(list, ada.account_key, ada.random)));
+  };
+  next([&](auto& list) {  // 3: a device of which nothing is known here
+    list.devices.push_back({.number = list.next_device,
+                            .mailbox = ada.random.id<MailboxId>(),
+                            .created = world.clock.now(),
+                            .capabilities = session::kCapabilityMessages,
+                            .keys = bob.identity.public_keys()});
+    list.next_device = DeviceNumber{static_cast<std::uint32_t>(list.next_device) + 1};
+  });
+  next([](auto& list) { list.devices.erase(list.devices.begin() + 1); });  // 4: without the laptop
+  auto recovered = list_with(chain.back(), tablet, as_view(opened.mailbox()), world.clock.now());
+  std::erase_if(recovered.devices, [&](const auto& entry) { return entry.number == ada.device; });
+  const auto request = [&](std::initializer_list<std::size_t> numbers, const session::DeviceList& list) {
+    calls::RecoveryCompleteRequest out;
+    out.set_ticket(opened.ticket());
+    for (const std::size_t number : numbers) out.add_between(text(chain[number - 2].bytes()));
+    sign(out, list);
+    *out.mutable_prekeys() = tablet.make_prekeys(world.clock.now());
+    return out;
+  };
+  const auto writes = world.rows.writes;
+  EXPECT_EQ(status(complete(request({3, 4}, recovered))), calls::CALL_STATUS_BAD_REQUEST) << "two are added";
+  std::erase_if(recovered.devices, [](const auto& entry) { return entry.number == DeviceNumber{3}; });
+  EXPECT_EQ(status(complete(request({}, recovered))), calls::CALL_STATUS_CONFLICT);
+  EXPECT_EQ(status(complete(request({4}, recovered))), calls::CALL_STATUS_CONFLICT);
+  EXPECT_EQ(status(complete(request({4, 3}, recovered))), calls::CALL_STATUS_CONFLICT);
+  EXPECT_EQ(status(complete(request({2, 3, 4}, recovered))), calls::CALL_STATUS_CONFLICT);
+  auto good = request({3, 4}, recovered), damaged = good;
+  (*damaged.mutable_between(0))[200] ^= 1;
+  EXPECT_EQ(status(complete(damaged)), calls::CALL_STATUS_BAD_REQUEST);
+  EXPECT_EQ(world.rows.writes, writes);
+  ASSERT_TRUE(complete(good));
+  EXPECT_TRUE(complete(good)) << "the same again is good";
+  EXPECT_TRUE(world.authenticate(tablet));
+  EXPECT_FALSE(world.authenticate(ada) || world.authenticate(laptop));
+  calls::SendTokensRequest since;
+  since.set_account(text(ada.account.view()));
+  since.set_known_list(1);
+  const auto shown = world.service->send_tokens(bob.caller(), since);
+  ASSERT_TRUE(shown);
+  EXPECT_EQ(session::load_device_list(as_view(shown->device_list()))->list(), recovered);
+  EXPECT_EQ(shown->list_history_size(), 3) << "who is behind follows";
+}
+
 // ---------------------------------------------------------------- who may
 
 TEST_F(Recoveries, StartSaysNothingAboutTheAccount) {

@@ -29,8 +29,8 @@ inline constexpr std::string_view kRemoved = "identity_removed_mailboxes";
 inline constexpr std::string_view kRevoked = "identity_revocations";
 /// key: business's account id
 inline constexpr std::string_view kBusinesses = "identity_businesses";
-/// key: first 16 bytes of an HMAC of the account || the same of account and business, both under a key of the vault: so
-/// that who copies the files cannot tell from a persona's id whose it is
+/// key: HMAC of account and business under a key of the vault: so that who copies the files can tell neither whose a
+/// persona is nor which are one person's
 inline constexpr std::string_view kRelationships = "identity_relationships";
 
 }  // namespace tables
@@ -101,7 +101,7 @@ inline constexpr auto kHeldFields = std::to_array<HeldField>({
      "as long as the row"},
     {tables::kBusinesses, "settings", "its webhook, MSP id and secret; not for a gateway in its own house",
      "as long as the row"},
-    {tables::kRelationships, "account and business (as keyed hashes)", "names the row",
+    {tables::kRelationships, "account and business (as one keyed hash)", "names the row",
      "until the account is deleted or the business removed"},
     {tables::kRelationships, "business", "to close what belongs to a removed business", "as long as the row"},
     {tables::kRelationships, "persona", "which of the person's accounts the business knows", "as long as the row"},

@@ -180,6 +180,10 @@ void identity_metrics(Page& page, const identity::Counters& c) {
                 "outcome", {{"opened", c.links_opened}, {"joined", c.links_joined}, {"refused", c.link_joins_refused}});
   page.counters("recoveries_total", "Recoveries by the account key.", "outcome",
                 {{"done", c.recoveries}, {"refused", c.recoveries_refused}});
+  page.counters("personas_total", "Devices that joined conversations with businesses, and conversations closed.",
+                "what", {{"joined", c.personas_joined}, {"closed", c.personas_closed}});
+  page.counter("businesses_enrolled_total", "Gateways that put themselves in.", c.businesses_enrolled);
+  page.gauge("businesses", "Businesses there are.", static_cast<double>(c.businesses));
   page.counter("identity_store_errors_total", "Failures of the directory's store.", c.store_errors);
   page.gauge("verifications_pending", "Codes sent and not used.", static_cast<double>(c.verifications));
   page.gauge("link_exchanges", "Link exchanges under way.", static_cast<double>(c.link_exchanges));

@@ -89,6 +89,7 @@ void fill_body(Message& m, const Content& content) {
       m.has_retry = true;
       put(m.retry.envelope_id, body.envelope.view());
       m.retry.received_at_ms = to_wire(body.received_at);
+      m.retry.passed_over = body.passed_over;
     }
     void operator()(const NewerList& body) const {
       m.has_device_list = true;
@@ -139,7 +140,7 @@ Result<void, ContentError> read_body(Content& out, const Message& m, const Found
   }
   if (m.has_retry) {
     OPALINE_TRY(const Time received_at, read_time(m.retry.received_at_ms));
-    out.body = Retry{read_id<EnvelopeId>(m.retry.envelope_id), received_at};
+    out.body = Retry{read_id<EnvelopeId>(m.retry.envelope_id), received_at, m.retry.passed_over};
   }
   return std::visit(Check{}, out.body);
 }

@@ -71,6 +71,8 @@ struct Receipt {
 struct Retry {  ///< this envelope could not be opened: send its message again
   EnvelopeId envelope;
   Time received_at;
+  /// Not 0: it was opened, but so many right before it in its session never came: send those.
+  std::uint32_t passed_over = 0;
 };
 struct NewerList {  ///< "you went by an old device list: this is mine"
   ByteView signed_list;

@@ -57,7 +57,7 @@ TEST(Contents, EveryBodyRoundTrips) {
   Receipt receipt{.kind = ReceiptKind::read, .ids = {}, .count = kMaxReceiptIds};
   for (auto& id : receipt.ids) id = random.id<MessageId>();
   const decltype(Content::body) bodies[] = {
-      UnknownBody{},   Text{as_view("a"), {}}, receipt,       Retry{random.id<EnvelopeId>(), from_unix_millis(5)},
+      UnknownBody{},   Text{as_view("a"), {}}, receipt,       Retry{random.id<EnvelopeId>(), from_unix_millis(5), 3},
       NewerList{list}, Typing{true},           Typing{false}, SessionHello{}};
   for (const auto& body : bodies) {
     Content c = sample(random);

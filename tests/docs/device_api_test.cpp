@@ -39,6 +39,21 @@ TEST(DeviceApi, LimitsAreThoseOfTheCode) {
   states("messages of each side of a link exchange; one of them",
          fmt::format("{}; {} bytes", identity::kMaxLinkMessages, grouped(identity::kMaxLinkMessageBytes)));
   states("earlier device lists kept", grouped(identity::kMaxListHistory));
+  states("businesses that an account is known to", grouped(identity::kMaxRelationships));
+  states("logo of a business", grouped(identity::kMaxLogoBytes) + " bytes");
+}
+
+TEST(DeviceApi, NamesEveryMethodStatusAndNotice) {
+  const std::string page = testing::source_file("docs/device-api.md");
+  const auto named = [&](const std::string& full, std::string_view prefix) {
+    EXPECT_NE(page.find(full.substr(prefix.size())), std::string::npos) << full;
+  };
+  for (int i = wire::v1::Method_MIN + 1; i <= wire::v1::Method_MAX; ++i)
+    named(wire::v1::Method_Name(wire::v1::Method(i)), "METHOD_");
+  for (int i = wire::v1::CallStatus_MIN; i <= wire::v1::CallStatus_MAX; ++i)
+    named(wire::v1::CallStatus_Name(wire::v1::CallStatus(i)), "CALL_STATUS_");
+  for (int i = wire::v1::NoticeKind_MIN + 1; i <= wire::v1::NoticeKind_MAX; ++i)
+    named(wire::v1::NoticeKind_Name(wire::v1::NoticeKind(i)), "NOTICE_");
 }
 
 }  // namespace

@@ -39,6 +39,7 @@ struct PeerDevice {
   Reason waits_for = Reason::none;
   bool wants_bundle = false;
   bool wants_token = false;
+  std::vector<Time> gaps{};  ///< when it was asked for what was passed over, within kGapWindow
 
   // Of this connection.
   std::optional<std::uint16_t> route;

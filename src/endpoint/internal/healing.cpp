@@ -31,9 +31,12 @@ bool Healing::within_budget(PeerDevice& device) {
   return true;
 }
 
-void Healing::ask_again(Peer& peer, PeerDevice& device, const EnvelopeId& envelope, Time received_at) {
+void Healing::ask_again(Peer& peer, PeerDevice& device, const EnvelopeId& envelope, Time received_at,
+                        std::uint32_t passed_over) {
   Bytes body;
-  Writer(body).bytes(envelope.view()).u64(static_cast<std::uint64_t>(unix_millis(received_at)));
+  Writer to(body);
+  to.bytes(envelope.view()).u64(static_cast<std::uint64_t>(unix_millis(received_at)));
+  if (passed_over > 0) to.u32(passed_over);
   outbox_.add_control(peer, device.address.device, ContentKind::retry, std::move(body));
 }
 
@@ -200,8 +203,25 @@ void Healing::probe(bool connected) {
   core_.ledger_dirty = true;
 }
 
+void Healing::passed_over(Peer& peer, PeerDevice& device, const EnvelopeId& envelope, std::size_t count,
+                          Time received_at) {
+  if (peer.alarmed() || peer.record.blocked) return;
+  // Over a relay that loses much, each question could make the next gap.
+  std::erase_if(device.gaps, [this](Time at) { return core_.now() - at >= kGapWindow || at > core_.now(); });
+  if (device.gaps.size() >= kMaxGapsPerWindow) {
+    ++core_.counters.heals_suppressed;
+    return;
+  }
+  device.gaps.push_back(core_.now());
+  ask_again(peer, device, envelope, received_at, static_cast<std::uint32_t>(std::min(count, kMaxResendTail)));
+}
+
 void Healing::asked(Peer& peer, PeerDevice& device, const wire::Retry& retry) {
-  if (peer.alarmed() || !outbox_.resend(device, retry.envelope)) ++core_.counters.retries_refused;
+  const auto answer = [&] {
+    if (retry.passed_over > 0) return outbox_.resend_before(device, retry.envelope, retry.passed_over);
+    return outbox_.resend(device, retry.envelope);
+  };
+  if (peer.alarmed() || !answer()) ++core_.counters.retries_refused;
 }
 
 std::optional<Time> Healing::next_deadline() const {

@@ -23,6 +23,8 @@ class Healing {
   /// asked for once, kAskAgainAfter ago or longer, it is asked for once more: another home with its keys may have got
   /// the question.
   void heard(Peer& peer, PeerDevice& device);
+  /// This envelope was opened, but so many right before it in its session never came.
+  void passed_over(Peer& peer, PeerDevice& device, const EnvelopeId& envelope, std::size_t count, Time received_at);
   /// The peer could not open this envelope of ours.
   void asked(Peer& peer, PeerDevice& device, const wire::Retry& retry);
 
@@ -42,7 +44,8 @@ class Healing {
   void ask_about_orphans(Peer& peer, PeerDevice& device, bool new_ones_only);
   void write_orphans();
   [[nodiscard]] bool probe_wanted() const;
-  void ask_again(Peer& peer, PeerDevice& device, const EnvelopeId& envelope, Time received_at);
+  void ask_again(Peer& peer, PeerDevice& device, const EnvelopeId& envelope, Time received_at,
+                 std::uint32_t passed_over = 0);
 
   Core& core_;
   Peers& peers_;

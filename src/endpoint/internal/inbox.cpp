@@ -73,11 +73,20 @@ void Inbox::open_in_session(const session::HandshakeHash& hash, const EnvelopeId
     ++core_.counters.unconfirmed;  // it left the list
     return;
   }
-  if (opened->passed > 0) own_devices_.missed_something();
+  const SessionReference* const ref = Sessions::reference(*device, hash);
+  passed_over(peer, *device, id, ref != nullptr && ref->failed, opened->passed, received_at);
   sessions_.heard(*device, hash);
   healing_.heard(peer, *device);
   if (!was_established) healing_.met(peer, *device, false);
   dispatch(peer, *device, *opened, received_at);
+}
+
+void Inbox::passed_over(Peer& peer, PeerDevice& device, const EnvelopeId& id, bool failed, std::size_t count,
+                        Time received_at) {
+  if (count == 0) return;
+  // Either may be switched off for long, or lack it. What a session lacks that failed was asked for.
+  own_devices_.missed_something();
+  if (!failed) healing_.passed_over(peer, device, id, count, received_at);
 }
 
 Inbox::Outcome Inbox::open_handshake(const EnvelopeId& id, ByteView ciphertext, Time received_at, Knowledge knowledge) {
@@ -131,6 +140,7 @@ Inbox::Outcome Inbox::open_handshake(const EnvelopeId& id, ByteView ciphertext, 
   PeerDevice& device = peers_.device(peer, claim.address.device);
   sessions_.accepted(device, std::move(accepted->session));
   healing_.met(peer, device, true);
+  passed_over(peer, device, id, false, accepted->first.passed, received_at);
   dispatch(peer, device, accepted->first, received_at);
   return Outcome::done;
 }

@@ -52,6 +52,9 @@ class Inbox {
   void add_parked(std::uint64_t number, Parked parked);
   void remove_parked(std::uint64_t number);
   [[nodiscard]] std::vector<std::uint64_t> parked_by(const AccountId& account) const;
+  /// So many messages right before this one, in its session, never came.
+  void passed_over(Peer& peer, PeerDevice& device, const EnvelopeId& id, bool failed, std::size_t count,
+                   Time received_at);
   void dispatch(Peer& peer, PeerDevice& device, const session::Decrypted& opened, Time received_at);
   void text(Peer& peer, PeerDevice& device, const wire::Content& content, Time received_at);
   void receipt(PeerDevice& device, const wire::Receipt& receipt);

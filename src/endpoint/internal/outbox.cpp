@@ -244,6 +244,37 @@ bool Outbox::resend(PeerDevice& device, const EnvelopeId& envelope) {
   return true;
 }
 
+bool Outbox::resend_before(PeerDevice& device, const EnvelopeId& envelope, std::size_t count) {
+  const auto row = core_.staging.get(Table::envelope_index, envelope.view());
+  if (!row) return false;
+  const std::uint64_t last = Reader(*row).u64();
+  Entry* const entry = open(last);
+  if (entry == nullptr || entry->record.peer != device.address.account) return false;
+  Delivery* const opened = delivery_to(*entry, device.address.device);
+  if (opened == nullptr || opened->envelopes.empty() || opened->envelopes.back() != envelope) return false;
+  const session::HandshakeHash session = opened->session;
+
+  std::set<std::uint64_t> before;
+  for (auto it = entries_.begin(); it != entries_.lower_bound(last); ++it) before.insert(it->first);
+  const Bytes from = number_key(last > kMaxResendScan ? last - kMaxResendScan : 0);
+  core_.staging.for_each(Table::sent, {}, from, [&](ByteView key, ByteView) {
+    const std::uint64_t sequence = Reader(key).u64();
+    if (sequence < last) before.insert(sequence);
+    return sequence < last;
+  });
+  std::size_t left = std::min(count, kMaxResendTail);
+  for (auto it = before.rbegin(); it != before.rend() && left > 0; ++it) {
+    Entry* const earlier = open(*it);
+    if (earlier == nullptr || earlier->record.peer != device.address.account) continue;
+    Delivery* const delivery = delivery_to(*earlier, device.address.device);
+    if (delivery == nullptr || delivery->session != session) continue;
+    --left;
+    if (delivery->delivered || delivery->state != DeliveryState::accepted) continue;
+    (void)resend_one(device, *earlier, *delivery);
+  }
+  return true;
+}
+
 bool Outbox::resend_one(PeerDevice& device, Entry& entry, Delivery& delivery) {
   Peer& peer = peers_.get(device.address.account);
   const session::DeviceEntry* const listed = peer.entry(device.address.device);

@@ -77,6 +77,9 @@ class Outbox {
   void receipt(const session::DeviceAddress& from, wire::ReceiptKind kind, const MessageId& id);
   /// Sends the message of this envelope again, and those that went the same way after it. False: refused.
   [[nodiscard]] bool resend(PeerDevice& device, const EnvelopeId& envelope);
+  /// Sends again what of the `count` messages right before this one, in its session, is not known to be there. False:
+  /// refused.
+  [[nodiscard]] bool resend_before(PeerDevice& device, const EnvelopeId& envelope, std::size_t count);
 
   /// Messages that are too old fail; records that are too old go. At most a bounded number a call.
   void expire();

@@ -179,6 +179,7 @@ std::optional<SecretBytes> Outbox::content_of(Peer& peer, const PeerDevice& devi
       wire::Retry retry;
       retry.envelope = EnvelopeId(body.array<EnvelopeId::kSize>());
       retry.received_at = from_unix_millis(static_cast<std::int64_t>(body.u64()));
+      if (const ByteView more = body.rest(); !more.empty()) retry.passed_over = Reader(more).u32();
       content.body = retry;
       break;
     }

@@ -10,19 +10,26 @@ namespace {
 /// A set that is not the one that the directory says it offers is replaced, but not more often than this: state that
 /// was set back is seldom younger, and a directory that lies does not fill the store.
 constexpr std::chrono::hours kReplaceEvery{1};
+/// A directory that offers none at all (it was restored from a copy, which has no prekeys) gets one at once, while so
+/// many were not made within a day.
+constexpr std::size_t kMaxSetsADay = 4;
 /// Handshakes with prekeys that we do not have make us ask which set is offered, but not more often than this.
 constexpr std::chrono::minutes kSuspicionEvery{10};
 constexpr std::size_t kCachedSets = 4;
+
+/// Numbers rise with time, so that a device whose state was set back does not use one again.
+session::PrekeySetId set_by_time(Time now) {
+  const auto minutes = std::chrono::floor<std::chrono::minutes>(now).time_since_epoch().count();
+  return session::PrekeySetId{static_cast<std::uint32_t>(std::max<std::int64_t>(minutes, 1))};
+}
 
 }  // namespace
 
 PrekeyRecord make_prekeys(Staging& staging, const session::DeviceIdentity& identity,
                           const session::DeviceAddress& owner, session::PrekeySetId previous, Time now,
                           RandomSource& random) {
-  // Numbers rise with time, so that a device whose state was set back does not use one again.
-  const auto minutes = std::chrono::floor<std::chrono::minutes>(now).time_since_epoch().count();
-  const auto by_time = static_cast<std::uint32_t>(std::max<std::int64_t>(minutes, 1));
-  const session::PrekeySetId id{std::max(by_time, static_cast<std::uint32_t>(previous) + 1)};
+  const session::PrekeySetId id{
+      std::max(static_cast<std::uint32_t>(set_by_time(now)), static_cast<std::uint32_t>(previous) + 1)};
   const session::NewPrekeys made =
       session::generate_prekeys(identity, owner, id, session::kDefaultOneTimePrekeys, now, random);
   staging.put(Table::prekey_set, set_key(id), made.secrets.serialise());
@@ -74,6 +81,13 @@ void Prekeys::use_up(session::PrekeySetId id, session::OneTimeIndex index) {
   core_.staging.erase(Table::one_time, one_time_key(id, index));
 }
 
+std::size_t Prekeys::made_today() {
+  std::size_t count = 0;
+  core_.staging.for_each(Table::prekey_set, {}, set_key(set_by_time(core_.now() - std::chrono::days(1))),
+                         [&](ByteView, ByteView) { return ++count < kMaxSetsADay; });
+  return count;
+}
+
 void Prekeys::renew() {
   current_ = make_prekeys(core_.staging, core_.identity, core_.address, current_.id, core_.now(), core_.random);
   core_.staging.put(Table::device, as_view(kPrekeysKey), encode(current_));
@@ -108,7 +122,8 @@ void Prekeys::left(std::uint32_t one_time, std::optional<Time> signed_until) {
   failures_ = 0;
   if (!current_.uploaded) return;
   if (signed_until && *signed_until != current_.offered_until) {
-    if (core_.now() - current_.created >= kReplaceEvery) renew();
+    const bool none = *signed_until == Time{};
+    if (core_.now() - current_.created >= kReplaceEvery || (none && made_today() < kMaxSetsADay)) renew();
     return;
   }
   if (one_time < kOneTimeLow && core_.now() - current_.created >= kPrekeyRefill) renew();

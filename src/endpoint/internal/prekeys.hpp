@@ -35,6 +35,8 @@ class Prekeys final : public session::PrekeySource {
 
  private:
   void renew();
+  /// Sets that were made within a day; no more are counted than matter.
+  [[nodiscard]] std::size_t made_today();
 
   Core& core_;
   Link& link_;

@@ -193,7 +193,8 @@ struct MessageRecord {
   DeviceNumber only{};       ///< 0: all devices of the peer. Of written_elsewhere: the author, 0 if not noted
   MessageState state = MessageState::queued;
   Reason reason = Reason::none;
-  Bytes body;  ///< receipt: u8 kind, ids; retry: envelope id, time; those of sync: see ContentKind; else empty
+  Bytes body;  ///< receipt: u8 kind, ids; retry: envelope id, time, u32 passed over (or none); those of sync: see
+               ///< ContentKind; else empty
   std::vector<Delivery> deliveries;
 };
 

@@ -165,9 +165,8 @@ Result<std::vector<AccountId>, RowError> Directory::businesses() {
 Found<RelationshipRecord> Directory::relationship(const RelationshipKey& key) {
   return get<RelationshipRecord>(tables::kRelationships, clear(key.view()));
 }
-Result<std::vector<Directory::Relationship>, RowError> Directory::relationships(ByteView prefix, ByteView after,
-                                                                                std::size_t limit) {
-  OPALINE_TRY(const auto rows, rows_.scan(tables::kRelationships, prefix, after, limit));
+Result<std::vector<Directory::Relationship>, RowError> Directory::relationships(ByteView after, std::size_t limit) {
+  OPALINE_TRY(const auto rows, rows_.scan(tables::kRelationships, {}, after, limit));
   std::vector<Relationship> out;
   for (const auto& row : rows) {
     const auto key = RelationshipKey::from(row.key);

@@ -12,7 +12,7 @@ using Found = Result<std::optional<T>, RowError>;
 
 enum class Revocation : std::uint8_t { mailbox = 1, sender = 2 };
 
-/// The first half is the owner's; made by Service::State::relationship_key.
+/// Made by Service::State::relationship_key.
 using RelationshipKey = ByteId<struct RelationshipKeyTag, 32>;
 
 /// Changes that happen together. Lives no longer than its Directory.
@@ -69,9 +69,8 @@ class Directory {
     RelationshipKey key;
     RelationshipRecord record;
   };
-  /// Those whose keys begin with `prefix` and come after `after`, in order, at most `limit`.
-  [[nodiscard]] Result<std::vector<Relationship>, RowError> relationships(ByteView prefix, ByteView after,
-                                                                          std::size_t limit);
+  /// Those whose keys come after `after`, in order, at most `limit`.
+  [[nodiscard]] Result<std::vector<Relationship>, RowError> relationships(ByteView after, std::size_t limit);
 
   struct Moment {
     Bytes key;

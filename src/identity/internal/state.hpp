@@ -210,6 +210,7 @@ struct Service::State {
   /// Closed, and no row of it is left.
   [[nodiscard]] Answer<void> remove_persona(internal::Changes& changes, internal::Effects& effects,
                                             internal::LoadedAccount persona, Time now);
+  /// With the businesses that there are.
   [[nodiscard]] Answer<std::vector<internal::Directory::Relationship>> relationships_of(const AccountId& owner);
   [[nodiscard]] Answer<void> remove_personas(internal::Changes& changes, internal::Effects& effects,
                                              const AccountId& owner, Time now);
@@ -220,7 +221,7 @@ struct Service::State {
   [[nodiscard]] Answer<void> shut_personas_out(internal::Changes& changes, internal::Effects& effects,
                                                const AccountId& owner, Time now);
   /// Whether the persona's person may use businesses, and the business is there.
-  [[nodiscard]] Answer<bool> persona_is_let(const AccountId& persona);
+  [[nodiscard]] Answer<bool> persona_is_let(const internal::LoadedAccount& persona);
   /// A page of what removed businesses have left behind.
   [[nodiscard]] Answer<void> sweep(Time now);
 

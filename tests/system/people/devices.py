@@ -4,6 +4,7 @@ import signal
 import threading
 
 from support import wait_for
+from terminal import Terminal
 from world import HANG_SECONDS, mode
 
 
@@ -100,7 +101,9 @@ def story_link(check, world):
     phone.run("receive")
     check("read me once" not in tablet.run("receive").texts, "what was read on one device is read on all")
     ident = next(line["id"] for line in laptop.history(ben.handle) if line.get("text") == "before")
-    check(laptop.run("delete", ben.handle, "--message", ident, typed="yes\n").code == 0, "the laptop deletes a message")
+    for wrong, said in ((ident[:3], "bad_text"), ("x" + ident[1:], "bad_text"), (("0" if ident[0] != "0" else "1") + ident[1:8], "unknown_peer")):
+        check(laptop.run("delete", ben.handle, "--message", wrong, "--yes").error.get("error") == said, f"delete: {wrong} is {said}")
+    check(laptop.run("delete", ben.handle, "--message", ident[:8], typed="yes\n").code == 0, "the laptop deletes a message, by the first digits of its id")
     phone.run("receive")
     check("before" not in [line.get("text") for line in phone.history()], "which is gone from the phone")
     talk = phone.run("conversations").event("conversation")
@@ -133,6 +136,7 @@ def story_link(check, world):
     for arguments in (["receive"], ["send", ben.handle, "x"], ["devices", "rename", "x"]):
         done = tablet.run(*arguments)
         check(done.error.get("error") == "removed" or arguments[0] == "devices", f"its commands say so: {done}")
+        check(done.error.get("error") != "removed" or "removed on the primary device" in done.error["message"], "and by whom")
     laptop.run("receive")
     check(numbers(laptop) == [1, 3], "the laptop knows")
     ben.run("send", phone.handle, "still there?")
@@ -208,9 +212,19 @@ def story_recovery(check, world):
     options = ["--recovery-passphrase-file", secret]
     done = phone.run("recovery", "export", file, *options)
     check(done.code == 0 and mode(file) == "600", f"the phone writes a recovery file: {done}")
-    check(phone.run("recovery", "export", file, *options).code == 1 and phone.run("recovery", "export", file, "--force", *options).code == 0, "which is replaced with --force alone")
+    asks = Terminal(phone.command("recovery", "export", world.directory / "unequal", json_lines=False))
+    asks.answer("New passphrase", "too short")
+    for words in (("correct horse battery", "correct horse batterie"), ("another horse battery", "another")):
+        asks.answer("New passphrase", words[0])
+        asks.answer("The same again", words[1])
+    check(asks.end() == 1 and "typed twice alike" in asks.text and "run in a terminal" not in asks.text, "passphrases that were never the same")
+    check(not (world.directory / "unequal").exists() and phone.run("recovery", "export", file, *options).code == 1 and phone.run("recovery", "export", file, "--force", *options).code == 0, "which is replaced with --force alone")
     check(laptop.run("recovery", "export", file, "--force", *options).error.get("error") == "not_primary", "another device has no account key")
     check(fresh.run("recovery", "import", file, "--recovery-passphrase-file", wrong).error.get("error") == "wrong_passphrase", "a wrong passphrase opens nothing")
+    done = fresh.run("recovery", "import", world.directory / "not.there", *options)
+    check("No such file" in done.error.get("message", ""), f"a file that is not there: {done.error.get('message')}")
+    done = fresh.run("recovery", "import", secret)
+    check(done.error.get("error") == "bad_recovery_file" and "no recovery file" in done.error["message"], f"a wrong file, before a passphrase is asked for: {done.error.get('message')}")
     damaged = world.directory / "damaged.recovery"
     damaged.write_bytes(file.read_bytes()[:-1])
     check(fresh.run("recovery", "import", damaged, *options).error.get("error") == "bad_recovery_file", "half a file neither")
