@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "apps/opaline/business.hpp"
 #include "apps/opaline/devices.hpp"
 
 namespace opaline::cli {
@@ -37,7 +38,7 @@ class Agent::Waiting : public std::enable_shared_from_this<Waiting> {
       agent_.files_->look();
       return look();
     }
-    context_.client().send(send_.to, send_.text, [self = shared_from_this()](Result<MessageId, Failure> id) {
+    send_to(context_, send_.to, send_.text, [self = shared_from_this()](Result<MessageId, Failure> id) {
       if (self->done_ || (!id && self->away())) return;  // the device went meanwhile, and nothing is queued
       if (!id) {
         self->done_ = true;
@@ -53,7 +54,7 @@ class Agent::Waiting : public std::enable_shared_from_this<Waiting> {
   void look() {
     if (done_ || away()) return;
     if (id_.is_zero() && upload_ && !is_queued()) return;
-    const auto found = client::History(context_.store()).outgoing(id_);
+    const auto found = find_outgoing(context_, send_.to, id_);
     if (found && *found && ((*found)->state >= send_.until || (*found)->state == MessageState::failed)) return answer();
   }
   [[nodiscard]] bool done() const { return done_; }
@@ -64,7 +65,7 @@ class Agent::Waiting : public std::enable_shared_from_this<Waiting> {
     if (id_.is_zero() && upload_) return answer_upload();
     if (id_.is_zero())
       return responder_.respond(json_response(503, failure_json(away() ? home_is_lent() : process_ended())));
-    const auto found = client::History(context_.store()).outgoing(id_);
+    const auto found = find_outgoing(context_, send_.to, id_);
     if (found && *found) return responder_.respond(json_response(200, entry_json(**found, send_.to)));
     responder_.respond(json_response(500, failure_json(history_failure(context_, ClientError::store_failed))));
   }

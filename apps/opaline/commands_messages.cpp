@@ -1,9 +1,12 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <iostream>
 #include <iterator>
+#include <numeric>
 
 #include "apps/opaline/agent.hpp"
+#include "apps/opaline/business.hpp"
 #include "apps/opaline/commands.hpp"
 #include "apps/opaline/devices.hpp"
 #include "apps/opaline/files.hpp"
@@ -47,6 +50,7 @@ Exit run_send(Context& context, const SendArguments& arguments) {
     return send_through_agent(context, {arguments.to, text, *until, seconds(arguments.wait_seconds)});
   const auto reached = context.connect(kConnectWithin);
   if (!reached && context.fatal()) return failed(context, reached.error());
+  if (names_business(arguments.to)) return send_to_business(context, arguments, text);
   const auto id =
       await<MessageId>(context, kConnectWithin, [&](auto done) { context.client().send(arguments.to, text, done); });
   if (!id) return failed(context, id.error());
@@ -57,18 +61,21 @@ Exit report_message(Context& context, const MessageId& id, const SendArguments& 
   const auto until = state_by_name(arguments.until);
   std::optional<Entry> entry;
   const auto look = [&] {
-    auto found = context.client().history().outgoing(id);
+    auto found = find_outgoing(context, arguments.to, id);
     if (found && *found) entry = std::move(**found);
     return entry && (entry->state >= *until || entry->state == endpoint::MessageState::failed);
   };
   if (reached) {
     bool changed = true;
     context.on_event = [&](const endpoint::Event&) { changed = true; };
+    context.on_business_event = [&](const AccountId&, const endpoint::Event&) { changed = true; };
     context.wait(seconds(arguments.wait_seconds), [&] { return std::exchange(changed, false) && look(); });
     context.on_event = [](const endpoint::Event&) {};
+    context.on_business_event = [](const AccountId&, const endpoint::Event&) {};
   }
   (void)look();
-  if (entry && entry->state == endpoint::MessageState::failed && !context.interrupted()) {
+  if (!names_business(arguments.to) && entry && entry->state == endpoint::MessageState::failed &&
+      !context.interrupted()) {
     // Whose handle is it now? Said here, so that nobody has to try again to learn it.
     const auto now = await<AccountId>(context, 2s, [&](auto done) { context.client().resolve(arguments.to, done); });
     if (!now) context.output().hint(now.error().message);
@@ -78,8 +85,52 @@ Exit report_message(Context& context, const MessageId& id, const SendArguments& 
   return report_sent(context, *entry, arguments.to);
 }
 
+namespace {
+
+/// An entry of whichever conversation, as it is shown.
+struct Line {
+  Time placed;
+  boost::json::object object;
+  std::string text;
+};
+
+Result<void, ClientError> add_business_lines(const client::PersonaHome& home, std::size_t limit,
+                                             std::vector<Line>& lines) {
+  OPALINE_TRY(const auto entries, client::History(home.store()).entries({}, limit));
+  const std::string name = business_name(home);
+  for (const Entry& entry : entries)
+    lines.push_back({entry.placed, business_entry_json(entry, name, ""), business_entry_text(entry, name, "")});
+  return {};
+}
+
+void show_newest(Context& context, const std::vector<Line>& lines, std::size_t limit) {
+  std::vector<std::size_t> order(lines.size());
+  std::iota(order.begin(), order.end(), std::size_t{0});
+  std::ranges::sort(order, {}, [&lines](std::size_t i) { return std::pair(lines[i].placed, i); });
+  if (order.size() > limit) order.erase(order.begin(), order.end() - static_cast<std::ptrdiff_t>(limit));
+  for (const std::size_t i : order) context.output().line(lines[i].object, lines[i].text);
+  if (lines.empty()) context.output().hint("nothing yet");
+}
+
+/// The conversation with one business.
+Exit show_business_history(Context& context, const HistoryArguments& arguments) {
+  const auto link = parse_business(arguments.peer);
+  if (!link) return failed(context, link.error());
+  std::vector<Line> lines;
+  for (const auto& home : business_homes(context)) {
+    if (home->business() != business_of(*link)) continue;
+    if (const auto added = add_business_lines(*home, arguments.limit, lines); !added)
+      return failed(context, history_failure(context, added.error()));
+  }
+  show_newest(context, lines, arguments.limit);
+  return Exit::ok;
+}
+
+}  // namespace
+
 Exit run_history(Context& context, const HistoryArguments& arguments) {
   if (const auto opened = context.open_to_look(); !opened) return failed(context, opened.error());
+  if (names_business(arguments.peer)) return show_business_history(context, arguments);
   const client::Contacts contacts(context.store(), context.random());
   client::History::Filter filter;
   if (!arguments.peer.empty()) {
@@ -92,14 +143,20 @@ Exit run_history(Context& context, const HistoryArguments& arguments) {
   }
   const auto entries = client::History(context.store()).entries(filter, arguments.limit);
   if (!entries) return failed(context, history_failure(context, entries.error()));
+  std::vector<Line> lines;
   const auto devices = context.looked().own_devices();
   for (const Entry& entry : *entries) {
     const std::string peer = contacts.display_name(entry.peer);
     const std::string device = device_label(devices, entry.device);
-    context.output().line(entry_json(entry, peer, device), entry_text(entry, peer, device));
+    lines.push_back({entry.placed, entry_json(entry, peer, device), entry_text(entry, peer, device)});
   }
+  if (arguments.peer.empty()) {
+    for (const auto& home : business_homes(context))
+      if (const auto added = add_business_lines(*home, arguments.limit, lines); !added)
+        return failed(context, history_failure(context, added.error()));
+  }
+  show_newest(context, lines, arguments.limit);
   show_uploads(context, filter.peers);
-  if (entries->empty()) context.output().hint("nothing yet");
   return Exit::ok;
 }
 

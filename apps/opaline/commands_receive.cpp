@@ -4,6 +4,7 @@
 #include <filesystem>
 
 #include "apps/opaline/agent.hpp"
+#include "apps/opaline/business.hpp"
 #include "apps/opaline/commands.hpp"
 #include "apps/opaline/devices.hpp"
 #include "apps/opaline/files.hpp"
@@ -47,6 +48,36 @@ Result<void, Failure> show_new(Context& context, Files& files, const std::string
         if (entry.kind == client::EntryKind::incoming) device.mark_read(entry.peer, std::span(&entry.message, 1));
     }));
   }
+}
+
+/// The same of one business.
+Result<void, Failure> show_new_of(Context& context, const AccountId& business) {
+  OPALINE_TRY(client::PersonaHome* const home, context.personas().home(business));
+  if (home == nullptr) return {};
+  const client::History history(home->store());
+  const std::string name = business_name(*home);
+  for (;;) {
+    auto entries = history.entries({.peers = {}, .unshown_only = true, .after = 0}, kPageEntries);
+    if (!entries) return fail(history_failure(context, entries.error()));
+    if (entries->empty()) return {};
+    std::vector<std::int64_t> ids;
+    std::vector<MessageId> came;
+    for (const Entry& entry : *entries) {
+      context.output().line(business_entry_json(entry, name, ""), business_entry_text(entry, name, ""));
+      ids.push_back(entry.id);
+      if (entry.kind == client::EntryKind::incoming) came.push_back(entry.message);
+    }
+    if (const auto done = history.mark_shown(ids); !done)
+      return fail(Failure{done.error(), "the history could not be written"});
+    client::Client* const client = context.personas().running(business);
+    if (client != nullptr && !came.empty())
+      OPALINE_CHECK(client->change([&](endpoint::Endpoint& device) { device.mark_read(business, came); }));
+  }
+}
+
+Result<void, Failure> show_new_of_businesses(Context& context) {
+  for (const AccountId& business : context.personas().known()) OPALINE_CHECK(show_new_of(context, business));
+  return {};
 }
 
 /// The files of these messages are wanted, also of those that were read on another device and are not shown as new.
@@ -106,6 +137,7 @@ Exit Receiving::run() {
   if (!reached) context_.output().hint(fmt::format("{}; trying again", reached.error().message));
   files_->start();
   listen();
+  context_.personas().start();
   if (arguments_.follow)
     follow(reached.has_value());
   else
@@ -126,6 +158,11 @@ void Receiving::listen() {
     }
     if (agent_) agent_->look();
   };
+  context_.on_business_event = [this](const AccountId& business, const endpoint::Event& event) {
+    fresh_ = true;
+    if (arguments_.follow) report_business_event(context_, business, event);
+    if (agent_) agent_->look();
+  };
   if (!arguments_.follow) return;
   context_.on_link = [this](const Failure* why) {
     if (why != nullptr) return context_.output().hint(fmt::format("{}; trying again", why->message));
@@ -137,6 +174,7 @@ void Receiving::show() {
   if (!context_.client().names_settled() || !std::exchange(fresh_, false)) return;
   files_->bar().clear();
   if (const auto shown = show_new(context_, *files_, arguments_.folder); !shown) trouble_ = shown.error();
+  if (const auto shown = show_new_of_businesses(context_); !shown) trouble_ = shown.error();
   if (arguments_.folder.empty() || trouble_) return;
   if (const auto wanted = want_all(context_, *files_, arguments_.folder, std::exchange(came_, {})); !wanted)
     trouble_ = wanted.error();
@@ -168,6 +206,7 @@ void Receiving::lend() {
   fresh_ = true;
   listen();
   agent_->resume(*files_);
+  context_.personas().start();
   context_.client().start();
 }
 
@@ -201,7 +240,8 @@ bool Receiving::take_back() {
 void Receiving::fetch() {
   context_.wait(seconds(arguments_.wait_seconds), [this] {
     show();
-    return trouble_ || (context_.drained() && !fresh_ && context_.client().settled());
+    return trouble_ || (context_.drained() && !fresh_ && context_.client().settled() && context_.personas().drained() &&
+                        context_.personas().settled());
   });
   if (!trouble_ && files_->busy() && !context_.interrupted())  // files take as long as they move
     context_.wait(kFilesWithin, [this] {
@@ -213,10 +253,12 @@ void Receiving::fetch() {
 Exit Receiving::end() {
   if (files_) {  // else the home is another's
     if (const auto shown = show_new(context_, *files_, arguments_.folder); !shown) trouble_ = shown.error();
+    if (const auto shown = show_new_of_businesses(context_); !shown) trouble_ = shown.error();
     files_->stop();
   }
   if (!arguments_.follow) show_uploads(context_, {});
   context_.on_event = [](const endpoint::Event&) {};
+  context_.on_business_event = [](const AccountId&, const endpoint::Event&) {};
   if (agent_) agent_->end();
   context_.finish(2s);
   agent_.reset();

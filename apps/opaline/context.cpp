@@ -148,6 +148,7 @@ Result<void, Failure> Context::open_beside() {
 }
 
 void Context::close_home() {
+  personas_.reset();
   client_.reset();
   service_.reset();
   store_.reset();
@@ -180,6 +181,7 @@ Result<void, Failure> Context::take() {
 
 void Context::lend() {
   finish(std::chrono::milliseconds(500));  // what is not done by then is in the store
+  personas_.reset();
   client_.reset();
   lock_.reset();
   last_link_failure_.reset();
@@ -215,9 +217,13 @@ Result<void, Failure> Context::open_for_registration(bool with_passphrase) {
 
 Result<void, Failure> Context::load_client() {
   client::Client::Events events;
-  events.on_event = [this](const endpoint::Event& event) { on_event(event); };
+  events.on_event = [this](const endpoint::Event& event) {
+    if (personas_) personas_->account_event(event);
+    on_event(event);
+  };
   events.on_link = [this](const Failure* why) {
     if (why != nullptr) last_link_failure_ = *why;
+    if (why == nullptr && personas_) personas_->account_online();
     on_link(why);
   };
   events.on_drained = [this] { drained_ = true; };
@@ -229,6 +235,12 @@ Result<void, Failure> Context::load_client() {
     return fail(client.error());
   }
   client_ = std::move(*client);
+  client::Personas::Events of_businesses;
+  of_businesses.on_event = [this](const AccountId& business, const endpoint::Event& event) {
+    on_business_event(business, event);
+  };
+  personas_ = std::make_unique<client::Personas>(
+      client::Personas::Parts{loop_, clock_, random_, *home_, *store_, *service_, *client_}, std::move(of_businesses));
   return {};
 }
 
@@ -261,11 +273,12 @@ Result<void, Failure> Context::connect(std::chrono::milliseconds within) {
 
 void Context::finish(std::chrono::milliseconds within) {
   if (!client_) return;
-  if (client_->online()) wait(within, [this] { return client_->settled(); });
+  if (client_->online()) wait(within, [this] { return client_->settled() && personas_->settled(); });
+  personas_->stop();
   bool down = !client_->online();
   on_link = [&down](const Failure* why) { down = down || why != nullptr; };
   client_->stop();
-  wait(std::chrono::seconds(2), [&down] { return down; });
+  wait(std::chrono::seconds(2), [&] { return down && personas_->offline(); });
   on_link = [](const Failure*) {};
 }
 

@@ -4,7 +4,7 @@
 #include <string>
 
 #include "apps/opaline/output.hpp"
-#include "client/client.hpp"
+#include "client/personas.hpp"
 #include "crypto/random.hpp"
 
 namespace opaline::cli {
@@ -57,6 +57,8 @@ class Context {
   [[nodiscard]] Output& output() { return output_; }
   [[nodiscard]] net::EventLoop& loop() { return loop_; }
   [[nodiscard]] client::Client& client() { return *client_; }
+  /// With the client. They connect when something is asked of them, or by Personas::start.
+  [[nodiscard]] client::Personas& personas() { return *personas_; }
   [[nodiscard]] client::Service& service() { return *service_; }
   [[nodiscard]] const client::LocalStore& store() const { return *store_; }
   [[nodiscard]] const client::Home& home() const { return *home_; }
@@ -67,6 +69,9 @@ class Context {
   [[nodiscard]] bool interrupted() const { return interrupted_; }
   /// Called for each event of the device.
   std::function<void(const endpoint::Event&)> on_event = [](const endpoint::Event&) {};
+  /// The same of a persona's device.
+  std::function<void(const AccountId& business, const endpoint::Event&)> on_business_event = [](const AccountId&,
+                                                                                                const auto&) {};
   std::function<void(const client::Failure*)> on_link = [](const client::Failure*) {};
   [[nodiscard]] const std::optional<client::Failure>& fatal() const { return fatal_; }
 
@@ -91,6 +96,7 @@ class Context {
   std::unique_ptr<endpoint::Endpoint> looked_;
   std::unique_ptr<client::Service> service_;
   std::unique_ptr<client::Client> client_;
+  std::unique_ptr<client::Personas> personas_;
   net::Timer connection_wait_;
   std::optional<client::Failure> fatal_, last_link_failure_;
   bool drained_ = false, interrupted_ = false, signals_ = false;

@@ -19,6 +19,7 @@ struct Arguments {
   LinkArguments link;
   RecoveryArguments recovery;
   DeleteArguments deletion;
+  std::string business;
   std::string device_name;
   std::vector<std::string> device_code;  ///< in as many words as it was typed
   SaveArguments save;
@@ -33,6 +34,7 @@ inline constexpr const char* kWhom = "A phone number (+49...), e-mail address, o
 void add_devices(CLI::App& app, Arguments& a);
 void add_recovery(CLI::App& app, Arguments& a);
 void add_conversations(CLI::App& app, Arguments& a);
+void add_business(CLI::App& app, Arguments& a);
 void add_files(CLI::App& app, Arguments& a);
 
 }  // namespace opaline::cli

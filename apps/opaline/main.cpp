@@ -69,7 +69,8 @@ void add_messages(CLI::App& app, Arguments& a) {
       "  opaline send ben@example.org \"At eight?\" --until delivered --wait 5\n"
       "  opaline send ben@example.org \"the plans\" --attach plan.pdf --attach photo.jpg\n"
       "  echo \"from a script\" | opaline send ben@example.org -");
-  send->add_option("TO", a.send.to, kWhom)->required();
+  send->add_option("TO", a.send.to, "A phone number (+49...), e-mail address, account id, or a business (urn:biz:UUID)")
+      ->required();
   auto* text =
       send->add_option("TEXT", a.send.text, "The text; - reads it from standard input; may be left out beside files");
   send->add_option("--attach", a.send.files, "A file, up to 100 MiB; repeatable, up to 8")->allow_extra_args(false);
@@ -244,6 +245,7 @@ int run(int argc, char** argv) {
   add_contacts(app, arguments);
   add_devices(app, arguments);
   add_recovery(app, arguments);
+  add_business(app, arguments);
   add_files(app, arguments);
   add_conversations(app, arguments);
   add_account(app, arguments);

@@ -1,0 +1,54 @@
+#pragma once
+// What the commands about businesses share: how one is named, and how it is shown.
+#include "apps/opaline/commands.hpp"
+#include "client/personas.hpp"
+#include "msp/entry_link.hpp"
+#include "proto/device.pb.h"
+
+namespace opaline::cli {
+
+/// `urn:biz:...` or a link that has it: not a person.
+[[nodiscard]] bool names_business(std::string_view text);
+/// A link, an urn, or a bare UUID. bad_text.
+[[nodiscard]] Result<msp::EntryLink, client::Failure> parse_business(std::string_view text);
+[[nodiscard]] AccountId business_of(const msp::EntryLink& link);
+
+/// What the service says of a business, as far as it was asked.
+[[nodiscard]] wire::v1::BusinessProfile profile_of(const client::PersonaHome& home);
+/// Its profile's name; its urn if there is none yet. To be made printable as any text of others.
+[[nodiscard]] std::string business_name(const client::PersonaHome& home);
+/// Where its gateway is: "hosted", "own_said", "own_checked" (its key is the one that a link named), "changed" (a link
+/// named another key than the service shows), or "none" (nobody answers yet).
+[[nodiscard]] std::string_view gateway_placement(const client::PersonaHome& home);
+/// The same for people.
+[[nodiscard]] std::string_view explain_placement(std::string_view placement);
+
+/// An entry of a conversation with a business, as JSON and for people.
+[[nodiscard]] boost::json::object business_entry_json(const client::Entry& entry, const std::string& name,
+                                                      const std::string& device);
+[[nodiscard]] std::string business_entry_text(const client::Entry& entry, const std::string& name,
+                                              const std::string& device);
+
+/// The businesses of which the opened home has something, without a client. Those that cannot be read are told as
+/// errors.
+[[nodiscard]] std::vector<std::unique_ptr<client::PersonaHome>> business_homes(Context& context);
+/// The message to a person or a business, as it is by now.
+[[nodiscard]] Result<std::optional<client::Entry>, client::ClientError> find_outgoing(Context& context,
+                                                                                      const std::string& to,
+                                                                                      const MessageId& id);
+/// Client::send, or Personas::send.
+void send_to(Context& context, const std::string& to, std::string_view text, client::Done<MessageId> done);
+
+/// As report_event, of a business.
+void report_business_event(Context& context, const AccountId& business, const endpoint::Event& event);
+/// Queues a text for a business with the home open, and reports it as `send` does.
+[[nodiscard]] Exit send_to_business(Context& context, const SendArguments& arguments, std::string_view text);
+
+// ---- commands
+[[nodiscard]] Exit run_business_open(Context& context, const std::string& text);
+[[nodiscard]] Exit run_business_list(Context& context);
+[[nodiscard]] Exit run_business_close(Context& context, const std::string& text, bool block);
+[[nodiscard]] Exit run_business_unblock(Context& context, const std::string& text);
+[[nodiscard]] Exit run_business_new(Context& context, const std::string& text);
+
+}  // namespace opaline::cli
