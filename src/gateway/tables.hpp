@@ -48,8 +48,7 @@ inline constexpr auto kHeldFields = std::to_array<HeldField>({
     {tables::kOutcomes, "business and message id (as a keyed hash), and what became of the message",
      "an id that comes again sends nothing, and the business may ask", "7 days"},
     {tables::kPeople, "opaque id of a persona, and whether it has closed the conversation",
-     "webhooks name it also where the message does not",
-     "until the person is new to the business, or 400 days without a message"},
+     "webhooks name it also where the message does not", "as long as the business is served here"},
     {tables::kDeadLetters, "message id, reason and time; no content",
      "for the operator: what the business's software refused", "30 days"},
 });

@@ -1,0 +1,286 @@
+"""People and a business through real processes: server, gateway, clients, and a business's software that takes webhooks.
+
+    python3 tests/system/business_test.py DIR_WITH_PROGRAMS [CASE ...]
+"""
+import atexit
+import gzip
+import http.server
+import importlib.util
+import json
+import os
+import pathlib
+import re
+import ssl
+import subprocess
+import threading
+import time
+import types
+import urllib.error
+import urllib.request
+import uuid
+
+from support import SOURCE, Aborted, ABORTED, Server, opaline, people, run_cases, wait_for
+
+spec = importlib.util.spec_from_file_location("echo_business", SOURCE / "examples" / "echo_business.py")
+echo = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(echo)
+
+
+class Gateway:
+    """`opalined --role gateway` beside a development server."""
+
+    def __init__(self, programs, server, port=0):
+        self.directory = server.directory
+        self.ports_file = self.directory / "gateway-ports.json"
+        self.ports_file.unlink(missing_ok=True)
+        self.log = open(self.directory.parent / "gateway.log", "ab")
+        self.process = subprocess.Popen([programs.opalined, "--dev", self.directory, "--role", "gateway", "--set", f"business.listen=127.0.0.1:{port}"],
+                                        stdout=self.log, stderr=subprocess.STDOUT)
+        atexit.register(self.process.kill)
+        self.port = wait_for("the gateway to start", self.started)
+
+    def started(self):
+        if self.process.poll() is not None:
+            raise RuntimeError(f"the gateway ended at once: {pathlib.Path(self.log.name).read_text()[-2000:]}")
+        try:
+            return json.loads(self.ports_file.read_text())["business"]
+        except (FileNotFoundError, json.JSONDecodeError):
+            return None
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self):
+        self.process.terminate()
+        code = self.process.wait(timeout=60)
+        if found := ABORTED.search(pathlib.Path(self.log.name).read_text(errors="replace")):
+            raise Aborted(pathlib.Path(self.log.name).read_text(errors="replace")[found.start():][:6000])
+        return code
+
+
+class Software(echo.Business):
+    """A business's software: keeps what it got, answers through the API from inside its webhook handler if told to."""
+
+    def __init__(self, server, name):
+        self.seen, self.got, self.held, self.answers, self.status = set(), [], None, True, 200
+        outer = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self):
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                if outer.held is not None:
+                    outer.held.wait()
+                self.send_response(outer.webhook(self.headers, body))
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *_):
+                pass
+
+        self.http = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self.http.serve_forever, daemon=True).start()
+        made = subprocess.run([server.programs.opalined, "--dev", server.directory, "admin", "business", "create", name, "--webhook",
+                               f"http://127.0.0.1:{self.http.server_address[1]}", "--allow-private-webhooks", "true", "--json"],
+                              capture_output=True, text=True, check=True)
+        told = json.loads(made.stdout)
+        self.urn = told["urn"]
+        super().__init__(types.SimpleNamespace(api="https://unknown", business=told["id"], msp_id=told["msp"]["id"], secret=told["msp"]["secret"],
+                                               ca=str(server.directory / "ca.pem")))
+
+    def reach(self, gateway):
+        self.options.api = f"https://localhost:{gateway.port}"
+
+    def webhook(self, headers, body):
+        if not echo.is_from_service(headers.get("Authorization", ""), self.options.msp_id, self.options.secret):
+            return 403
+        message = json.loads(gzip.decompress(body))
+        message["person"] = headers["source-id"]
+        self.got.append(message)
+        if self.answers and self.status == 200 and message["id"] not in self.seen and message["type"] in ("text", "interactive"):
+            self.seen.add(message["id"])
+            self.answer(message, message["person"])
+        return self.status
+
+    def texts(self):
+        return [m["body"] for m in self.got if m["type"] == "text"]
+
+    def heard(self, text):
+        return wait_for(f"the webhook with '{text}'", lambda: next((m for m in self.got if m.get("body") == text), None))
+
+    def post(self, person, body, message_id=None, **changed):
+        """(status, error) of a text to a person."""
+        message_id = message_id or str(uuid.uuid4())
+        message = {"v": 1, "id": message_id, "type": "text", "sourceId": self.options.business, "destinationId": person, "body": body, **changed}
+        try:
+            self.call("POST", "/v1/message", json.dumps(message).encode(), id=message_id, source_id=self.options.business, destination_id=person)
+            return 200, None
+        except urllib.error.HTTPError as error:
+            return error.code, json.loads(error.read() or b"{}").get("error")
+
+
+class World:
+    def __init__(self, programs, directory):
+        self.programs = programs
+        directory.mkdir(exist_ok=True)
+        self.server = Server(programs.opalined, directory / "server", True)
+        self.server.programs = programs
+        self.shop = Software(self.server, "Tea House")
+        self.bank = Software(self.server, "Bank")
+        self.gateway = Gateway(programs, self.server)
+        for one in (self.shop, self.bank):
+            one.reach(self.gateway)
+        wait_for("the gateway to serve both", lambda: self.listed().count('"enrolled":true') == 2)
+        self.anna, self.ben = people(programs, self.server, directory, "Anna", "Ben")
+
+    def listed(self):
+        return subprocess.run([self.programs.opalined, "--dev", self.server.directory, "admin", "business", "list", "--json"], capture_output=True,
+                              text=True, check=True).stdout
+
+    def restart_gateway(self):
+        self.gateway = Gateway(self.programs, self.server, self.gateway.port)
+
+    def receives(self, person, text):
+        def look():
+            done = opaline(person, "receive")
+            found.extend(done.texts)
+            return text in found
+        found = []
+        return wait_for(f"{person.name} to receive '{text}'", look)
+
+
+def conversation(check, world):
+    """A person writes, the business answers from inside its webhook handler with everything that there is"""
+    shop, anna = world.shop, world.anna
+    check(opaline(anna, "business", "open", shop.urn).code == 0, "the profile is shown")
+    check(not shop.got, "opening tells the business nothing")
+    sent = opaline(anna, "send", shop.urn, "Hello there")
+    check(sent.code == 0, f"sent: {sent}")
+    first = shop.heard("Hello there")
+    check(first["type"] == "text" and first["destinationId"] == shop.options.business and first["sourceId"].startswith("urn:mbid:"), f"as the contract says: {first}")
+    check(world.receives(anna, "You wrote: Hello there"), "the answer is here")
+    told = json.dumps(shop.got)
+    check("anna" not in told.lower() and "example.org" not in told, "nothing of who she is")
+    for word in ("list", "time", "quick", "form", "sign in", "link", "app"):
+        before = len(shop.got)
+        check(opaline(anna, "send", shop.urn, word).code == 0, f"asked for: {word}")
+        wait_for("the webhook", lambda: len(shop.got) > before)
+    check(world.receives(anna, "You wrote: bye") if opaline(anna, "send", shop.urn, "bye").code == 0 else False, "and the conversation goes on")
+    check(len({m["person"] for m in shop.got}) == 1, "one person is one opaque id")
+
+
+def closing(check, world):
+    """Closing: close, then 410; writing opens again under the same id; being new is another id"""
+    shop, ben = world.shop, world.ben
+    check(opaline(ben, "send", shop.urn, "first").code == 0, "written")
+    person = shop.heard("first")["person"]
+    check(shop.post(person, "still open")[0] == 200, "the business may write")
+    check(opaline(ben, "business", "close", shop.urn).code == 0, "closed")
+    wait_for("the close", lambda: any(m["type"] == "close" and m["person"] == person for m in shop.got))
+    check(shop.post(person, "anybody there?") == (410, "closed"), "410 after that")
+    check(shop.post(person, "and again?")[0] == 410, "and again")
+    check(opaline(ben, "send", shop.urn, "back").code == 0, "written again")
+    check(shop.heard("back")["person"] == person, "under the same id")
+    check(shop.post(person, "welcome back")[0] == 200, "and the business may write again")
+    check(world.receives(ben, "welcome back"), "which arrives")
+    check(opaline(ben, "business", "new", shop.urn).code == 0, "new to the business")
+    check(opaline(ben, "send", shop.urn, "somebody else").code == 0, "written as somebody else")
+    check(shop.heard("somebody else")["person"] != person, "another id")
+    check(shop.post(person, "to who you were")[0] in (404, 410), "the old one is nobody's")
+
+
+def strangers(check, world):
+    """An opaque id is worthless to another business, and so are its tokens; ids repeat without a second message"""
+    shop, bank, anna = world.shop, world.bank, world.anna
+    check(opaline(anna, "send", shop.urn, "to the shop").code == 0 and opaline(anna, "send", bank.urn, "to the bank").code == 0, "written to both")
+    at_shop, at_bank = shop.heard("to the shop")["person"], bank.heard("to the bank")["person"]
+    check(at_shop != at_bank, "two ids of one person")
+    nobody = "urn:mbid:" + echo.b64url(os.urandom(37))
+    check(bank.post(at_shop, "psst") == bank.post(nobody, "psst") == (404, "unknown"), "another's id is as nobody's")
+    theirs, bank.options.secret = bank.options.secret, shop.options.secret
+    check(bank.post(at_bank, "hello")[0] == 403, "a token of another secret")
+    bank.options.secret = theirs
+    mine, bank.options.msp_id = (bank.options.msp_id, bank.options.secret), shop.options.msp_id
+    bank.options.secret = shop.options.secret
+    check(bank.post(at_bank, "hello")[0] == 403, "a token of another MSP")
+    bank.options.msp_id, bank.options.secret = mine
+    again = str(uuid.uuid4())
+    check([bank.post(at_bank, "once", again)[0] for _ in range(3)] == [200] * 3, "the same id three times")
+    check(bank.post(at_bank, "after it")[0] == 200 and world.receives(anna, "after it"), "and what follows")
+    check(sum(line.get("text") == "once" for line in opaline(anna, "history", bank.urn).lines) == 1, "is one message")
+
+
+def killed(check, world):
+    """The gateway dies while the business is deciding, and while it is down: nothing is lost, duplicates have one id"""
+    shop, anna = world.shop, world.anna
+    shop.answers, shop.held = False, threading.Event()
+    check(opaline(anna, "send", shop.urn, "while it dies").code == 0, "written")
+    time.sleep(0.5)
+    world.gateway.kill()
+    check(opaline(anna, "send", shop.urn, "while it is down").code == 0, "accepted by the service")
+    shop.held.set()
+    shop.held = None
+    world.restart_gateway()
+    shop.heard("while it dies")
+    shop.heard("while it is down")
+    ids = {m["id"] for m in shop.got if m.get("body") == "while it dies"}
+    check(len(ids) == 1, f"one id: {ids}")
+    order = [t for t in shop.texts() if t.startswith("while")]
+    check(order.index("while it dies") < order.index("while it is down") and order[-1] == "while it is down", f"in order: {order}")
+    shop.status = 503
+    check(opaline(anna, "send", shop.urn, "to a shop that is closed").code == 0, "written while the webhook refuses")
+    wait_for("an attempt", lambda: "to a shop that is closed" in shop.texts())
+    world.gateway.kill()
+    shop.status, shop.answers = 200, True
+    world.restart_gateway()
+    check(world.receives(anna, "You wrote: to a shop that is closed"), "taken after the restart, and answered")
+
+
+def no_plaintext(check, world):
+    """After a relay no text is in the gateway's memory, nor in any file or the server's memory"""
+    shop, anna = world.shop, world.anna
+    marker = f"marker {uuid.uuid4()}"
+    shop.answers = False
+    check(opaline(anna, "send", shop.urn, marker).code == 0, "written")
+    person = shop.heard(marker)["person"]
+    secret = f"secret {uuid.uuid4()}"
+    check(shop.post(person, secret)[0] == 200 and world.receives(anna, secret), "answered")
+    shop.answers = True
+    opaline(anna, "send", shop.urn, "one more")  # the buffers of connections are used again
+    shop.heard("one more")
+    files, count = world.server.files_with(marker)
+    check(not files and count > 5, f"no file of {count} has the text: {files}")
+    for name, process in (("gateway", world.gateway.process), ("server", world.server.process)):
+        try:
+            memory = memory_of(process.pid)
+        except PermissionError:
+            print(f"skipped: the memory of the {name} may be read by root alone")
+            continue
+        for what, text in (("the person's text", marker), ("the business's text", secret)):
+            check(text.encode() not in memory, f"{what} is not in the memory of the {name} ({len(memory) >> 20} MiB)")
+
+
+def memory_of(pid):
+    out = bytearray()
+    with open(f"/proc/{pid}/maps") as maps, open(f"/proc/{pid}/mem", "rb", 0) as memory:
+        for line in maps:
+            found = re.match(r"([0-9a-f]+)-([0-9a-f]+) r", line)
+            if not found or "[v" in line:
+                continue
+            first, last = (int(x, 16) for x in found.groups())
+            if last - first > 1 << 32:  # a sanitizer's shadow
+                continue
+            memory.seek(first)
+            try:
+                out += memory.read(last - first)
+            except OSError:
+                continue
+    return bytes(out)
+
+
+CASES = {f.__name__: f for f in (conversation, closing, strangers, killed, no_plaintext)}
+
+if __name__ == "__main__":
+    run_cases("business", CASES, lambda programs, scratch: [World(programs, scratch / "world")])
