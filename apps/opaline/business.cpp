@@ -11,7 +11,7 @@ using client::Entry;
 using client::Failure;
 
 bool names_business(std::string_view text) {
-  return text.find("urn:biz:") != std::string_view::npos;
+  return msp::parse_uuid(text).has_value() || text.find("urn:biz:") != std::string_view::npos;
 }
 
 Result<msp::EntryLink, Failure> parse_business(std::string_view text) {
@@ -62,27 +62,10 @@ std::string_view explain_placement(std::string_view placement) {
     return "its gateway: hosted by the service, which reads in passing, in memory alone, what you write";
   if (placement == "changed")
     return "WARNING: its gateway is not the one that the link names: somebody may be in between, or the link is old";
-  return "its gateway: none yet; what you write waits for it";
+  return "its gateway: none; nobody reads there yet, and what you write now does not go out";
 }
 
-// ---- entries
-
-boost::json::object business_entry_json(const Entry& entry, const std::string& name, const std::string& device) {
-  auto out = entry_json(entry, name, device);
-  out["business"] = client::business_urn(entry.peer);
-  const auto part = wire::decode_business_part(entry.part);
-  if (part && part->automatic) out["automatic"] = true;
-  return out;
-}
-
-std::string business_entry_text(const Entry& entry, const std::string& name, const std::string& device) {
-  const auto part = wire::decode_business_part(entry.part);
-  std::string shown = name + " (business)";
-  if (part && part->automatic) shown += " (a bot)";
-  if (part && part->kind == wire::PartKind::close && entry.kind == client::EntryKind::outgoing)
-    return fmt::format("  -- you closed the conversation with {}", printable(as_view(name)));
-  return entry_text(entry, shown, device);
-}
+// ---- events
 
 void report_business_event(Context& context, const AccountId& business, const endpoint::Event& event) {
   const auto home = context.personas().home(business);

@@ -3,6 +3,7 @@
 #include "apps/opaline/commands.hpp"
 #include "client/personas.hpp"
 #include "msp/entry_link.hpp"
+#include "msp/interactive.hpp"
 #include "proto/device.pb.h"
 
 namespace opaline::cli {
@@ -23,11 +24,17 @@ namespace opaline::cli {
 /// The same for people.
 [[nodiscard]] std::string_view explain_placement(std::string_view placement);
 
-/// An entry of a conversation with a business, as JSON and for people.
-[[nodiscard]] boost::json::object business_entry_json(const client::Entry& entry, const std::string& name,
-                                                      const std::string& device);
-[[nodiscard]] std::string business_entry_text(const client::Entry& entry, const std::string& name,
-                                              const std::string& device);
+/// An entry of a conversation with a business, as JSON and for people (business_entry.cpp).
+[[nodiscard]] boost::json::object business_entry_json(const client::Entry& entry, const client::PersonaHome& home);
+[[nodiscard]] std::string business_entry_text(const client::Entry& entry, const client::PersonaHome& home);
+/// What a message asks; nullopt: nothing, or what asks is not here, or makes no sense.
+[[nodiscard]] std::optional<msp::Interactive> question_of(const client::Entry& entry, const client::PersonaHome& home);
+/// How many of its attachments are files for the person: the first so many.
+[[nodiscard]] std::size_t saved_files(const client::Entry& entry);
+/// True if a part of the message lies in a file that was not fetched yet.
+[[nodiscard]] bool wants_part_file(const client::Entry& entry, const client::PersonaHome& home);
+/// Fetches it, and waits; what is wrong is told as an error.
+void fetch_part(Context& context, const client::Entry& entry, const client::PersonaHome& home);
 
 /// The businesses of which the opened home has something, without a client. Those that cannot be read are told as
 /// errors.
@@ -41,6 +48,8 @@ void send_to(Context& context, const std::string& to, std::string_view text, cli
 
 /// As report_event, of a business.
 void report_business_event(Context& context, const AccountId& business, const endpoint::Event& event);
+/// Opens what has to be opened, so that messages can be written; connected. As Personas::open.
+[[nodiscard]] Result<client::PersonaHome*, client::Failure> ready_for(Context& context, const std::string& text);
 /// Queues a text for a business with the home open, and reports it as `send` does.
 [[nodiscard]] Exit send_to_business(Context& context, const SendArguments& arguments, std::string_view text);
 
@@ -50,5 +59,22 @@ void report_business_event(Context& context, const AccountId& business, const en
 [[nodiscard]] Exit run_business_close(Context& context, const std::string& text, bool block);
 [[nodiscard]] Exit run_business_unblock(Context& context, const std::string& text);
 [[nodiscard]] Exit run_business_new(Context& context, const std::string& text);
+[[nodiscard]] Exit run_business_accept(Context& context, const std::string& text);
+[[nodiscard]] Exit run_business_delete(Context& context, const std::string& text, bool yes);
+struct AnswerArguments {
+  std::string business, message;
+  std::vector<std::string> choices;
+  std::string code;
+  bool cancel = false;
+};
+[[nodiscard]] Exit run_answer(Context& context, const AnswerArguments& arguments);
+struct ShareArguments {
+  std::string business;
+  std::vector<std::string> fields;  ///< FIELD=VALUE
+  bool yes = false;
+};
+[[nodiscard]] Exit run_share(Context& context, const ShareArguments& arguments);
+/// `business` empty: all.
+[[nodiscard]] Exit run_shared(Context& context, const std::string& business);
 
 }  // namespace opaline::cli

@@ -214,7 +214,67 @@ Exit run_business_new(Context& context, const std::string& text) {
                   shown_name(context, business)));
 }
 
+Exit run_business_accept(Context& context, const std::string& text) {
+  const auto link = parse_business(text);
+  if (!link) return failed(context, link.error());
+  if (const auto connected = open_and_connect(context); !connected) return failed(context, connected.error());
+  const AccountId business = business_of(*link);
+  const auto opened =
+      await<std::monostate>(context, kWithin, [&](auto done) { context.personas().open(business, done); });
+  client::Client* const client = context.personas().running(business);
+  if (!opened) return failed(context, opened.error());
+  if (client == nullptr) return failed(context, {ClientError::no_alarm, "the gateway's key has not changed"});
+  std::optional<Result<void, endpoint::Error>> accepted;
+  const auto changed =
+      client->change([&](endpoint::Endpoint& device) { accepted = device.accept_changed_identity(business); });
+  if (!*accepted) return failed(context, {ClientError::no_alarm, "the gateway's key has not changed"});
+  if (!changed) return failed(context, changed.error());
+  // The fingerprint of a link was of the former one.
+  if (const auto home = context.personas().home(business); home && *home != nullptr) (void)(*home)->set_fingerprint({});
+  const std::string name = shown_name(context, business);
+  context.output().line({{"event", "accepted"}, {"peer", client::business_urn(business)}},
+                        fmt::format("The new gateway of {} is accepted; waiting messages go out.", name));
+  context.finish(10s);
+  return Exit::ok;
+}
+
+Exit run_business_delete(Context& context, const std::string& text, bool yes) {
+  const auto business = opened(context, text);
+  if (!business) return failed(context, business.error());
+  const auto home = context.personas().home(*business);
+  if (!home) return failed(context, home.error());
+  if (*home == nullptr) return failed(context, client::never_written());
+  const std::string name = shown_name(context, *business);
+  if (!yes && !agrees(fmt::format("Delete all messages with {} on all your devices, and close the conversation? "
+                                  "(yes/no) ",
+                                  name)))
+    return failed(context, {ClientError::refused, "nothing was deleted"});
+  (void)context.connect(kWithin);
+  const auto done = await<bool>(context, kWithin, [&](auto answer) { context.personas().erase(*business, answer); });
+  if (!done) return failed(context, done.error());
+  context.output().line(
+      {{"event", "deleted"}, {"peer", client::business_urn(*business)}, {"messages", 0}, {"all", true}},
+      fmt::format("The conversation with {} is gone from your devices, and closed. What you shared stays listed: "
+                  "opaline shared",
+                  name));
+  context.finish(5s);
+  return Exit::ok;
+}
+
 // ---- writing
+
+Result<PersonaHome*, Failure> ready_for(Context& context, const std::string& text) {
+  OPALINE_TRY(const msp::EntryLink link, parse_business(text));
+  const AccountId business = business_of(link);
+  OPALINE_TRY(PersonaHome * home, context.personas().home(business));
+  if (home == nullptr) {
+    OPALINE_TRY(home, remember(context, link));
+  }
+  OPALINE_TRY(const auto ready,
+              await<std::monostate>(context, kWithin, [&](auto done) { context.personas().open(business, done); }));
+  (void)ready;
+  return home;
+}
 
 Exit send_to_business(Context& context, const SendArguments& arguments, std::string_view text) {
   const auto link = parse_business(arguments.to);

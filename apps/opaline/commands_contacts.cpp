@@ -1,7 +1,7 @@
 #include <fmt/format.h>
 
 #include "apps/opaline/agent.hpp"
-#include "apps/opaline/commands.hpp"
+#include "apps/opaline/business.hpp"
 
 namespace opaline::cli {
 namespace {
@@ -87,6 +87,7 @@ Exit run_verify(Context& context, const VerifyArguments& arguments) {
 }
 
 Exit run_accept(Context& context, const std::string& peer) {
+  if (names_business(peer)) return run_business_accept(context, peer);
   if (const auto opened = open_or_borrow(context); !opened) return failed(context, opened.error());
   if (context.client().accept_new_account(peer)) {
     context.output().line({{"event", "accepted"}, {"peer", peer}},

@@ -4,7 +4,7 @@
 #include <algorithm>
 
 #include "apps/opaline/agent.hpp"
-#include "apps/opaline/commands.hpp"
+#include "apps/opaline/business.hpp"
 #include "apps/opaline/devices.hpp"
 
 namespace opaline::cli {
@@ -32,6 +32,8 @@ Result<AccountId, Failure> account_of(Context& context, const std::string& peer)
 }  // namespace
 
 Exit run_block(Context& context, const std::string& peer, bool blocked) {
+  if (names_business(peer))
+    return blocked ? run_business_close(context, peer, true) : run_business_unblock(context, peer);
   if (const auto opened = open_or_borrow(context); !opened) return failed(context, opened.error());
   const auto account = account_of(context, peer);
   if (!account) return failed(context, account.error());
@@ -98,6 +100,8 @@ Exit run_conversations(Context& context) {
 }
 
 Exit run_delete(Context& context, const DeleteArguments& arguments) {
+  if (names_business(arguments.peer) && arguments.messages.empty())
+    return run_business_delete(context, arguments.peer, arguments.yes);
   if (const auto opened = open_or_borrow(context); !opened) return failed(context, opened.error());
   for (const std::string& text : arguments.messages)
     if (!is_id_begin(text))

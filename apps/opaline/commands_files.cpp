@@ -3,8 +3,10 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <iterator>
 
 #include "apps/opaline/agent.hpp"
+#include "apps/opaline/business.hpp"
 #include "apps/opaline/commands.hpp"
 #include "apps/opaline/files.hpp"
 #include "base/fault_point.hpp"
@@ -42,9 +44,10 @@ Result<void, Failure> check_text(std::string_view text) {
 }
 
 /// Encrypts all files into the home and accepts the message: from here on it goes out, whatever is killed.
-Result<UploadId, Failure> accept(Context& context, const AccountId& peer, const SendArguments& arguments,
-                                 std::string_view text, const std::vector<client::LocalFile>& files) {
-  const auto folder = client::home_folder(context.home(), "outgoing");
+Result<UploadId, Failure> accept(Context& context, const client::Home& home, const client::LocalStore& store,
+                                 const AccountId& peer, const SendArguments& arguments, std::string_view text,
+                                 const std::vector<client::LocalFile>& files) {
+  const auto folder = client::home_folder(home, "outgoing");
   if (!folder) return fail(Failure{folder.error(), context.options().home + " cannot be written; nothing was sent"});
   Upload upload;
   upload.id = context.random().id<UploadId>();
@@ -72,7 +75,7 @@ Result<UploadId, Failure> accept(Context& context, const AccountId& peer, const 
     held.push_back(std::move(sealed->file));
   }
   fault_point("files.after_spool");
-  const client::Transfers transfers(context.store(), context.random());
+  const client::Transfers transfers(store, context.random());
   if (const auto added = transfers.add(upload); !added) {
     discard();
     return fail(Failure{added.error(), "the local store could not be written; nothing was sent"});
@@ -88,13 +91,41 @@ Exit send_beside(Context& context, const SendArguments& arguments, const std::st
   if (const auto opened = context.open_beside(); !opened) return failed(context, opened.error());
   const auto peer = resolve_through_agent(context, arguments.to);
   if (!peer) return failed(context, peer.error());
-  const auto id = accept(context, *peer, arguments, text, files);
+  const auto id = accept(context, context.home(), context.store(), *peer, arguments, text, files);
   if (!id) return failed(context, id.error());
   return send_through_agent(context, {.to = arguments.to,
                                       .text = "",
                                       .until = *state_by_name(arguments.until),
                                       .wait = seconds(arguments.wait_seconds),
                                       .upload = id->hex()});
+}
+
+/// The same over the persona's own connection, from the business's own home.
+Exit send_to_business(Context& context, const SendArguments& arguments, const std::string& text,
+                      const std::vector<client::LocalFile>& files) {
+  if (const auto opened = open_or_borrow(context); !opened) return failed(context, opened.error());
+  const auto reached = context.connect(kConnectWithin);
+  if (!reached) return failed(context, reached.error());
+  const auto home = ready_for(context, arguments.to);
+  if (!home) {
+    context.finish(1s);
+    return failed(context, home.error());
+  }
+  const auto id = accept(context, (*home)->home(), (*home)->store(), (*home)->business(), arguments, text, files);
+  if (!id) {
+    context.finish(2s);
+    return failed(context, id.error());
+  }
+  Files moving(context, true, *home);
+  moving.start();
+  context.wait(kLongest, [&] { return moving.queued(*id).has_value() || !moving.busy(); });
+  if (const auto message = moving.queued(*id)) return report_message(context, *message, arguments, true);
+  moving.stop();
+  const auto upload = moving.transfers().upload(*id);
+  context.finish(2s);
+  if (!upload || !*upload) return failed(context, {ClientError::store_failed, "the local store could not be read"});
+  context.output().line(upload_json(**upload), upload_text(**upload));
+  return is_final((*upload)->reason) ? Exit::failed : Exit::queued;
 }
 
 }  // namespace
@@ -111,6 +142,7 @@ Exit run_send_files(Context& context, const SendArguments& arguments, const std:
   const auto files = look_at_all(arguments.files);
   if (!files) return failed(context, files.error());
   if (const auto sound = check_text(text); !sound) return failed(context, sound.error());
+  if (names_business(arguments.to)) return send_to_business(context, arguments, text, *files);
   const auto opened = open_or_find_agent(context);
   if (!opened) return failed(context, opened.error());
   if (*opened == Opened::followed) return send_beside(context, arguments, text, *files);
@@ -123,7 +155,7 @@ Exit run_send_files(Context& context, const SendArguments& arguments, const std:
   const auto status = device.peer_status(*peer);
   if (*peer == device.address().account) return failed(context, client::failure_of(endpoint::Error::to_self));
   if (status && status->blocked) return failed(context, client::failure_of(endpoint::Error::blocked));
-  const auto id = accept(context, *peer, arguments, text, *files);
+  const auto id = accept(context, context.home(), context.store(), *peer, arguments, text, *files);
   if (!id) {
     context.finish(2s);
     return failed(context, id.error());
@@ -162,6 +194,25 @@ Result<std::vector<Entry>, ClientError> find_messages(Context& context, const st
 
 }  // namespace
 
+/// The same in the conversations with businesses; `business` becomes the home of the one that has it.
+Result<void, Failure> find_of_businesses(Context& context, const SaveArguments& arguments, std::vector<Entry>& found,
+                                         std::unique_ptr<client::PersonaHome>& business) {
+  std::optional<AccountId> only;
+  if (!arguments.from.empty()) {
+    OPALINE_TRY(const msp::EntryLink link, parse_business(arguments.from));
+    only = business_of(link);
+  }
+  for (auto& home : business_homes(context)) {
+    if (only && home->business() != *only) continue;
+    auto entries = client::History(home->store()).with_files(arguments.message);
+    if (!entries) return fail(history_failure(context, entries.error()));
+    if (entries->empty()) continue;
+    std::ranges::move(*entries, std::back_inserter(found));
+    business = std::move(home);
+  }
+  return {};
+}
+
 bool is_id_begin(std::string_view text) {
   return text.size() >= 4 && text.size() <= 32 && text.find_first_not_of("0123456789abcdef") == std::string_view::npos;
 }
@@ -171,8 +222,14 @@ Exit run_save(Context& context, const SaveArguments& arguments) {
     return failed(context, {ClientError::bad_text,
                             "'" + arguments.message + "' is no message id: opaline history shows it beside each file"});
   if (const auto opened = context.open_beside(); !opened) return failed(context, opened.error());
-  auto found = find_messages(context, arguments.message, arguments.from);
+  std::unique_ptr<client::PersonaHome> business;  // whose message it is; none: a person's
+  auto found = names_business(arguments.from) ? Result<std::vector<Entry>, ClientError>(std::vector<Entry>())
+                                              : find_messages(context, arguments.message, arguments.from);
   if (!found) return failed(context, history_failure(context, found.error()));
+  if (arguments.from.empty() || names_business(arguments.from)) {
+    if (const auto added = find_of_businesses(context, arguments, *found, business); !added)
+      return failed(context, added.error());
+  }
   if (found->empty())
     return failed(context, {ClientError::unknown_peer, "no message here with files has an id that begins with " +
                                                            arguments.message + " (opaline history)"});
@@ -183,7 +240,7 @@ Exit run_save(Context& context, const SaveArguments& arguments) {
   if (arguments.file > entry.attachments.size())
     return failed(context,
                   {ClientError::bad_attachment, fmt::format("this message has {} files", entry.attachments.size())});
-  Files files(context, true);
+  Files files(context, true, business.get());
   files.start();
   const std::string folder = arguments.folder.empty() ? "." : arguments.folder;
   if (const auto wanted = files.want(entry, std::filesystem::absolute(folder).string(), arguments.file); !wanted)

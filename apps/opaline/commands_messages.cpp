@@ -97,9 +97,8 @@ struct Line {
 Result<void, ClientError> add_business_lines(const client::PersonaHome& home, std::size_t limit,
                                              std::vector<Line>& lines) {
   OPALINE_TRY(const auto entries, client::History(home.store()).entries({}, limit));
-  const std::string name = business_name(home);
   for (const Entry& entry : entries)
-    lines.push_back({entry.placed, business_entry_json(entry, name, ""), business_entry_text(entry, name, "")});
+    lines.push_back({entry.placed, business_entry_json(entry, home), business_entry_text(entry, home)});
   return {};
 }
 

@@ -1,6 +1,7 @@
 // `opaline receive`: what has come is shown, once or until Ctrl-C.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <filesystem>
 
 #include "apps/opaline/agent.hpp"
@@ -50,12 +51,22 @@ Result<void, Failure> show_new(Context& context, Files& files, const std::string
   }
 }
 
+/// But for what holds a part of the message, which is no file of the sender's.
+Result<void, Failure> want_of_business(Files& files, const Entry& entry, const std::string& folder) {
+  const std::size_t count = saved_files(entry);
+  for (std::size_t number = 1; number <= count; ++number) OPALINE_CHECK(files.want(entry, folder, number));
+  return {};
+}
+
+/// The files of conversations with businesses, while a command runs.
+using BusinessFiles = std::map<AccountId, std::unique_ptr<Files>>;
+
 /// The same of one business.
-Result<void, Failure> show_new_of(Context& context, const AccountId& business) {
+Result<void, Failure> show_new_of(Context& context, const AccountId& business, const BusinessFiles& files,
+                                  const std::string& folder) {
   OPALINE_TRY(client::PersonaHome* const home, context.personas().home(business));
   if (home == nullptr) return {};
   const client::History history(home->store());
-  const std::string name = business_name(*home);
   for (;;) {
     auto entries = history.entries({.peers = {}, .unshown_only = true, .after = 0}, kPageEntries);
     if (!entries) return fail(history_failure(context, entries.error()));
@@ -63,9 +74,12 @@ Result<void, Failure> show_new_of(Context& context, const AccountId& business) {
     std::vector<std::int64_t> ids;
     std::vector<MessageId> came;
     for (const Entry& entry : *entries) {
-      context.output().line(business_entry_json(entry, name, ""), business_entry_text(entry, name, ""));
+      if (wants_part_file(entry, *home)) fetch_part(context, entry, *home);
+      context.output().line(business_entry_json(entry, *home), business_entry_text(entry, *home));
       ids.push_back(entry.id);
       if (entry.kind == client::EntryKind::incoming) came.push_back(entry.message);
+      if (const auto at = files.find(business); !folder.empty() && at != files.end())
+        OPALINE_CHECK(want_of_business(*at->second, entry, folder));
     }
     if (const auto done = history.mark_shown(ids); !done)
       return fail(Failure{done.error(), "the history could not be written"});
@@ -75,8 +89,9 @@ Result<void, Failure> show_new_of(Context& context, const AccountId& business) {
   }
 }
 
-Result<void, Failure> show_new_of_businesses(Context& context) {
-  for (const AccountId& business : context.personas().known()) OPALINE_CHECK(show_new_of(context, business));
+Result<void, Failure> show_new_of_businesses(Context& context, const BusinessFiles& files, const std::string& folder) {
+  for (const AccountId& business : context.personas().known())
+    OPALINE_CHECK(show_new_of(context, business, files, folder));
   return {};
 }
 
@@ -100,6 +115,8 @@ class Receiving {
   void show();
   void follow(bool reached);
   void fetch();
+  void start_businesses();
+  [[nodiscard]] bool busy() const;
   void lend();
   [[nodiscard]] bool take_back();
   [[nodiscard]] Exit end();
@@ -107,6 +124,7 @@ class Receiving {
   Context& context_;
   const ReceiveArguments& arguments_;
   std::optional<Files> files_;
+  BusinessFiles business_files_;
   std::optional<Failure> trouble_;
   std::vector<MessageId> came_;  ///< since the last look at what is new
   bool fresh_ = true;            ///< something happened since then
@@ -137,7 +155,7 @@ Exit Receiving::run() {
   if (!reached) context_.output().hint(fmt::format("{}; trying again", reached.error().message));
   files_->start();
   listen();
-  context_.personas().start();
+  start_businesses();
   if (arguments_.follow)
     follow(reached.has_value());
   else
@@ -174,11 +192,28 @@ void Receiving::show() {
   if (!context_.client().names_settled() || !std::exchange(fresh_, false)) return;
   files_->bar().clear();
   if (const auto shown = show_new(context_, *files_, arguments_.folder); !shown) trouble_ = shown.error();
-  if (const auto shown = show_new_of_businesses(context_); !shown) trouble_ = shown.error();
+  if (const auto shown = show_new_of_businesses(context_, business_files_, arguments_.folder); !shown)
+    trouble_ = shown.error();
   if (arguments_.folder.empty() || trouble_) return;
   if (const auto wanted = want_all(context_, *files_, arguments_.folder, std::exchange(came_, {})); !wanted)
     trouble_ = wanted.error();
   files_->fetch_wanted();
+  for (const auto& [business, files] : business_files_) files->fetch_wanted();
+}
+
+void Receiving::start_businesses() {
+  context_.personas().start();
+  for (const AccountId& business : context_.personas().known()) {
+    const auto home = context_.personas().home(business);
+    if (!home || *home == nullptr) continue;
+    auto& files = business_files_[business];
+    if (!files) files = std::make_unique<Files>(context_, !arguments_.follow, *home);
+    files->start();
+  }
+}
+
+bool Receiving::busy() const {
+  return files_->busy() || std::ranges::any_of(business_files_, [](const auto& each) { return each.second->busy(); });
 }
 
 void Receiving::follow(bool reached) {
@@ -198,6 +233,8 @@ void Receiving::lend() {
   agent_->suspend();
   files_->stop();
   files_.reset();
+  for (const auto& [business, files] : business_files_) files->stop();
+  business_files_.clear();
   context_.lend();
   agent_->lent();
   if (!take_back()) return;
@@ -206,7 +243,7 @@ void Receiving::lend() {
   fresh_ = true;
   listen();
   agent_->resume(*files_);
-  context_.personas().start();
+  start_businesses();
   context_.client().start();
 }
 
@@ -243,18 +280,20 @@ void Receiving::fetch() {
     return trouble_ || (context_.drained() && !fresh_ && context_.client().settled() && context_.personas().drained() &&
                         context_.personas().settled());
   });
-  if (!trouble_ && files_->busy() && !context_.interrupted())  // files take as long as they move
+  if (!trouble_ && busy() && !context_.interrupted())  // files take as long as they move
     context_.wait(kFilesWithin, [this] {
       show();
-      return trouble_ || !files_->busy();
+      return trouble_ || !busy();
     });
 }
 
 Exit Receiving::end() {
   if (files_) {  // else the home is another's
     if (const auto shown = show_new(context_, *files_, arguments_.folder); !shown) trouble_ = shown.error();
-    if (const auto shown = show_new_of_businesses(context_); !shown) trouble_ = shown.error();
+    if (const auto shown = show_new_of_businesses(context_, business_files_, arguments_.folder); !shown)
+      trouble_ = shown.error();
     files_->stop();
+    for (const auto& [business, files] : business_files_) files->stop();
   }
   if (!arguments_.follow) show_uploads(context_, {});
   context_.on_event = [](const endpoint::Event&) {};

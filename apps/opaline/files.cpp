@@ -5,6 +5,8 @@
 
 #include <algorithm>
 
+#include "proto/device.pb.h"
+
 namespace opaline::cli {
 
 using client::ClientError;
@@ -59,17 +61,59 @@ void ProgressBar::clear() {
 
 // ---- moving
 
-Files::Files(Context& context, bool bars)
+namespace {
+
+/// Uploads over the persona's own connection, if it runs. It may come and go.
+class BusinessUploadHost final : public client::UploadHost {
+ public:
+  BusinessUploadHost(client::Personas& personas, const AccountId& business)
+      : personas_(personas), business_(business) {}
+  bool online() override { return client() != nullptr && client()->online(); }
+  std::vector<session::DeviceAddress> recipients(const AccountId& peer) override {
+    return client() == nullptr ? std::vector<session::DeviceAddress>() : client()->device().recipients(peer);
+  }
+  bool refresh(const AccountId& peer) override {
+    return client() != nullptr && client()->change([&](endpoint::Endpoint& d) { d.refresh_peer(peer); }).has_value();
+  }
+  void create(ByteView request, client::Done<Bytes> done) override {
+    if (client() == nullptr) return done(fail(away()));
+    client()->call(wire::v1::METHOD_BLOB_CREATE, request, std::move(done));
+  }
+  Result<MessageId, Failure> queue(
+      const Upload& upload, std::function<Result<void, client::DatabaseError>(const client::Database&)> also) override {
+    if (client() == nullptr) return fail(away());
+    OPALINE_TRY(const SecretBytes part, personas_.part_of(business_, {.text = {}}));
+    std::vector<endpoint::Attachment> attachments;
+    for (const auto& file : upload.files) attachments.push_back(file.attachment);
+    return client()->send_message(
+        business_, {.utf8 = as_text(upload.text), .attachments = std::move(attachments), .part = part, .id = {}},
+        std::move(also));
+  }
+
+ private:
+  [[nodiscard]] client::Client* client() { return personas_.running(business_); }
+  static Failure away() { return {ClientError::connect_failed, "not connected to the service for this business"}; }
+  client::Personas& personas_;
+  AccountId business_;
+};
+
+}  // namespace
+
+Files::Files(Context& context, bool bars, const client::PersonaHome* business)
     : context_(context),
       bar_(context.output(), bars),
-      transfers_(context.store(), context.random()),
+      transfers_(business != nullptr ? business->store() : context.store(), context.random()),
       blobs_(context.loop(), context.service()),
       errands_(transfers_, blobs_),
-      downloads_(context.loop(), context.clock(), transfers_, context.home(), blobs_, errands_) {
+      downloads_(context.loop(), context.clock(), transfers_, business != nullptr ? business->home() : context.home(),
+                 blobs_, errands_) {
   if (!context.has_client()) return;
-  host_ = std::make_unique<client::ClientUploadHost>(context.client());
-  uploads_ =
-      std::make_unique<client::Uploads>(context.loop(), context.clock(), transfers_, context.home(), *host_, blobs_);
+  if (business != nullptr)
+    host_ = std::make_unique<BusinessUploadHost>(context.personas(), business->business());
+  else
+    host_ = std::make_unique<client::ClientUploadHost>(context.client());
+  uploads_ = std::make_unique<client::Uploads>(context.loop(), context.clock(), transfers_,
+                                               business != nullptr ? business->home() : context.home(), *host_, blobs_);
   uploads_->events.on_progress = [this](const Upload& upload, std::size_t file, std::uint64_t done) {
     const auto& a = upload.files[file].attachment;
     bar_.show("uploading", upload.id.hex(), a.name, done, a.size_bytes);

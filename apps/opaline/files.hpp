@@ -30,7 +30,8 @@ class ProgressBar {
 class Files {
  public:
   /// `bars`: whether this command shows progress. The context has a store and a service; with a client, uploads go too.
-  Files(Context& context, bool bars);
+  /// `business`: the files of the conversation with it; it outlives this.
+  Files(Context& context, bool bars, const client::PersonaHome* business = nullptr);
 
   /// Takes up what an earlier command left.
   void start();
@@ -63,7 +64,7 @@ class Files {
   client::BlobService blobs_;
   client::Errands errands_;
   client::Downloads downloads_;
-  std::unique_ptr<client::ClientUploadHost> host_;
+  std::unique_ptr<client::UploadHost> host_;
   std::unique_ptr<client::Uploads> uploads_;
   std::map<client::UploadId, MessageId> queued_;
   std::set<endpoint::BlobId> fetching_;

@@ -2,7 +2,7 @@
 // The flags of `opaline`, by CLI11, and which command they lead to.
 #include <CLI/CLI.hpp>
 
-#include "apps/opaline/commands.hpp"
+#include "apps/opaline/business.hpp"
 
 namespace opaline::cli {
 
@@ -20,6 +20,8 @@ struct Arguments {
   RecoveryArguments recovery;
   DeleteArguments deletion;
   std::string business;
+  AnswerArguments answer;
+  ShareArguments share;
   std::string device_name;
   std::vector<std::string> device_code;  ///< in as many words as it was typed
   SaveArguments save;

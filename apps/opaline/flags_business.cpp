@@ -64,6 +64,40 @@ void add_business(CLI::App& app, Arguments& a) {
       "Example:\n"
       "  opaline business new urn:biz:5f0c1d2e-3b4a-4c5d-8e6f-708192a3b4c5",
       run_business_new);
+
+  auto* answer = app.add_subcommand("answer", "Answer what a business asks");
+  answer->footer(
+      "Its last open question, or the one in --message. `receive` and `history` show what can be chosen, with "
+      "numbers.\n"
+      "Without CHOICE it asks, in a terminal. What is asked for in a form is PAGE=VALUE for each page.\n"
+      "Examples:\n"
+      "  opaline answer urn:biz:5f0c1d2e-3b4a-4c5d-8e6f-708192a3b4c5 1.2\n"
+      "  opaline answer urn:biz:5f0c1d2e-3b4a-4c5d-8e6f-708192a3b4c5 size=2 \"colour=Dark red\"");
+  answer->add_option("BUSINESS", a.answer.business, kBusiness)->required();
+  answer->add_option("CHOICE", a.answer.choices, "1.2 of a list (section and item), 3 of others, PAGE=VALUE of a form");
+  answer->add_option("--message", a.answer.message, "The question's message id, or its beginning");
+  auto* code = answer->add_option("--code", a.answer.code, "To sign in: the code that the business's page gave you");
+  answer->add_flag("--cancel", a.answer.cancel, "Do not sign in")->excludes(code);
+  answer->callback([&a] { a.run = [&a](Context& context) { return run_answer(context, a.answer); }; });
+
+  auto* share = app.add_subcommand("share", "Give a business personal data, field by field");
+  share->footer(
+      "FIELD is name, email, phone, address, or one of your own. Shows what goes out, and asks. It is remembered:\n"
+      "opaline shared.\n"
+      "Example:\n"
+      "  opaline share urn:biz:5f0c1d2e-3b4a-4c5d-8e6f-708192a3b4c5 name=Anna \"address=Main Street 1\" --yes");
+  share->add_option("BUSINESS", a.share.business, kBusiness)->required();
+  share->add_option("FIELD=VALUE", a.share.fields, "What to give")->required();
+  share->add_flag("--yes", a.share.yes, "Do not ask");
+  share->callback([&a] { a.run = [&a](Context& context) { return run_share(context, a.share); }; });
+
+  auto* shared = app.add_subcommand("shared", "Show what you gave to which business, and when");
+  shared->footer(
+      "From all your devices, and also what was deleted from the conversation since.\n"
+      "Example:\n"
+      "  opaline shared");
+  shared->add_option("BUSINESS", a.business, "Only this one");
+  shared->callback([&a] { a.run = [&a](Context& context) { return run_shared(context, a.business); }; });
 }
 
 }  // namespace opaline::cli

@@ -84,6 +84,10 @@ Bytes part_place(EntryKind kind, const AccountId& peer, const MessageId& message
   return place("part", kind, peer, message);
 }
 
+Bytes shared_place(const MessageId& message) {
+  return place("shared", EntryKind::outgoing, AccountId(), message);
+}
+
 Result<std::vector<Entry>, ClientError> History::entries(const Filter& filter, std::size_t limit) const {
   const bool oldest = filter.unshown_only || filter.after > 0;
   std::string sql(kColumns);

@@ -37,6 +37,9 @@ struct Entry {
 /// And for what stands beside the words.
 [[nodiscard]] Bytes part_place(EntryKind kind, const AccountId& peer, const MessageId& message);
 
+/// And for what the person shared in it.
+[[nodiscard]] Bytes shared_place(const MessageId& message);
+
 class History {
  public:
   explicit History(const LocalStore& store) : store_(store) {}

@@ -10,7 +10,7 @@
 namespace opaline::client {
 namespace {
 
-constexpr std::int64_t kSchemaVersion = 5;
+constexpr std::int64_t kSchemaVersion = 6;
 constexpr const char* kSchema = R"sql(
 CREATE TABLE setting(name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
 -- rows of the endpoint room: value sealed
@@ -81,6 +81,14 @@ CREATE TABLE persona(
 PRAGMA user_version = 5;
 )sql";
 
+constexpr const char* kSchema6 = R"sql(
+-- what the person chose to give a business, from the message that it went in; value: names and text, sealed
+CREATE TABLE shared(message BLOB PRIMARY KEY, at INTEGER NOT NULL, value BLOB NOT NULL) WITHOUT ROWID;
+-- what a message's last attachment held in place of its text or part: sealed
+CREATE TABLE part_file(message BLOB PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
+PRAGMA user_version = 6;
+)sql";
+
 Result<Bytes, DatabaseError> setting(const Database& database, std::string_view name) {
   auto statement = database.prepare("SELECT value FROM setting WHERE name = ?");
   statement.bind_text(1, name);
@@ -120,6 +128,7 @@ Result<void, DatabaseError> make_schema(const Database& database, ByteView wrapp
   OPALINE_CHECK(database.execute(kSchema3));
   OPALINE_CHECK(database.execute(kSchema4));
   OPALINE_CHECK(database.execute(kSchema5));
+  OPALINE_CHECK(database.execute(kSchema6));
   return transaction.commit();
 }
 
@@ -131,6 +140,7 @@ Result<void, DatabaseError> migrate(const Database& database) {
   if (version <= 2) OPALINE_CHECK(database.execute(kSchema3));
   if (version <= 3) OPALINE_CHECK(database.execute(kSchema4));
   if (version <= 4) OPALINE_CHECK(database.execute(kSchema5));
+  if (version <= 5) OPALINE_CHECK(database.execute(kSchema6));
   return transaction.commit();
 }
 

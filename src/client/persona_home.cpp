@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/codec.hpp"
+#include "client/history.hpp"
 #include "endpoint/endpoint.hpp"
 #include "msp/uuid.hpp"
 
@@ -200,6 +201,55 @@ Result<Time, ClientError> PersonaHome::active_at() const {
   OPALINE_TRY(const std::int64_t at,
               number(store_.database().prepare("SELECT max(placed) FROM entry WHERE kind IN (1, 2)")));
   return from_unix_millis(at);
+}
+
+Result<std::vector<SharedData>, ClientError> PersonaHome::shared() const {
+  auto statement = store_.database().prepare("SELECT message, at, value FROM shared ORDER BY at, message");
+  std::vector<SharedData> out;
+  for (;;) {
+    const auto found = statement.step();
+    if (!found) return fail(client_error(found.error()));
+    if (!*found) return out;
+    const auto message = MessageId::from(statement.bytes(0));
+    if (!message) return fail(ClientError::store_damaged);
+    const auto value = store_.key().open_value(shared_place(*message), statement.bytes(2));
+    if (!value) return fail(ClientError::store_damaged);
+    Reader in(*value);
+    const std::uint8_t size = in.u8();
+    SharedData one{*message, from_unix_millis(statement.integer(1)), to_string(in.bytes(size)), {}};
+    one.text = to_secret_bytes(in.rest());
+    if (in.failed()) return fail(ClientError::store_damaged);
+    out.push_back(std::move(one));
+  }
+}
+
+namespace {
+
+Bytes part_file_place(const MessageId& message) {
+  Bytes out = to_bytes("part file");
+  append(out, message.view());
+  return out;
+}
+
+}  // namespace
+
+Result<std::optional<SecretBytes>, ClientError> PersonaHome::part_file(const MessageId& message) const {
+  auto statement = store_.database().prepare("SELECT value FROM part_file WHERE message = ?");
+  const auto found = statement.bind(1, message.view()).step();
+  if (!found) return fail(client_error(found.error()));
+  if (!*found) return std::optional<SecretBytes>();
+  auto value = store_.key().open_value(part_file_place(message), statement.bytes(0));
+  if (!value) return fail(ClientError::store_damaged);
+  return value;
+}
+
+Result<void, ClientError> PersonaHome::set_part_file(const MessageId& message, ByteView content) const {
+  const Bytes sealed = store_.key().seal(part_file_place(message), content, random_);
+  auto statement = store_.database().prepare(
+      "INSERT INTO part_file VALUES(?1, ?2) ON CONFLICT DO UPDATE SET value = excluded.value");
+  if (const auto done = statement.bind(1, message.view()).bind(2, sealed).run(); !done)
+    return fail(client_error(done.error()));
+  return {};
 }
 
 // ---- the persona's device

@@ -31,6 +31,14 @@ struct ClosingPlan {
   bool told = false;                     ///< the business was told, or could not be
 };
 
+/// What the person gave a business.
+struct SharedData {
+  MessageId message;
+  Time at;
+  std::string names;  ///< with commas
+  SecretBytes text;   ///< as it was sent
+};
+
 class PersonaHome {
  public:
   /// The outer home and its store, which outlive this.
@@ -74,6 +82,12 @@ class PersonaHome {
   [[nodiscard]] Result<bool, ClientError> answered_since(Time since) const;
   /// When the newest message came or went; the epoch: none did.
   [[nodiscard]] Result<Time, ClientError> active_at() const;
+
+  /// What was shared, the oldest first; also what was sent from the person's other devices, or was deleted since.
+  [[nodiscard]] Result<std::vector<SharedData>, ClientError> shared() const;
+  /// What a message's last attachment held (fetch_part_file); nullopt: it was not fetched.
+  [[nodiscard]] Result<std::optional<SecretBytes>, ClientError> part_file(const MessageId& message) const;
+  [[nodiscard]] Result<void, ClientError> set_part_file(const MessageId& message, ByteView content) const;
 
   // ---- the persona's device
   /// The account that it is a device of; nullopt: it is none (yet).

@@ -45,6 +45,10 @@ struct BusinessStanding {
   bool pending = false;  ///< something is still to be done when the service is reached
 };
 
+[[nodiscard]] inline Failure never_written() {
+  return {ClientError::unknown_peer,
+          "you have never written to this business; it does not know you, and cannot write to you first"};
+}
 class Personas {
  public:
   /// All outlive this.

@@ -20,10 +20,6 @@ struct Personas::One {
   std::vector<Done<bool>> closed;  ///< who waits for it
 };
 
-[[nodiscard]] inline Failure never_written() {
-  return {ClientError::unknown_peer,
-          "you have never written to this business; it does not know you, and cannot write to you first"};
-}
 [[nodiscard]] inline Failure blocked_business() {
   return {ClientError::blocked, "you have blocked this business; lift it first: opaline business unblock BUSINESS"};
 }

@@ -4,6 +4,7 @@
 #include "base/fault_point.hpp"
 #include "client/contacts.hpp"
 #include "client/history_codec.hpp"
+#include "wire/business_part.hpp"
 
 namespace opaline::client {
 namespace {
@@ -157,7 +158,20 @@ Result<void, DatabaseError> SqliteEndpointStore::add(const Entry& e, const endpo
   if (!part.empty()) add_.bind(14, part);
   OPALINE_CHECK(add_.bind(15, keep_place ? 1 : 0).bind(16, unix_millis(e.placed)).run());
   if (strict && store_.database().changes() == 0) return fail(DatabaseError::failed);
-  return {};
+  return note_shared(e, body);
+}
+
+Result<void, DatabaseError> SqliteEndpointStore::note_shared(const Entry& e, const endpoint::MessageBody& body) {
+  if (e.kind != EntryKind::outgoing || body.part.empty()) return {};
+  const auto part = wire::decode_business_part(body.part);
+  if (!part || part->shared.empty()) return {};
+  SecretBytes value;
+  value.push_back(static_cast<std::byte>(part->shared.size()));  // kMaxSharedBytes is less than 256
+  value.insert(value.end(), part->shared.begin(), part->shared.end());
+  value.insert(value.end(), body.text.begin(), body.text.end());
+  const Bytes sealed = store_.key().seal(shared_place(e.message), value, random_);
+  auto statement = store_.database().prepare("INSERT INTO shared VALUES(?1, ?2, ?3) ON CONFLICT DO NOTHING");
+  return statement.bind(1, e.message.view()).bind(2, unix_millis(e.sent_at)).bind(3, sealed).run();
 }
 
 Result<void, DatabaseError> SqliteEndpointStore::apply(const endpoint::AddOutgoing& change) {

@@ -51,6 +51,8 @@ class SqliteEndpointStore final : public endpoint::EndpointStore {
   /// Inserts a message; one that is here already stays as it is, and with `strict` that is an error. Not before the
   /// last entry unless `keep_place`.
   Result<void, DatabaseError> add(const Entry& entry, const endpoint::MessageBody& body, bool strict, bool keep_place);
+  /// What the person shares in a message of theirs stays known, also when the message is deleted.
+  Result<void, DatabaseError> note_shared(const Entry& entry, const endpoint::MessageBody& body);
   [[nodiscard]] Result<bool, DatabaseError> was_deleted(const Entry& entry) const;
 
   const LocalStore& store_;

@@ -29,6 +29,12 @@ DatabaseError database_error(ClientError error) {
 /// What sealing adds to a value: nonce and tag.
 constexpr std::int64_t kSealedExtra = 28;
 
+/// Of messages that are not there any more.
+Result<void, DatabaseError> drop_part_files(const Database& database) {
+  return database.execute(
+      "DELETE FROM part_file WHERE NOT EXISTS(SELECT 1 FROM entry WHERE entry.message = part_file.message)");
+}
+
 std::size_t plain_size(const Statement& row, int column) {
   return static_cast<std::size_t>(std::max<std::int64_t>(row.integer(column) - kSealedExtra, 0));
 }
@@ -62,13 +68,14 @@ Result<void, DatabaseError> SqliteEndpointStore::apply(const endpoint::DeleteMes
     OPALINE_CHECK(erase.bind(1, change.peer.view()).bind(2, id.view()).run());
     OPALINE_CHECK(remember.bind(1, change.peer.view()).bind(2, id.view()).run());
   }
-  return {};
+  return drop_part_files(store_.database());
 }
 
 Result<void, DatabaseError> SqliteEndpointStore::apply(const endpoint::DeleteConversation& change) {
   const std::int64_t through = unix_millis(change.through);
   auto erase = store_.database().prepare("DELETE FROM entry WHERE peer = ?1 AND sent_at <= ?2");
   OPALINE_CHECK(erase.bind(1, change.peer.view()).bind(2, through).run());
+  OPALINE_CHECK(drop_part_files(store_.database()));
   auto remember = store_.database().prepare(
       "INSERT INTO deleted_conversation VALUES(?1, ?2) "
       "ON CONFLICT DO UPDATE SET through = max(through, excluded.through)");

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/utf8.hpp"
+#include "crypto/hash.hpp"
 #include "endpoint/internal/engine.hpp"
 
 namespace opaline::endpoint {
@@ -201,7 +202,8 @@ Result<PeerStatus, Error> Endpoint::peer_status(const AccountId& account) {
                     .verified = peer->record.verified,
                     .alarmed = peer->alarmed(),
                     .verify_again = peer->record.verify_again,
-                    .blocked = peer->record.blocked};
+                    .blocked = peer->record.blocked,
+                    .account_key_hash = crypto::sha256(list.account_key.view())};
 }
 
 Result<std::string, Error> Endpoint::safety_number(const AccountId& account) {

@@ -83,10 +83,11 @@ struct OwnDevice {
 struct PeerStatus {
   ListNumber list_number{};
   std::size_t devices = 0;
-  bool verified = false;      ///< the person compared safety numbers, and nothing has changed since
-  bool alarmed = false;       ///< the identity changed: nothing is sent until accept_changed_identity
-  bool verify_again = false;  ///< was verified before its identity changed
-  bool blocked = false;       ///< nothing of it is shown, nothing is told to it
+  bool verified = false;             ///< the person compared safety numbers, and nothing has changed since
+  bool alarmed = false;              ///< the identity changed: nothing is sent until accept_changed_identity
+  bool verify_again = false;         ///< was verified before its identity changed
+  bool blocked = false;              ///< nothing of it is shown, nothing is told to it
+  ByteArray<32> account_key_hash{};  ///< SHA-256 of the account key that is pinned, or was first seen
 };
 
 struct Options {

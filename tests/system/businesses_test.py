@@ -1,0 +1,297 @@
+"""A person and businesses, with real programs: opening, writing, answering, sharing, closing, being new, several devices, kill -9 between the steps.
+
+    python3 tests/system/businesses_test.py DIR_WITH_PROGRAMS PLAY_BUSINESS [CASE ...]
+"""
+import json
+import pathlib
+import subprocess
+import sys
+import tempfile
+import threading
+
+from support import Checks, Programs, Server, opaline, people, quietly, wait_for, Following, Person
+from walkthrough import link
+
+programs = Programs(sys.argv[1])
+PLAYER = sys.argv[2]
+BID = "com.apple.messages.MSMessageExtensionBalloonPlugin:0000000000:com.apple.icloud.apps.messages.business.extension"
+INTERACTIVE, RICH_LINK, CLOSE = 1, 2, 3
+NOBODY = "urn:biz:5f0c1d2e-3b4a-4c5d-8e6f-708192a3b4c5"
+POINTS = ("made", "joined", "confirmed", "opened")
+
+
+class Business:
+    """A business and its gateway, which a test speaks for."""
+
+    def __init__(self, server, directory, name, *options):
+        made = subprocess.run([programs.opalined, "admin", "--socket", next(server.directory.rglob("*.sock")), "--json", "business", "create", name, "--own-gateway", *options],
+                              capture_output=True, text=True, timeout=60)
+        made = json.loads(made.stdout)
+        self.urn, self.lines = made["urn"], []
+        self.process = subprocess.Popen([PLAYER, server.url, server.directory / "ca.pem", directory / name.replace(" ", "_"), made["enrolment"]], text=True,
+                                        stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        threading.Thread(target=self._collect, daemon=True).start()
+        self.wait(lambda line: line["event"] == "ready", "the gateway")
+
+    def _collect(self):
+        for line in self.process.stdout:
+            self.lines.append(json.loads(line))
+
+    def wait(self, right, what):
+        return wait_for(what, lambda: next((line for line in list(self.lines) if right(line)), None))
+
+    def got(self, text):
+        return self.wait(lambda line: line.get("text") == text, f"the business to get '{text}'")
+
+    def count(self, text):
+        return sum(line.get("text") == text for line in self.lines)
+
+    def say(self, to, text="", **more):
+        """Returns the message's id."""
+        before = len(self.lines)
+        self.process.stdin.write(json.dumps({"to": to, "text": text, **more}) + "\n")
+        self.process.stdin.flush()
+        return wait_for("the business to have sent", lambda: next((line["id"] for line in self.lines[before:] if line["event"] == "queued"), None))
+
+    def state(self, message, states):
+        return self.wait(lambda line: line["event"] == "state" and line["id"] == message and line["state"] in states, f"state {states}")
+
+    def ask(self, to, data, title="Please choose"):
+        content = {"bid": BID, "data": {"requestIdentifier": "6b1d2c3e-9f80-4a1b-8c7d-112233445566", **data},
+                   "receivedMessage": {"title": title}, "sessionIdentifier": "6b1d2c3e-9f80-4a1b-8c7d-112233445566"}
+        return self.say(to, kind=INTERACTIVE, json=json.dumps(content, separators=(",", ":")))
+
+    def end(self):
+        self.process.stdin.close()
+        self.process.kill()
+
+
+def standing(person, urn):
+    return next((line for line in opaline(person, "business", "list").lines if line.get("business") == urn), None)
+
+
+def begin(directory, *names):
+    server = Server(programs.opalined, directory / "server", True)
+    return server, people(programs, server, directory, *names)
+
+
+def sent(done):
+    return done.code == 0 and done.state in ("sent", "delivered", "read")
+
+
+def case_writing(check, directory):
+    """Opening, writing, being answered, closing, writing again, being new, blocking"""
+    server, (anna,) = begin(directory, "Anna")
+    shop, bank = Business(server, directory, "Corner Shop", "--website", "shop.example.org"), Business(server, directory, "Bank")
+    try:
+        done = opaline(anna, "business", "open", f"https://chat.example.org/{shop.urn}?biz-intent-id=help&biz-group-id=sales&body=Hello%20shop")
+        profile = done.lines[0]
+        check(done.code == 0 and profile["name"] == "Corner Shop" and profile["gateway"] == "own_said" and profile["body"] == "Hello shop" and
+              profile["standing"] == "looked_at", f"open shows who it is, and a text to send {profile}")
+        check(not shop.count("Hello shop") and standing(anna, shop.urn)["standing"] == "looked_at", "nothing was sent or opened")
+        check(opaline(anna, "business", "open", NOBODY).lines[0]["error"] == "no_such_business", "there is no other business")
+        check(sent(opaline(anna, "send", shop.urn, "one")), "a text is sent")
+        one = shop.got("one")
+        check(one["intent"] == "help" and one["group"] == "sales" and one["device_agent"] == "linux" and one["capabilities"] == 62, f"with what the link said {one}")
+        shop.say(one["from"], "welcome", automatic=True)
+        came = next(line for line in opaline(anna, "receive").lines if line["event"] == "message")
+        check(came["text"] == "welcome" and came["from"] == "Corner Shop" and came["business"] == shop.urn and came["automatic"], f"the answer comes {came}")
+        check(sent(opaline(anna, "send", shop.urn, "two")) and shop.got("two")["intent"] == "", "once it has answered, the link's intent is said no more")
+        check(sent(opaline(anna, "send", bank.urn, "one")) and bank.got("one")["opaque_id"] != one["opaque_id"] and bank.got("one")["from"] != one["from"],
+              "another business knows another id")
+        texts = [line.get("text") for line in opaline(anna, "history").lines if line["event"] == "message"]
+        check(texts == ["one", "welcome", "two", "one"], f"history has all of it {texts}")
+        check([line.get("text") for line in opaline(anna, "history", bank.urn).lines if line["event"] == "message"] == ["one"], "or one conversation")
+        done = opaline(anna, "business", "close", shop.urn)
+        check(done.code == 0 and done.lines[0]["standing"] == "closed" and not done.lines[0]["pending"], f"closed {done.lines}")
+        check(shop.wait(lambda line: line.get("kind") == CLOSE, "the close")["from"] == one["from"], "the business is told")
+        refused = shop.say(one["from"], "are you there?")
+        check(shop.state(refused, (5,))["reason"] == 10, "and cannot write any more")
+        check(not opaline(anna, "receive").texts, "nothing of it comes")
+        check(sent(opaline(anna, "send", shop.urn, "again")) and shop.got("again")["opaque_id"] == one["opaque_id"], "writing opens it, under the same id")
+        shop.say(one["from"], "hello again")
+        check(opaline(anna, "receive").texts == ["hello again"], "and it is answered")
+        check(opaline(anna, "business", "new", shop.urn).code == 0 and sent(opaline(anna, "send", shop.urn, "who am I")), "being new")
+        check(shop.got("who am I")["opaque_id"] != one["opaque_id"] and shop.got("who am I")["from"] != one["from"], "it is another id")
+        late = shop.say(one["from"], "you?")
+        check(shop.state(late, (5,))["state"] == 5, "the old one is worthless")
+        check(opaline(anna, "block", shop.urn).lines[0]["standing"] == "blocked" and opaline(anna, "send", shop.urn, "no").lines[0]["error"] == "blocked", "blocked")
+        check(opaline(anna, "business", "unblock", shop.urn).lines[0]["standing"] == "closed" and sent(opaline(anna, "send", shop.urn, "yes")), "and lifted")
+        check(opaline(anna, "delete", shop.urn, "--yes").code == 0 and not opaline(anna, "history", shop.urn).lines and standing(anna, shop.urn)["standing"] == "closed",
+              "deleting closes")
+        check(opaline(anna, "history", bank.urn).texts == ["one"], "and is about this one alone")
+    finally:
+        shop.end(), bank.end(), server.stop()
+
+
+LIST = {"listPicker": {"sections": [{"title": "Size", "order": 0, "multipleSelection": False, "items": [{"identifier": "s", "title": "Small", "order": 0}, {"identifier": "l", "title": "Large", "order": 1}]},
+                                    {"title": "Extras", "order": 1, "multipleSelection": True, "items": [{"identifier": "a", "title": "Milk", "order": 0}, {"identifier": "b", "title": "Sugar", "order": 1}]}]}}
+TIME = {"event": {"identifier": "e", "title": "Visit", "timeslots": [{"identifier": "t1", "startTime": "2027-01-15T08:00+0000", "duration": 1800}, {"identifier": "t2", "startTime": "2027-01-15T09:00+0000", "duration": 1800}]}}
+QUICK = {"quick-reply": {"summaryText": "Happy?", "items": [{"identifier": "y", "title": "Yes"}, {"identifier": "n", "title": "N\u202eo"}]}}
+
+
+def case_answers(check, directory):
+    """Lists, times and quick replies are shown with numbers, and answered by them; links are shown; labels hide nothing"""
+    server, (anna,) = begin(directory, "Anna")
+    shop = Business(server, directory, "Shop")
+    try:
+        opaline(anna, "send", shop.urn, "hello")
+        me = shop.got("hello")["from"]
+        check(opaline(anna, "answer", shop.urn, "1").lines[0]["error"] == "unknown_peer", "there is nothing to answer yet")
+        for data, wrong, right, words in ((LIST, ("3.1", "1.3", "1.1,1.2", "x"), ("1.2", "2.1,2.2"), "Large, Milk, Sugar"), (TIME, ("0", "3", "1.1"), ("2",), "2027-01-15T09:00+0000"),
+                                          (QUICK, ("3", "a"), ("1",), "Yes")):
+            kind = next(iter(data))
+            question = shop.ask(me, data)
+            came = next(line for line in opaline(anna, "receive").lines if line["event"] == "message")
+            check(came["question"]["kind"] in ("list", "time", "quick"), f"{kind}: it comes {came.get('question')}")
+            for each in wrong:
+                check(opaline(anna, "answer", shop.urn, each).lines[0]["error"] == "bad_text", f"{kind}: {each} was not offered")
+            done = opaline(anna, "answer", shop.urn, *right)
+            check(sent(done), f"{kind}: {right} is sent {done}")
+            answer = shop.wait(lambda line: line.get("answers") == question, "the answer")
+            check(answer["kind"] == INTERACTIVE and words.split(",")[0] in answer["json"], f"{kind}: the business has it {answer['json'][:200]}")
+            check(opaline(anna, "answer", shop.urn, *right).lines[0]["error"] == "unknown_peer", f"{kind}: it is answered")
+            check(opaline(anna, "history", shop.urn, "--limit", "1").lines[0]["answer"] == words, f"{kind}: history says how")
+        shown = subprocess.run([*anna.command, "history", shop.urn], capture_output=True, text=True).stdout
+        check("2.1  Milk" in shown and "\u202e" not in shown and "N\ufffdo" in shown and "[your answer] Yes" in shown, f"for people it is a list with numbers\n{shown}")
+        shop.say(me, kind=RICH_LINK, json=json.dumps({"url": "https://shop.example.org/x", "title": "Our\u202e offer", "assets": {"image": {"data": "aGVsbG8=", "mimeType": "image/png"}}}))
+        came = next(line for line in opaline(anna, "receive").lines if line["event"] == "message")
+        check(came["link"]["url"] == "https://shop.example.org/x", f"a link {came}")
+        shop.say(me, kind=INTERACTIVE, json='{"what": "is this"}')
+        shop.say(me, kind=INTERACTIVE, json='[[[')
+        check(len([line for line in opaline(anna, "receive").lines if line["event"] == "message"]) == 2 and sent(opaline(anna, "send", shop.urn, "hm")), "nonsense is shown as such")
+    finally:
+        shop.end(), server.stop()
+
+
+def case_sharing(check, directory):
+    """Personal data goes out by an explicit act alone, and stays listed; files go both ways"""
+    server, (anna,) = begin(directory, "Anna")
+    shop = Business(server, directory, "Shop")
+    try:
+        check(opaline(anna, "share", shop.urn, "name=Anna", "--yes").lines[0]["error"] == "unknown_peer", "not before the person has written")
+        opaline(anna, "send", shop.urn, "hello")
+        check(opaline(anna, "share", shop.urn, "name=Anna").lines[0]["error"] == "refused", "not without a yes")
+        check(opaline(anna, "share", shop.urn, "name", "--yes").lines[0]["error"] == "bad_text", "not without a value")
+        check(sent(opaline(anna, "share", shop.urn, "name=Anna", "email=anna@example.org", "--yes")), "shared")
+        got = shop.got("Name: Anna\nE-mail: anna@example.org")
+        check(got["shared"] == "name,email", "the business knows what it is")
+        listed = opaline(anna, "shared").lines
+        check(len(listed) == 1 and listed[0]["fields"] == ["name", "email"] and listed[0]["name"] == "Shop" and listed[0]["business"] == shop.urn, f"it is listed {listed}")
+        opaline(anna, "delete", shop.urn, "--yes")
+        check(opaline(anna, "shared", shop.urn).lines == listed, "also when the conversation is deleted")
+        (directory / "plan.txt").write_text("the plan")
+        check(sent(opaline(anna, "send", shop.urn, "see this", "--attach", directory / "plan.txt")) and shop.got("see this")["files"] == 1, "a file goes out")
+    finally:
+        shop.end(), server.stop()
+
+
+def case_devices(check, directory):
+    """Two devices: the other one is told, joins at once when it is written from, and hears of closing"""
+    server, (anna,) = begin(directory, "Anna")
+    shop = Business(server, directory, "Shop")
+    laptop = Person("Laptop", anna.handle, programs.opaline, server, directory)
+    try:
+        quietly(link, anna, laptop, lambda *_: None, "--name", "laptop")
+        opaline(anna, "send", shop.urn, "from the phone")
+        opaline(anna, "share", shop.urn, "name=Anna", "--yes")
+        me = shop.got("from the phone")["from"]
+        opaline(laptop, "receive")
+        there = standing(laptop, shop.urn)
+        check(there["standing"] == "open" and not there["here"], f"the laptop knows of it, and waits {there}")
+        done = opaline(laptop, "send", shop.urn, "from the laptop")
+        check(sent(done) and shop.got("from the laptop")["from"] == me, f"writing joins at once, as the same person {done}")
+        check(standing(laptop, shop.urn)["here"], "it is in")
+        opaline(anna, "receive")
+        opaline(laptop, "receive")
+        both = [sorted(line["text"] for line in opaline(who, "history", shop.urn).lines if line["event"] == "message") for who in (anna, laptop)]
+        check(both[0] == both[1] and len(both[0]) == 3, f"both have the same conversation {both}")
+        check(opaline(laptop, "shared").lines and opaline(laptop, "shared").lines[0]["fields"] == ["name"], "and know what was shared")
+        shop.say(me, "to both")
+        check([opaline(who, "receive").texts for who in (anna, laptop)] == [["to both"]] * 2, "what the business writes comes to both")
+        opaline(anna, "business", "close", shop.urn)
+        opaline(laptop, "receive")
+        check(standing(laptop, shop.urn)["standing"] == "closed" and not standing(laptop, shop.urn)["here"], f"closed on one is closed on both {standing(laptop, shop.urn)}")
+        check(sent(opaline(laptop, "send", shop.urn, "open again")) and shop.got("open again")["from"] == me, "the other one opens it, as the same person")
+        opaline(anna, "receive")
+        check(standing(anna, shop.urn)["standing"] == "open", "the first one hears of it")
+        check(sent(opaline(anna, "send", shop.urn, "me too")) and shop.got("me too")["from"] == me, "and joins")
+        opaline(anna, "block", shop.urn)
+        opaline(laptop, "receive")
+        check(opaline(laptop, "send", shop.urn, "no").lines[0]["error"] == "blocked", "a block holds on both")
+        opaline(laptop, "unblock", shop.urn)
+        opaline(laptop, "delete", shop.urn, "--yes")
+        opaline(anna, "receive")
+        check(not opaline(anna, "history", shop.urn).texts, "deleted on one is deleted on both")
+    finally:
+        shop.end(), server.stop()
+
+
+def case_kills(check, directory):
+    """kill -9 in each step of opening, being new and closing: typed again, it is done once"""
+    server, (anna,) = begin(directory, "Anna")
+    shop = Business(server, directory, "Shop")
+    try:
+        for turn, way in enumerate(("first", "again", "new")):
+            for point in POINTS:
+                text = f"{way} {point}"
+                if way != "first":
+                    opaline(anna, "business", "close", shop.urn)
+                before = standing(anna, shop.urn)
+                arguments = ("business", "new", shop.urn) if way == "new" else ("send", shop.urn, text)
+                killed = opaline(anna, *arguments, fault=f"client.persona_{point}")
+                check(killed.code == -9, f"{text}: it dies there {killed}")
+                check(sent(opaline(anna, "send", shop.urn, text)) and shop.got(text), f"{text}: then it is written")
+                now = standing(anna, shop.urn)
+                check(now["here"] and not now["pending"] and now["standing"] == "open", f"{text}: it is in {now}")
+                if way == "again" and before and before.get("opaque_id"):
+                    check(now["opaque_id"] == before["opaque_id"], f"{text}: under the same id")
+                if way == "new":
+                    check(now["opaque_id"] != before["opaque_id"], f"{text}: under another id")
+        for point in ("closing", "closed"):
+            me = shop.got("new opened")["from"]
+            opaline(anna, "send", shop.urn, f"before {point}")
+            check(opaline(anna, "business", "close", shop.urn, fault=f"client.persona_{point}").code == -9, f"{point}: it dies there")
+            opaline(anna, "receive")
+            now = standing(anna, shop.urn)
+            check(now["standing"] == "closed" and not now["pending"] and not now["here"], f"{point}: then it is closed {now}")
+            refused = shop.say(me, "too late")
+            check(shop.state(refused, (5,))["reason"] == 10, f"{point}: for the business, too")
+    finally:
+        shop.end(), server.stop()
+
+
+def case_follow(check, directory):
+    """receive --follow has people and businesses; send goes through it; closing works without a connection"""
+    server, (anna,) = begin(directory, "Anna")
+    shop = Business(server, directory, "Shop")
+    following = Following(anna)
+    try:
+        done = opaline(anna, "send", shop.urn, "hello")
+        check(sent(done), f"through the one that follows {done}")
+        me = shop.got("hello")["from"]
+        shop.say(me, "yes?")
+        wait_for("the answer", lambda: "yes?" in following.texts)
+        check(True, "what the business writes is shown")
+        check(opaline(anna, "business", "close", shop.urn).code == 0 and opaline(anna, "send", shop.urn, "once more").code == 0, "closing and writing borrow the home")
+        check(shop.got("once more")["from"] == me, "it is the same person")
+        shop.say(me, "still there")
+        wait_for("the second answer", lambda: "still there" in following.texts)
+        check(following.stop() == 0, "it ends well")
+        done = opaline(anna, "business", "close", shop.urn, url="https://localhost:1")
+        check(done.code == 0 and done.lines[0]["pending"] and standing(anna, shop.urn)["standing"] == "closed", f"without a connection it is closed here {done}")
+        opaline(anna, "receive")
+        check(not standing(anna, shop.urn)["pending"] and shop.wait(lambda line: line.get("kind") == CLOSE, "the close"), "and there, when it is reached")
+    finally:
+        shop.end(), server.stop()
+
+
+CASES = {name.removeprefix("case_"): function for name, function in list(globals().items()) if name.startswith("case_")}
+
+
+if __name__ == "__main__":
+    check = Checks()
+    for name in sys.argv[3:] or CASES:
+        with tempfile.TemporaryDirectory(prefix="opaline-businesses-") as scratch:
+            check.case(CASES[name], pathlib.Path(scratch))
+    check.end()
