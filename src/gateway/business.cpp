@@ -114,6 +114,7 @@ class Business::Impl final : private uplink::ConnectionOwner {
   [[nodiscard]] Outcome typing(const credentials::OpaqueId& to, bool active) {
     const AccountId persona = to.persona();
     if (!store_->opaque_id(persona)) return Outcome::unknown;
+    if (store_->is_closed(persona)) return Outcome::closed;
     device_->send_typing(persona, active);
     schedule_round();
     return Outcome::accepted;

@@ -3,7 +3,6 @@
 #include <algorithm>
 
 #include "base/codec.hpp"
-#include "base/fault_point.hpp"
 #include "crypto/aead.hpp"
 #include "gateway/records.hpp"
 
@@ -167,9 +166,7 @@ Result<std::optional<SecretBytes>, StoreError> Store::open_day(ByteView place, B
 
 Result<void, StoreError> Store::write(Changes changes) {
   if (changes.empty()) return {};
-  fault_point("gateway.before_commit");
   if (const auto done = ports_.rows.write(std::move(changes)); !done) return fail(error_of(done.error()));
-  fault_point("gateway.after_commit");
   return {};
 }
 
@@ -461,11 +458,14 @@ void Store::tick() {
   const std::uint32_t today = number(day_of(now));
   Changes changes = ports_.rows.batch();
   // Outcomes are in the order of their days, of all businesses together.
-  if (const auto rows = ports_.rows.scan(tables::kOutcomes, {}, {}, kRowsAtOnce)) {
+  for (Bytes after;;) {
+    const auto rows = ports_.rows.scan(tables::kOutcomes, {}, after, kRowsAtOnce);
+    if (!rows || rows->empty()) break;
     for (const auto& row : *rows) {
-      if (Reader(row.key).u32() + kOutcomeDays >= today) break;
-      changes.erase(tables::kOutcomes, store::clear(row.key));
+      if (Reader(row.key).u32() + kOutcomeDays < today) changes.erase(tables::kOutcomes, store::clear(row.key));
     }
+    after = rows->back().key;
+    if (Reader(after).u32() + kOutcomeDays >= today) break;
   }
   for (const DeadLetter& letter : dead_letters()) {
     if (letter.at + std::chrono::days(kWaitingDays) > now) break;

@@ -67,6 +67,8 @@ class Store final : public endpoint::EndpointStore {
   [[nodiscard]] Result<void, endpoint::StoreError> close(const AccountId& persona);
   /// Of a persona that has written; nullopt: none such.
   [[nodiscard]] std::optional<credentials::OpaqueId> opaque_id(const AccountId& persona) const;
+  /// True if that person has closed the conversation.
+  [[nodiscard]] bool is_closed(const AccountId& persona) const { return is_closed({}, persona); }
   [[nodiscard]] std::size_t people() const { return people_.size(); }
 
   // ---- what became of the business's messages
