@@ -3,6 +3,7 @@
     python3 tests/system/business_test.py DIR_WITH_PROGRAMS [CASE ...]
 """
 import atexit
+import base64
 import gzip
 import http.server
 import importlib.util
@@ -29,12 +30,13 @@ spec.loader.exec_module(echo)
 class Gateway:
     """`opalined --role gateway` beside a development server."""
 
-    def __init__(self, programs, server, port=0):
+    def __init__(self, programs, server, port=0, name="gateway", settings=()):
         self.directory = server.directory
-        self.ports_file = self.directory / "gateway-ports.json"
+        self.ports_file = self.directory / f"{name}-ports.json"
         self.ports_file.unlink(missing_ok=True)
-        self.log = open(self.directory.parent / "gateway.log", "ab")
-        self.process = subprocess.Popen([programs.opalined, "--dev", self.directory, "--role", "gateway", "--set", f"business.listen=127.0.0.1:{port}"],
+        self.log = open(self.directory.parent / f"{name}.log", "ab")
+        settings = [f"business.listen=127.0.0.1:{port}", f"business.ports_file={self.ports_file}", *settings]
+        self.process = subprocess.Popen([programs.opalined, "--dev", self.directory, "--role", "gateway", *(w for one in settings for w in ("--set", one))],
                                         stdout=self.log, stderr=subprocess.STDOUT)
         atexit.register(self.process.kill)
         self.port = wait_for("the gateway to start", self.started)
@@ -62,7 +64,7 @@ class Gateway:
 class Software(echo.Business):
     """A business's software: keeps what it got, answers through the API from inside its webhook handler if told to."""
 
-    def __init__(self, server, name):
+    def __init__(self, server, name, own_gateway=False):
         self.seen, self.got, self.held, self.answers, self.status = set(), [], None, True, 200
         outer = self
 
@@ -82,12 +84,14 @@ class Software(echo.Business):
 
         self.http = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         threading.Thread(target=self.http.serve_forever, daemon=True).start()
-        made = subprocess.run([server.programs.opalined, "--dev", server.directory, "admin", "business", "create", name, "--webhook",
-                               f"http://127.0.0.1:{self.http.server_address[1]}", "--allow-private-webhooks", "true", "--json"],
+        self.address = f"http://127.0.0.1:{self.http.server_address[1]}"
+        placement = ["--own-gateway"] if own_gateway else ["--webhook", self.address, "--allow-private-webhooks", "true"]
+        made = subprocess.run([server.programs.opalined, "--dev", server.directory, "admin", "business", "create", name, *placement, "--json"],
                               capture_output=True, text=True, check=True)
         told = json.loads(made.stdout)
-        self.urn = told["urn"]
-        super().__init__(types.SimpleNamespace(api="https://unknown", business=told["id"], msp_id=told["msp"]["id"], secret=told["msp"]["secret"],
+        self.urn, self.enrolment = told["urn"], told.get("enrolment")
+        msp = told.get("msp") or {"id": "own", "secret": base64.b64encode(os.urandom(32)).decode()}
+        super().__init__(types.SimpleNamespace(api="https://unknown", business=told["id"], msp_id=msp["id"], secret=msp["secret"],
                                                ca=str(server.directory / "ca.pem")))
 
     def reach(self, gateway):
@@ -280,7 +284,33 @@ def memory_of(pid):
     return bytes(out)
 
 
-CASES = {f.__name__: f for f in (conversation, closing, strangers, killed, no_plaintext)}
+def own_house(check, world):
+    """A gateway in the business's own house: the service never has its webhook or secret"""
+    own, anna, house = Software(world.server, "Own House", True), world.anna, world.server.directory.parent / "house"
+    check(own.enrolment.startswith("opaline-enrol-"), "the operator gives an enrolment")
+    house.mkdir()
+    for name, text in (("settings.json", json.dumps({"webhook": own.address, "msp": {"id": own.options.msp_id, "secret": own.options.secret},
+                                                     "allow_private_webhooks": True})), ("enrolment", own.enrolment + "\n")):
+        (house / name).write_text(text)
+        (house / name).chmod(0o600)
+    settings = [f"business.id={own.options.business}", "business.name=Own House", f"business.settings_file={house / 'settings.json'}",
+                f"business.enrolment_file={house / 'enrolment'}", f"business.data={house / 'data'}", f"business.vault={house / 'vault'}"]
+    gateway = Gateway(world.programs, world.server, 0, "own", settings)
+    own.reach(gateway)
+    shown = opaline(anna, "business", "open", own.urn)
+    check(any(line.get("gateway") == "own_said" for line in shown.lines), f"own, says the operator: {shown.lines}")
+    check(opaline(anna, "send", own.urn, "to your house").code == 0, "written")
+    own.heard("to your house")
+    check(world.receives(anna, "You wrote: to your house"), "answered")
+    files, count = world.server.files_with(own.options.secret)
+    check(not files and count > 5, f"no file of the service's has the secret: {files}")
+    gateway.kill()
+    gateway = Gateway(world.programs, world.server, gateway.port, "own", [s for s in settings if "enrolment" not in s])
+    check(opaline(anna, "send", own.urn, "still you?").code == 0 and world.receives(anna, "You wrote: still you?"), "enrolled once is enough")
+    check(gateway.stop() == 0, "it ends when it is asked to")
+
+
+CASES = {f.__name__: f for f in (conversation, closing, strangers, killed, no_plaintext, own_house)}
 
 if __name__ == "__main__":
     run_cases("business", CASES, lambda programs, scratch: [World(programs, scratch / "world")])
