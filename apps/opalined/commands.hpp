@@ -74,6 +74,8 @@ struct BackupArguments {
 [[nodiscard]] Exit restore(const GlobalOptions& options, const BackupArguments& arguments);
 
 [[nodiscard]] Exit serve(const GlobalOptions& options);
+/// The role `gateway`.
+[[nodiscard]] Exit serve_gateway(const server::Config& config);
 [[nodiscard]] Exit check(const GlobalOptions& options);
 
 }  // namespace opaline::daemon

@@ -54,7 +54,9 @@ void add_global(CLI::App& app, Arguments& a) {
   app.add_option("--set", a.global.overrides, "Override one key: section.key=value (repeatable)")
       ->type_name("KEY=VALUE")
       ->allow_extra_args(false);
-  app.add_option("--role", a.global.role, "What this process runs; \"all\" is the only role of this version");
+  app.add_option(
+      "--role", a.global.role,
+      "What this process runs: \"all\" (the service) or \"gateway\" (businesses; [business] of the configuration)");
   app.add_flag("--check-config", a.check_only,
                "Read and check the configuration, say what is wrong and where, and end");
   app.set_version_flag("--version", fmt::format("opalined {} ({})", server::version(), crypto::openssl_version()));

@@ -1,5 +1,9 @@
 #include <fmt/format.h>
 
+#include <boost/json.hpp>
+#include <fstream>
+#include <sstream>
+
 #include "apps/opalined/commands.hpp"
 #include "crypto/random.hpp"
 #include "server/dev.hpp"
@@ -25,6 +29,18 @@ void greet(const server::DevFiles& files, const server::ServerPorts& ports) {
   std::fflush(stdout);
 }
 
+/// The public port of the server whose ports file this is; nullopt: none runs.
+std::optional<std::uint16_t> running_port(const std::filesystem::path& file) {
+  std::ifstream in(file);
+  std::stringstream text;
+  text << in.rdbuf();
+  boost::system::error_code error;
+  const auto value = boost::json::parse(text.str(), error);
+  const auto* port = error ? nullptr : value.find_pointer("/public", error);
+  if (error || port == nullptr || !port->is_int64()) return std::nullopt;
+  return static_cast<std::uint16_t>(port->get_int64());
+}
+
 }  // namespace
 
 std::optional<server::LoadedConfig> load(const GlobalOptions& options, bool check) {
@@ -41,8 +57,8 @@ std::optional<server::LoadedConfig> load(const GlobalOptions& options, bool chec
     }
     file = files.config;
     if (options.port) {
-      if (*options.port > 65'533) {
-        fmt::print(stderr, "opalined: --port: at most 65533, for the next two are used too\n");
+      if (*options.port > 65'532) {
+        fmt::print(stderr, "opalined: --port: at most 65532, for the next three are used too\n");
         return std::nullopt;
       }
       const auto ports = server::dev_port_overrides(*options.port);
@@ -50,6 +66,11 @@ std::optional<server::LoadedConfig> load(const GlobalOptions& options, bool chec
     }
   }
   if (!options.role.empty()) overrides.push_back("server.role=\"" + options.role + "\"");
+  if (options.dev && options.role == "gateway") {
+    // The server that runs there, wherever the kernel let it listen.
+    if (const auto port = running_port(server::DevFiles(*options.dev).ports))
+      overrides.insert(overrides.begin(), fmt::format("business.service=\"https://localhost:{}\"", *port));
+  }
   auto loaded = server::load_config(file, overrides);
   if (!loaded) {
     print(loaded.error());
@@ -73,6 +94,7 @@ Exit serve(const GlobalOptions& options) {
   const auto loaded = load(options, true);
   if (!loaded) return Exit::usage;
   const auto& config = loaded->config;
+  if (config.server.role == server::Role::gateway) return serve_gateway(config);
   const SystemClock clock;
   crypto::SystemRandom random;
   auto log = server::JsonLog::open(

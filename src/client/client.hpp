@@ -5,7 +5,7 @@
 #include <memory>
 #include <set>
 
-#include "client/back_off.hpp"
+#include "base/back_off.hpp"
 #include "client/contacts.hpp"
 #include "client/history.hpp"
 #include "client/registration.hpp"

@@ -8,7 +8,7 @@
 #include <set>
 
 #include "base/fault_point.hpp"
-#include "client/back_off.hpp"
+#include "base/back_off.hpp"
 #include "session/attachment.hpp"
 
 namespace opaline::client {

@@ -1,5 +1,5 @@
 // Linking at the client, against a service that loses answers, tampers, and lies; over real sockets.
-#include "client/back_off.hpp"
+#include "base/back_off.hpp"
 #include "client/linking_test_support.hpp"
 
 namespace opaline::client {

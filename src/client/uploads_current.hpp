@@ -1,6 +1,6 @@
 #pragma once
 // What uploads.cpp and upload_pieces.cpp share.
-#include "client/back_off.hpp"
+#include "base/back_off.hpp"
 #include "client/uploads.hpp"
 
 namespace opaline::client {

@@ -42,6 +42,19 @@ class CopiesTest : public testing::TwoPeople {
     world.connect(device);
     ASSERT_TRUE(world.pass(seconds(40), seconds(10)));
   }
+  /// The same with no time for what is put off.
+  void turn_quickly_to(Device& device, Contents& other) {
+    Contents mine = device.store.backup();
+    world.restore(device, std::move(other));
+    other = std::move(mine);
+    world.connect(device);
+    ASSERT_TRUE(world.settle());
+  }
+  void write_quickly(const std::string& what, Device& from, const Device& to) {
+    const std::string text = what + " " + std::to_string(++number) + " of " + from.name;
+    (from.address.account == anna.address.account ? of_anna : of_ben).insert(text);
+    say(from, to, text);
+  }
   static std::multiset<std::string> heard(const Device& device) {
     std::multiset<std::string> out;
     for (const std::string& text : device.texts()) out.insert(text);
@@ -69,6 +82,8 @@ class CopiesTest : public testing::TwoPeople {
   }
   /// Nothing moves any more, and two texts cost what they should.
   void expect_rest() {
+    // What was lost is asked for once more when its sender is heard again.
+    for (std::size_t i = 0; i < 3; ++i) talk("everybody is heard", *annas[i], *bens[i]);
     ASSERT_TRUE(world.pass(std::chrono::hours(1), std::chrono::minutes(5)));
     const std::uint64_t before = world.envelopes;
     ASSERT_TRUE(world.pass(std::chrono::hours(2), std::chrono::minutes(5)));
@@ -137,30 +152,18 @@ TEST_F(CopiesTest, TheCopyWasUsedThenTheOriginalAlone) {
 }
 
 TEST_F(CopiesTest, WhereBothTakeTurnsQuicklyTheQuestionIsPutOnceMore) {
-  const auto quick_turn = [&](Contents& other) {
-    Contents mine = ben.store.backup();
-    world.restore(ben, std::move(other));
-    other = std::move(mine);
-    world.connect(ben);
-    ASSERT_TRUE(world.settle());
-  };
-  const auto quick = [&](const std::string& text, Device& from, const Device& to) {
-    (from.address.account == anna.address.account ? of_anna : of_ben).insert(text);
-    say(from, to, text);
-    ASSERT_TRUE(world.settle());
-  };
   Contents other = ben.store.backup();
-  for (int i = 0; i < 3; ++i) quick("the original goes on " + std::to_string(i), ben, anna);
+  for (int i = 0; i < 3; ++i) write_quickly("the original goes on", ben, anna);
   for (int i = 0; i < 2; ++i) {
-    quick_turn(other);
-    quick("copy " + std::to_string(i), ben, anna);
-    quick_turn(other);  // takes the questions, which it does not understand
+    turn_quickly_to(ben, other);
+    write_quickly("copy", ben, anna);
+    turn_quickly_to(ben, other);  // takes the questions, which it does not understand
   }
-  quick_turn(other);
-  quick("to the copy", anna, ben);
-  quick("copy alone", ben, anna);
+  turn_quickly_to(ben, other);
+  write_quickly("to the copy", anna, ben);
+  write_quickly("copy alone", ben, anna);
   ASSERT_TRUE(world.pass(seconds(20), seconds(5)));
-  quick("copy later", ben, anna);
+  write_quickly("copy later", ben, anna);
   expect_all();
   expect_few_lines();
   expect_rest();
@@ -178,6 +181,76 @@ TEST_F(CopiesTest, WhoWritesAloneFromACopyIsHeard) {
   expect_all();
   expect_few_lines();
   expect_rest();
+}
+
+TEST_F(CopiesTest, WhoRunsIsWrittenToInTheSessionInWhichItWrites) {
+  // The sessions that the original has accepted the copy does not know, and what comes in them names no sender.
+  Device& laptop = *bens[1];
+  Contents other = laptop.store.backup();
+  write_quickly("the original goes on", laptop, anna);
+  write_quickly("to all", *annas[1], ben);
+  write_quickly("to all", ben, anna);
+  ASSERT_TRUE(world.pass(seconds(70), seconds(10)));
+  turn_quickly_to(laptop, other);
+  write_quickly("while the copy runs", ben, anna);
+  ASSERT_TRUE(world.pass(seconds(15), seconds(5)));
+  turn_quickly_to(laptop, other);
+  for (int i = 0; i < 2; ++i) {
+    write_quickly("the original again", laptop, anna);
+    write_quickly("to the original", anna, ben);
+    ASSERT_TRUE(world.pass(seconds(15), seconds(5)));
+  }
+  turn_quickly_to(laptop, other);
+  write_quickly("copy alone", laptop, anna);
+  const std::uint64_t orphans = laptop.endpoint->counters().orphans;
+  for (Device* from : {&anna, annas[1], &ben}) write_quickly("to the copy", *from, from == &ben ? anna : ben);
+  EXPECT_EQ(laptop.endpoint->counters().orphans, orphans);
+  expect_all();
+  expect_few_lines(2);
+  expect_rest();
+}
+
+TEST_F(CopiesTest, WhoCountsLessThanCameIsToldThatItWasSetBack) {
+  // Nothing that comes or goes fails: the copy opens what waits, and begins a chain of its own.
+  Device& laptop = *bens[1];
+  Contents other = laptop.store.backup();
+  std::vector<Device*> rest{&anna, annas[1], annas[2], &ben, bens[2]};
+  for (Device* device : rest) world.cut(*device);
+  for (int i = 0; i < 2; ++i) write_quickly("of the original alone", laptop, anna);
+  world.cut(laptop);
+  for (Device* device : rest) world.connect(*device);
+  write_quickly("waits for the copy", ben, anna);
+  turn_quickly_to(laptop, other);
+  write_quickly("of the copy", laptop, anna);
+  expect_all();
+  expect_few_lines();
+  expect_rest();
+}
+
+TEST_F(CopiesTest, WhatOnlyAContactNoticesTheOwnDevicesGiveBack) {
+  // The original has heard a text and said so to its author, and nothing to its own devices.
+  Contents other = ben.store.backup();
+  write_quickly("to the original", anna, ben);
+  turn_quickly_to(ben, other);
+  write_quickly("of the copy", ben, anna);
+  expect_all();
+  expect_few_lines();
+  expect_rest();
+}
+
+TEST_F(CopiesTest, HistoryHoldsWhatCameInTheRoundThatAsksForIt) {
+  Device& tablet = *bens[2];
+  const Contents before = tablet.store.backup();
+  for (Device* device : {&ben, bens[1]}) world.cut(*device);
+  write_quickly("waits for the others", anna, ben);
+  world.restore(tablet, before);
+  world.connect(tablet);
+  write_quickly("tells the tablet that it lacks one", anna, ben);
+  world.connect(ben);
+  ASSERT_TRUE(world.settle());
+  EXPECT_EQ(heard(tablet), of_anna);
+  world.connect(*bens[1]);
+  expect_all();
 }
 
 }  // namespace

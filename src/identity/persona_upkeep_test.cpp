@@ -1,4 +1,6 @@
 // What becomes of personas when something happens to their account, its devices or their business.
+#include "crypto/hash.hpp"
+#include "identity/internal/records.hpp"
 #include "identity/personas_test_world.hpp"
 
 namespace opaline::identity {
@@ -191,6 +193,29 @@ TEST_F(FewConversations, OpensAndJoinsAreCountedByAccount) {
   EXPECT_EQ(status(world.open(ada, shop)), calls::CALL_STATUS_QUOTA);
   EXPECT_TRUE(world.open(bob, shop));
   EXPECT_TRUE(world.close(ada, shop)) << "closing is always possible";
+}
+
+TEST_F(Upkeep, AnAccountIsKnownToAThousandBusinessesAndNoMore) {
+  const auto key = *world.vault.named_key("relationships");
+  auto rows = world.sealed->batch();
+  for (std::size_t i = 1; i < kMaxRelationships; ++i) {  // without the work of joining them: she is in one
+    const AccountId business = world.create();
+    const auto hash = crypto::hmac_sha256(
+        key.reveal(), {as_view(std::string_view("opaline relationship v1")), ada.account.view(), business.view()});
+    const internal::RelationshipRecord record{.business = business, .persona = business, .key_version = 1};
+    rows.put(tables::kRelationships, store::clear(hash), internal::encode(record));
+  }
+  ASSERT_TRUE(world.sealed->write(std::move(rows)));
+  Person root(40), there(41);
+  const auto request = world.join_request(*world.open(ada, bank), bank, root, there);
+  const auto refused = world.join(ada, request);
+  EXPECT_EQ(status(refused), calls::CALL_STATUS_FORBIDDEN);
+  EXPECT_TRUE(world.join(bob, bank, root, there)) << "another account";
+  ASSERT_TRUE(world.close(ada, shop));
+  Person fresh(42);
+  EXPECT_TRUE(world.join(ada, shop, ada_root, fresh)) << "where she is known already";
+  ASSERT_TRUE(world.service->remove_account(ada.account));
+  EXPECT_EQ(rows_in(tables::kRelationships), 1u) << "Bob's";
 }
 
 TEST_F(FewConversations, ABusinessHasAQuotaOfItsOwnAndNoLookupBucket) {

@@ -36,6 +36,14 @@ std::string_view name(Error error) {
       return "incomplete";
     case Error::unknown:
       return "unknown";
+    case Error::closed:
+      return "closed";
+    case Error::quota:
+      return "quota";
+    case Error::unavailable:
+      return "unavailable";
+    case Error::internal:
+      return "internal";
   }
   return "malformed";
 }

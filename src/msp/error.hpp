@@ -26,6 +26,10 @@ enum class Error : std::uint8_t {
   not_offered,      ///< an answer that was not among the offered ones
   incomplete,       ///< an answer without something that was required
   unknown,          ///< a destination that cannot exist
+  closed,           ///< the person has closed the conversation
+  quota,            ///< too much in too short a time; later
+  unavailable,      ///< not now; later
+  internal,         ///< our fault
 };
 /// "missing", "malformed", ...: stable, for programs.
 [[nodiscard]] std::string_view name(Error error);
@@ -33,7 +37,7 @@ enum class Error : std::uint8_t {
 /// Why a request is refused, in a way that its sender can act on. Never holds a value of what was sent: `pointer` has
 /// only names that the contract knows and array indexes, `message` is a fixed sentence.
 struct Problem {
-  unsigned status = 400;                         ///< HTTP: 400, 401, 403, 404 or 413
+  unsigned status = 400;                         ///< HTTP: 400, 401, 403, 404 or 413; of a gateway any
   Error error{};                                 ///< for programs
   std::string pointer;                           ///< RFC 6901, into the body; empty: the whole of it, or a header
   std::string_view header;                       ///< the header it is about, in lower case; empty: none

@@ -5,6 +5,7 @@
 #include "msp/internal/blob_fields.hpp"
 #include "msp/internal/interactive.hpp"
 #include "msp/internal/placeholders.hpp"
+#include "msp/internal/writing.hpp"
 
 namespace opaline::msp {
 namespace {
@@ -76,8 +77,7 @@ bool is_web_url(std::string_view url) {
   return scheme != 0 && url.size() > scheme && url.find_first_of(" \n\t") == url.npos && is_plain_text(url);
 }
 
-RichLink read_rich_link(const Field& root) {
-  const Field link = root["richLinkData"];
+RichLink read_rich_link(const Field& link) {
   link.require_object();
   const Field image = link["assets"]["image"];
   const Field video = link["assets"]["video"];
@@ -126,7 +126,7 @@ void read_content(const Field& root, Outbound& out) {
   } else if (name == "interactive") {
     read_interactive_content(root, out);
   } else if (name == "richLink") {
-    out.content = read_rich_link(root);
+    out.content = read_rich_link(root["richLinkData"]);
   } else if (name == "typing_start" || name == "typing_end") {
     out.content = Typing{.active = name == "typing_start"};
   } else if (name == "close") {
@@ -157,6 +157,28 @@ Text file_name(const Attachment& attachment) {
     at += size;
   }
   if (out.empty() || out == "." || out == "..") return Text("attachment");
+  return out;
+}
+
+Result<RichLink, Problem> parse_rich_link(ByteView json) {
+  OPALINE_TRY(const json::value value, internal::read_json(json));
+  Findings findings;
+  RichLink out = read_rich_link(Field(findings, value));
+  if (!findings.good()) return fail(findings.take());
+  return out;
+}
+
+SecretBytes write_rich_link(const RichLink& link) {
+  SecretBytes out;
+  internal::JsonWriter json(out);
+  json.begin_object().key("assets").begin_object();
+  json.key("image").begin_object().key("data").base64(link.image).key("mimeType").string(link.image_type.view());
+  json.end_object();
+  if (!link.video_url.empty()) {
+    json.key("video").begin_object().key("mimeType").string(link.video_type.view());
+    json.key("url").string(link.video_url.view()).end_object();
+  }
+  json.end_object().key("title").string(link.title.view()).key("url").string(link.url.view()).end_object();
   return out;
 }
 

@@ -33,6 +33,11 @@ struct RichLink {
   Text video_url, video_type;  ///< empty: none
 };
 
+/// A richLinkData object from its JSON.
+[[nodiscard]] Result<RichLink, Problem> parse_rich_link(ByteView json);
+/// The same, canonical; for what parse_message or parse_rich_link gave.
+[[nodiscard]] SecretBytes write_rich_link(const RichLink& link);
+
 struct Outbound {
   MessageHeaders headers;
   Text group, intent, locale;

@@ -213,6 +213,20 @@ TEST(Message, RichLink) {
                  at + "/assets/image/data");
 }
 
+TEST(Message, ARichLinkIsWrittenAsItIsRead) {
+  for (const std::string_view video : {"", R"(,"video":{"mimeType":"video/mp4","url":"https://shop.example/v.mp4"})"}) {
+    const std::string written = R"({"assets":{"image":{"data":"iVBORw0KGgo=","mimeType":"image/png"})" +
+                                std::string(video) + R"(},"title":"\"A\" thing","url":"https://shop.example/p"})";
+    const auto link = parse_rich_link(as_view(written));
+    ASSERT_TRUE(link.has_value()) << to_json(link.error());
+    EXPECT_EQ(link->title, "\"A\" thing");
+    EXPECT_EQ(as_text(write_rich_link(*link)), written);
+  }
+  expect_problem(parse_rich_link(as_view(R"({"url":"https://shop.example/p","title":"x"})")), 400, Error::missing,
+                 "/assets/image");
+  expect_problem(parse_rich_link(as_view("[]")), 400, Error::malformed, "");
+}
+
 TEST(Message, DataRef) {
   const std::string message =
       body_of("interactive", R"("interactiveDataRef":{"bid":)" + in_quotes(kBid) +

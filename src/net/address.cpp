@@ -72,6 +72,34 @@ bool Peer::is_loopback() const {
   return ip == loopback;
 }
 
+bool Peer::is_public() const {
+  struct Block {
+    std::uint32_t first;
+    int bits;
+  };
+  // The IANA registry of special-purpose addresses (RFC 6890), with multicast and what is reserved.
+  static constexpr Block kSpecial[] = {
+      {0x00000000, 8},  {0x0a000000, 8},  {0x64400000, 10}, {0x7f000000, 8},  {0xa9fe0000, 16},
+      {0xac100000, 12}, {0xc0000000, 24}, {0xc0000200, 24}, {0xc0586300, 24}, {0xc0a80000, 16},
+      {0xc6120000, 15}, {0xc6336400, 24}, {0xcb007100, 24}, {0xe0000000, 3},
+  };
+  const auto word = [this](std::size_t at) {
+    std::uint32_t out = 0;
+    for (std::size_t i = 0; i < 4; ++i) out = out << 8 | std::to_integer<std::uint32_t>(ip[at + i]);
+    return out;
+  };
+  const auto within = [](std::uint32_t address, const Block& block) {
+    return (address ^ block.first) >> (32 - block.bits) == 0;
+  };
+  if (is_mapped_v4(ip))
+    return std::ranges::none_of(kSpecial, [&](const Block& block) { return within(word(12), block); });
+  const std::uint32_t front = word(0);
+  const bool global = front >> 29 == 1;                              // 2000::/3
+  const bool tunnel = front == 0x20010000 || front >> 16 == 0x2002;  // Teredo, 6to4
+  const bool special = front >> 9 == 0x20010000 >> 9 || front == 0x20010db8 || front >> 12 == 0x3fff0000 >> 12;
+  return global && !tunnel && !special;
+}
+
 Result<ListenAddress, NetError> ListenAddress::parse(std::string_view text) {
   ListenAddress out;
   if (text.starts_with("unix:")) {

@@ -25,6 +25,9 @@ struct Peer {
   /// "192.0.2.1", "2001:db8::1", or "unix".
   [[nodiscard]] std::string ip_text() const;
   [[nodiscard]] bool is_loopback() const;
+  /// An address that is routed in the public internet: none of RFC 6890's special ones (private, shared, link-local,
+  /// loopback, documentation, multicast, ...), and none of IPv6's that hold an IPv4 address.
+  [[nodiscard]] bool is_public() const;
   friend bool operator==(const Peer&, const Peer&) = default;
 };
 

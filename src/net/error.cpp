@@ -14,6 +14,8 @@ std::string_view name(NetError error) {
       return "permission_denied";
     case NetError::plain_needs_loopback:
       return "plain_needs_loopback";
+    case NetError::address_not_public:
+      return "address_not_public";
     case NetError::name_not_found:
       return "name_not_found";
     case NetError::connect_failed:

@@ -13,6 +13,7 @@ enum class NetError : std::uint8_t {
   address_in_use,          ///< somebody listens there already
   permission_denied,       ///< the system does not let us bind, read or write there
   plain_needs_loopback,    ///< plaintext was asked for on an address that is not loopback
+  address_not_public,      ///< public addresses alone are wanted, and the name has another
   name_not_found,          ///< the host name has no address, or the resolver did not answer
   connect_failed,          ///< refused or unreachable on every address
   timed_out,               ///< the caller's deadline passed; whether the peer acted is unknown

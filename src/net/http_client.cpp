@@ -90,7 +90,10 @@ void Link::connect() {
   connector_ = std::make_unique<internal::Connector>(
       loop_, [this](Result<internal::UniqueFd, NetError> result) { connected(std::move(result)); });
   if (!options_.unix_path.empty()) return connector_->connect_unix(options_.unix_path);
-  connector_->connect_tcp(options_.origin.host, options_.origin.port, !options_.origin.tls);
+  const auto reach = !options_.origin.tls   ? internal::Reach::loopback
+                     : options_.public_only ? internal::Reach::public_only
+                                            : internal::Reach::anywhere;
+  connector_->connect_tcp(options_.origin.host, options_.origin.port, reach);
 }
 
 void Link::connected(Result<internal::UniqueFd, NetError> result) {

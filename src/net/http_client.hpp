@@ -12,6 +12,7 @@ struct HttpClientOptions {
   Url origin{};  ///< its target is ignored
   /// Needed if `origin.tls`. Must outlive the client. Without TLS only loopback is reached (plain_needs_loopback).
   const TlsClientContext* tls = nullptr;
+  bool public_only = false;         ///< refuse a name with an address that is not Peer::is_public: address_not_public
   std::string unix_path{};          ///< if set, plaintext over this Unix socket; `origin.host` fills the Host header
   std::size_t max_connections = 4;  ///< more requests wait in line
   std::size_t max_waiting = 1024;   ///< over it: resources_exhausted
@@ -43,8 +44,8 @@ class HttpClient {
   HttpClient& operator=(const HttpClient&) = delete;
 
   /// Calls back exactly once, in a later round, with any status or one of: url_invalid, plain_needs_loopback,
-  /// name_not_found, connect_failed, tls_failed, certificate_rejected, timed_out, closed, protocol_violation,
-  /// too_large, resources_exhausted.
+  /// address_not_public, address_not_public, name_not_found, connect_failed, tls_failed, certificate_rejected,
+  /// timed_out, closed, protocol_violation, too_large, resources_exhausted.
   void request(HttpClientRequest request, Callback callback);
 
  private:

@@ -88,7 +88,8 @@ void WebSocketClient::Impl::start() {
   timer_.arm(options_.connect_within, [this] { fail_with({.error = NetError::timed_out}); });
   connector_ = std::make_unique<internal::Connector>(
       loop_, [this](Result<internal::UniqueFd, NetError> result) { connected(std::move(result)); });
-  connector_->connect_tcp(options_.url.host, options_.url.port, !options_.url.tls);
+  connector_->connect_tcp(options_.url.host, options_.url.port,
+                          options_.url.tls ? internal::Reach::anywhere : internal::Reach::loopback);
 }
 
 void WebSocketClient::Impl::connected(Result<internal::UniqueFd, NetError> result) {

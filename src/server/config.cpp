@@ -163,12 +163,12 @@ std::vector<std::string> config_keys() {
 
 Result<Role, std::string> parse_role(std::string_view name) {
   if (name == "all") return Role::all;
-  static constexpr std::array<std::string_view, 5> kLater{"relay", "identity", "gateway", "records", "sms"};
+  if (name == "gateway") return Role::gateway;
+  static constexpr std::array<std::string_view, 4> kLater{"relay", "identity", "records", "sms"};
   if (std::ranges::find(kLater, name) != kLater.end()) {
-    return fail(
-        fmt::format("role \"{}\" does not exist yet: this version runs everything in one process, role \"all\"", name));
+    return fail(fmt::format("role \"{}\" does not exist yet: roles are \"all\" (the service) and \"gateway\"", name));
   }
-  return fail(fmt::format("unknown role \"{}\"; the only role of this version is \"all\"", name));
+  return fail(fmt::format("unknown role \"{}\"; roles are \"all\" (the service) and \"gateway\"", name));
 }
 
 }  // namespace opaline::server

@@ -12,8 +12,11 @@
 
 namespace opaline::server {
 
-/// Which rooms this process runs. Later issues add relay, identity, gateway, records and sms.
-enum class Role : std::uint8_t { all };
+/// Which rooms this process runs. Later issues add records and sms.
+enum class Role : std::uint8_t {
+  all,      ///< the service
+  gateway,  ///< businesses: a process of its own, beside the service or in a business's own house
+};
 
 /// How registration codes reach people.
 enum class CodeDelivery : std::uint8_t {
@@ -55,8 +58,22 @@ struct OperatorSection {
   TlsFiles tls;  ///< empty: plaintext, on loopback alone
   friend bool operator==(const OperatorSection&, const OperatorSection&) = default;
 };
+/// Of the role `gateway` alone.
 struct BusinessSection {
-  std::string listen;  ///< reserved for the gateway: anything but empty is refused
+  std::string listen = "[::]:8445";  ///< the MSP API, TLS 1.2 and 1.3
+  TlsFiles tls{"/etc/opaline/tls/certificate.pem", "/etc/opaline/tls/key.pem"};
+  std::string base_url;  ///< how a business's software reaches it; empty: https://localhost:<port>
+  std::filesystem::path data = "/var/lib/opaline/gateway";
+  std::filesystem::path vault = "/var/lib/opaline/gateway-vault";
+  std::filesystem::path ports_file;         ///< empty: not written
+  std::string service;                      ///< https://HOST[:PORT] of the service
+  std::filesystem::path authority;          ///< PEM that signs the service's certificate; empty: the system's
+  std::filesystem::path webhook_authority;  ///< PEM that signs webhooks' certificates; empty: the system's
+  // In a business's own house; else the service's operator sets businesses up (paths.admin_socket).
+  std::string id;  ///< its UUID; empty: hosted
+  std::string name;
+  std::filesystem::path settings_file;   ///< JSON as `opalined admin business` takes it
+  std::filesystem::path enrolment_file;  ///< what `opalined admin business enrol` printed
   friend bool operator==(const BusinessSection&, const BusinessSection&) = default;
 };
 struct MetricsSection {

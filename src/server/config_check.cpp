@@ -19,6 +19,10 @@ class Checker {
 
   ConfigProblems run() {
     names();
+    if (c_.server.role == Role::gateway) {
+      gateway();
+      return std::move(problems_);
+    }
     paths();
     listeners();
     registration();
@@ -107,9 +111,6 @@ class Checker {
       loopback("metrics", c_.metrics.listen,
                "metrics are served without encryption and so on loopback alone; put a proxy in front to reach them");
     }
-    if (!c_.business.listen.empty()) {
-      complain("business.listen", "is reserved: the gateway for businesses does not exist in this version");
-    }
   }
 
   void registration() {
@@ -129,6 +130,38 @@ class Checker {
     }
     if (!c_.smtp.ca_file.empty()) readable("smtp.ca_file", c_.smtp.ca_file);
     if (!c_.smtp.password_file.empty()) private_file("smtp.password_file", c_.smtp.password_file);
+  }
+
+  void gateway() {
+    const auto& b = c_.business;
+    certificate("business", b.tls);
+    const auto service = net::Url::parse(b.service);
+    if (b.service.empty()) {
+      complain("business.service", "must say where the service is: https://HOST or https://HOST:PORT");
+    } else if (!service || !service->tls) {
+      complain("business.service", "is no address of a service; it looks like https://HOST or https://HOST:PORT");
+    }
+    if (const auto base = net::Url::parse(b.base_url); !b.base_url.empty() && (!base || !base->tls))
+      complain("business.base_url", "must begin with https://");
+    if (!b.authority.empty()) readable("business.authority", b.authority);
+    if (!b.webhook_authority.empty()) readable("business.webhook_authority", b.webhook_authority);
+    if (b.data.empty()) complain("business.data", "must not be empty");
+    if (b.vault.empty()) complain("business.vault", "must not be empty");
+    if (inside(b.vault, b.data) || inside(b.data, b.vault))
+      complain("business.vault",
+               "must lie outside of business.data: whoever copies the data files must not get the keys");
+    if (b.id.empty()) {
+      if (!b.settings_file.empty()) complain("business.settings_file", "is for a gateway with business.id alone");
+      if (!b.enrolment_file.empty()) complain("business.enrolment_file", "is for a gateway with business.id alone");
+      return;
+    }
+    if (b.name.empty()) complain("business.name", "must be given together with business.id");
+    if (b.settings_file.empty()) {
+      complain("business.settings_file", "must be given together with business.id");
+    } else {
+      private_file("business.settings_file", b.settings_file);
+    }
+    if (!b.enrolment_file.empty()) readable("business.enrolment_file", b.enrolment_file);
   }
 
   const Config& c_;

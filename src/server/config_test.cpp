@@ -215,8 +215,24 @@ TEST_F(ConfigCheck, PlaintextStaysOnLoopback) {
   EXPECT_THAT(problems("[metrics]\nlisten = \"0.0.0.0:9464\"\n"), ElementsAre(HasSubstr("loopback alone")));
 }
 
-TEST_F(ConfigCheck, LaterSectionsAreRefused) {
-  EXPECT_THAT(problems("[business]\nlisten = \"127.0.0.1:9000\"\n"), ElementsAre(HasSubstr("is reserved")));
+TEST_F(ConfigCheck, AGatewayNeedsItsOwnSectionAndNoOther) {
+  const std::string role = "[server]\nrole = \"gateway\"\n";
+  const std::string listener = "certificate = \"cert.pem\"\nkey = \"key.pem\"\n";
+  const std::string section = role + "[business]\n" + listener;
+  const std::string good = section + "service = \"https://chat.example.org\"\n";
+  EXPECT_THAT(problems(good), IsEmpty());
+  EXPECT_THAT(problems(good + "[smtp]\nurl = \"https://x\"\n"), IsEmpty()) << "another role's";
+  EXPECT_THAT(problems(section), ElementsAre(HasSubstr("business.service: must say where the service is")));
+  EXPECT_THAT(problems(section + "service = \"http://chat.example.org\"\n"),
+              ElementsAre(HasSubstr("no address of a service")));
+  EXPECT_THAT(problems(good + "vault = \"/var/lib/opaline/gateway/keys\"\n"), ElementsAre(HasSubstr("business.vault")));
+  EXPECT_THAT(problems(good + "enrolment_file = \"cert.pem\"\n"), ElementsAre(HasSubstr("with business.id alone")));
+  EXPECT_THAT(problems(good + "id = \"6b1d2c3e-9f80-4a1b-8c7d-112233445566\"\n"),
+              ElementsAre(HasSubstr("business.name"), HasSubstr("business.settings_file")));
+  EXPECT_THAT(problems(good + "id = \"6b1d2c3e-9f80-4a1b-8c7d-112233445566\"\nname = \"Shop\"\n"
+                              "settings_file = \"key.pem\"\n"),
+              IsEmpty());
+  EXPECT_THAT(problems(good + "base_url = \"ftp://x\"\n"), ElementsAre(HasSubstr("business.base_url")));
 }
 
 TEST_F(ConfigCheck, SettingsThatNeedEachOther) {

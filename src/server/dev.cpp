@@ -37,6 +37,18 @@ listen = "127.0.0.1:{}"
 [metrics]
 listen = "127.0.0.1:{}"
 
+[business]
+# Of the role gateway: opalined --dev DIR --role gateway, beside this server.
+listen = "127.0.0.1:{}"
+certificate = "server.pem"
+key = "server.key"
+data = "gateway"
+vault = "gateway-vault"
+ports_file = "gateway-ports.json"
+service = "https://localhost:{}"
+authority = "ca.pem"
+webhook_authority = "ca.pem"
+
 [registration]
 # Codes are not sent but appended to this file.
 delivery = "outbox"
@@ -74,7 +86,8 @@ DevFiles::DevFiles(const fs::path& given)
       certificate(directory / "server.pem"),
       key(directory / "server.key"),
       outbox(directory / "outbox.jsonl"),
-      ports(directory / "ports.json") {}
+      ports(directory / "ports.json"),
+      gateway_ports(directory / "gateway-ports.json") {}
 
 Result<DevFiles, std::string> prepare_dev(const fs::path& directory, Time now) {
   DevFiles files(directory);
@@ -84,7 +97,8 @@ Result<DevFiles, std::string> prepare_dev(const fs::path& directory, Time now) {
   if (made) fs::permissions(files.directory, fs::perms::owner_all, error);
   OPALINE_CHECK(certificates(files, now));
   if (!fs::exists(files.config)) {
-    const auto text = fmt::format(kConfigTemplate, kDevPublicPort, kDevOperatorPort, kDevMetricsPort);
+    const auto text = fmt::format(kConfigTemplate, kDevPublicPort, kDevOperatorPort, kDevMetricsPort, kDevBusinessPort,
+                                  kDevPublicPort);
     OPALINE_CHECK(write_file_atomically(files.config, text, 0600));
   }
   return files;
@@ -93,7 +107,7 @@ Result<DevFiles, std::string> prepare_dev(const fs::path& directory, Time now) {
 std::vector<Override> dev_port_overrides(std::uint16_t port) {
   const auto at = [&](std::uint16_t offset) { return port == 0 ? 0 : port + offset; };
   return {fmt::format("public.listen=127.0.0.1:{}", at(0)), fmt::format("operator.listen=127.0.0.1:{}", at(1)),
-          fmt::format("metrics.listen=127.0.0.1:{}", at(2))};
+          fmt::format("metrics.listen=127.0.0.1:{}", at(2)), fmt::format("business.listen=127.0.0.1:{}", at(3))};
 }
 
 }  // namespace opaline::server

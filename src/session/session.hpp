@@ -31,7 +31,8 @@ struct LocalDevice {
 struct Decrypted {
   SecretBytes plaintext;
   bool ephemeral = false;
-  bool stepped = false;  ///< a new chain began: accepted_tags() has changed
+  bool stepped = false;   ///< a new chain began: accepted_tags() has changed
+  bool set_back = false;  ///< the peer counts fewer messages in its last chain than came: its state is an older one
   std::size_t passed =
       0;  ///< so many messages before it have not come: over a relay that keeps the order they never will
 };

@@ -205,8 +205,22 @@ TEST_F(Sessions, APeerThatCountsLessThanWeHaveReceivedIsMissingNothing) {
   internal::State set_back = std::move(*internal::deserialise_state(pair.initiator.serialise()));
   set_back.sent_before = 2;
   const auto message = internal::seal_message(set_back, false, as_view("short"), {}, kStart, a.random);
-  EXPECT_EQ(receive(pair.responder, *message), "short");
+  const auto opened = pair.responder.decrypt(*message, {}, kStart);
+  ASSERT_TRUE(opened.has_value());
+  EXPECT_EQ(to_string(opened->plaintext), "short");
+  EXPECT_TRUE(opened->set_back);
+  EXPECT_EQ(opened->passed, 0u);
   EXPECT_EQ(pair.responder.accepted_tags().size(), 1u) << "nothing is kept of the old chain";
+}
+
+TEST_F(Sessions, APeerThatCountsWhatCameOrMoreIsNotSetBack) {
+  for (int i = 0; i < 5; ++i) EXPECT_EQ(receive(pair.responder, send(pair.initiator)), "text");
+  static_cast<void>(send(pair.initiator));  // lost
+  EXPECT_EQ(receive(pair.initiator, send(pair.responder)), "text");
+  const auto opened = pair.responder.decrypt(send(pair.initiator), {}, kStart);
+  ASSERT_TRUE(opened.has_value());
+  EXPECT_EQ(opened->passed, 1u);
+  EXPECT_FALSE(opened->set_back);
 }
 
 TEST_F(Sessions, TheSmallerHashSends) {

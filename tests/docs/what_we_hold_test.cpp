@@ -1,5 +1,6 @@
 // docs/what-we-hold.md and the code say the same (promise 8).
 #include "blobs/held_fields.hpp"
+#include "gateway/tables.hpp"
 #include "identity/tables.hpp"
 #include "server/server.hpp"
 #include "store/internal/blob_file.hpp"
@@ -12,7 +13,8 @@ std::string page() {
   return testing::source_file("docs/what-we-hold.md");
 }
 
-std::string row(const identity::HeldField& held) {
+template <class HeldField>
+std::string row(const HeldField& held) {
   std::string out = "| ";
   for (const std::string_view cell : {held.table, held.field, held.why}) out += std::string(cell) + " | ";
   return out + std::string(held.how_long) + " |\n";
@@ -30,6 +32,18 @@ TEST(WhatWeHold, ThePageNamesNothingOfTheDirectoryThatIsNotHeld) {
   for (std::size_t at = text.find("\n| identity_"); at != std::string::npos; at = text.find("\n| identity_", at + 1))
     ++rows;
   EXPECT_EQ(rows, identity::kHeldFields.size());
+}
+
+TEST(WhatWeHold, EveryFieldOfAGatewayIsOnThePageAndNoOther) {
+  const std::string text = page();
+  std::size_t rows = 0;
+  for (std::size_t at = text.find("\n| gateway_"); at != std::string::npos; at = text.find("\n| gateway_", at + 1))
+    ++rows;
+  EXPECT_EQ(rows, gateway::kHeldFields.size() + 1) << "and the check row";
+  for (const auto& held : gateway::kHeldFields)
+    EXPECT_NE(text.find(row(held)), std::string::npos) << "docs/what-we-hold.md lacks the row\n" << row(held);
+  for (const std::string_view table : gateway::kTables)
+    EXPECT_NE(text.find("| " + std::string(table) + " |"), std::string::npos) << table;
 }
 
 TEST(WhatWeHold, EveryTableThatTheServerOpensIsOnThePage) {

@@ -160,7 +160,7 @@ TEST_F(ServerTest, ConfigurationMistakesHaveALine) {
   const auto missing = run_program(OPALINED_BIN, {"--config", "/nowhere/opalined.toml"});
   EXPECT_EQ(missing.exit_code, 2);
   EXPECT_THAT(missing.err, HasSubstr("no such file"));
-  const auto role = run_program(OPALINED_BIN, {"--dev", (dir_.path() / "d").string(), "--role", "gateway"});
+  const auto role = run_program(OPALINED_BIN, {"--dev", (dir_.path() / "d").string(), "--role", "records"});
   EXPECT_EQ(role.exit_code, 2);
   EXPECT_THAT(role.err, HasSubstr("does not exist yet"));
   const auto good = run_program(OPALINED_BIN, {"--dev", (dir_.path() / "d").string(), "--check-config"});

@@ -256,10 +256,7 @@ void Engine::tick() {
   sessions.wipe_late();
 }
 
-Result<std::vector<Action>, Error> Engine::commit_round() {
-  touched = false;
-  prekeys.upkeep();
-  own_devices.upkeep();
+Result<void, Error> Engine::commit() {
   outbox.pump();
   link.acknowledge();
   outbox.write();
@@ -271,6 +268,15 @@ Result<std::vector<Action>, Error> Engine::commit_round() {
   core.own_dirty = false;
   if (const auto failed = failure()) return fail(*failed);
   if (const auto done = core.staging.commit(); !done) return fail(*failure());
+  return {};
+}
+
+Result<std::vector<Action>, Error> Engine::commit_round() {
+  touched = false;
+  prekeys.upkeep();
+  own_devices.upkeep();
+  OPALINE_CHECK(commit());
+  if (own_devices.pay_history()) OPALINE_CHECK(commit());
 
   const bool idle = !outbox.busy();
   if (link.is_connected() && idle && !was_idle_) core.events.emplace_back(OutboxIdle{});

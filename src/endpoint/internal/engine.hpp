@@ -44,6 +44,8 @@ class Engine {
                    const DevicesReply& reply);
   void open_session(Peer& peer, PeerDevice& device, ByteView bundle);
   void account_unknown(Peer& peer, RequestFailure failure, bool wanted_again);
+  /// Sends what can go, and commits what is staged.
+  [[nodiscard]] Result<void, Error> commit();
   void peer_failed(Peer& peer, const Requests::Open& asked, Reason reason, milliseconds at_least, bool wanted_again);
 
   Instant next_housekeeping_{};

@@ -40,6 +40,11 @@ void Healing::ask_again(Peer& peer, PeerDevice& device, const EnvelopeId& envelo
   outbox_.add_control(peer, device.address.device, ContentKind::retry, std::move(body));
 }
 
+void Healing::set_back(Peer& peer, PeerDevice& device) {
+  if (peer.alarmed() || peer.record.blocked) return;
+  ask_again(peer, device, kSetBackQuestion, core_.now());
+}
+
 void Healing::broken(const session::HandshakeHash& hash, const EnvelopeId& envelope, ByteView ciphertext,
                      Time received_at, session::Error why) {
   ++core_.counters.undecryptable;
@@ -67,6 +72,7 @@ void Healing::broken(const session::HandshakeHash& hash, const EnvelopeId& envel
   // Who writes did not get the question, so that the session in which it was put is not his.
   if (again) device->record.open_new = true;
   ask_about_lost(peer, *device, !again);
+  if (!core_.is_own(peer.account)) set_back(peer, *device);  // any question of an own device tells it
   if (again) return;
   core_.notice(peer.account,
                why == session::Error::gap_too_large ? NoticeKind::messages_expired : NoticeKind::session_healed);

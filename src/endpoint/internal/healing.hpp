@@ -5,12 +5,21 @@
 
 namespace opaline::endpoint::internal {
 
+/// Instead of an envelope: who asks has seen that the state of the device that it asks was set back, or is one of two.
+inline constexpr EnvelopeId kSetBackQuestion{ByteArray<EnvelopeId::kSize>{
+    std::byte{0xff}, std::byte{0xff}, std::byte{0xff}, std::byte{0xff}, std::byte{0xff}, std::byte{0xff},
+    std::byte{0xff}, std::byte{0xff}, std::byte{0xff}, std::byte{0xff}, std::byte{0xff}, std::byte{0xff},
+    std::byte{0xff}, std::byte{0xff}, std::byte{0xff}, std::byte{0xff}}};
+
 class Healing {
  public:
   Healing(Core& core, Peers& peers, Sessions& sessions, Outbox& outbox, Prekeys& prekeys)
       : core_(core), peers_(peers), sessions_(sessions), outbox_(outbox), prekeys_(prekeys) {}
   void load();
 
+  /// This device goes on with an older state than the one that we have heard of: a backup, or another home with its
+  /// keys. It is told by a question about kSetBackQuestion.
+  void set_back(Peer& peer, PeerDevice& device);
   /// A ciphertext of this session could not be opened.
   void broken(const session::HandshakeHash& hash, const EnvelopeId& envelope, ByteView ciphertext, Time received_at,
               session::Error why);

@@ -60,7 +60,12 @@ void Inbox::open_in_session(const session::HandshakeHash& hash, const EnvelopeId
   if (session == nullptr) return core_.found_corrupt();
   const bool was_established = session->is_established();
   const auto opened = session->decrypt(ciphertext, id.view(), core_.now());
-  if (!opened) return healing_.broken(hash, id, ciphertext, received_at, opened.error());
+  if (!opened) {
+    healing_.broken(hash, id, ciphertext, received_at, opened.error());
+    // Perhaps who wrote it cannot write it again, but another device of ours could open its own.
+    if (!session::peek_ephemeral(ciphertext)) own_devices_.missed_of_late();
+    return;
+  }
   PeerDevice* const device = peers_.find(session->peer());
   if (device == nullptr) {
     ++core_.counters.unconfirmed;
@@ -75,8 +80,9 @@ void Inbox::open_in_session(const session::HandshakeHash& hash, const EnvelopeId
   }
   const SessionReference* const ref = Sessions::reference(*device, hash);
   passed_over(peer, *device, id, ref != nullptr && ref->failed, opened->passed, received_at);
-  sessions_.heard(*device, hash);
+  const bool set_back = sessions_.heard(*device, hash) == Sessions::Heard::set_back;
   healing_.heard(peer, *device);
+  if (set_back || opened->set_back) healing_.set_back(peer, *device);
   if (!was_established) healing_.met(peer, *device, false);
   dispatch(peer, *device, *opened, received_at);
 }
@@ -246,9 +252,10 @@ void Inbox::dispatch(Peer& peer, PeerDevice& device, const session::Decrypted& o
     void operator()(const wire::Text&) const { inbox.text(peer, device, content, received_at); }
     void operator()(const wire::Receipt& receipt) const { inbox.receipt(device, receipt); }
     void operator()(const wire::Retry& retry) const {
-      inbox.healing_.asked(peer, device, retry);
+      const bool told = retry.envelope == kSetBackQuestion;
+      if (!told) inbox.healing_.asked(peer, device, retry);
       // Another device of ours could not open what this one wrote: perhaps the state that was set back is this one's.
-      if (inbox.core_.is_own(peer.account)) inbox.own_devices_.missed_something();
+      if (told || inbox.core_.is_own(peer.account)) inbox.own_devices_.missed_something();
     }
     void operator()(const wire::NewerList& list) const { inbox.newer_list(peer, list); }
     void operator()(const wire::Typing& typing) const {

@@ -37,6 +37,7 @@ void Inbox::sync(PeerDevice& device, const wire::Content& content, const wire::S
     }
     void operator()(const wire::HistoryPart& part) const {
       if (!part.entries.empty()) inbox.core_.staging.history(AddHistory{to_secret_bytes(part.entries)});
+      if (part.index + 1 == part.parts) inbox.own_devices_.history_came();
       const bool nothing = part.parts == 1 && part.entries.empty();
       inbox.core_.events.emplace_back(nothing ? HistoryArrived{} : HistoryArrived{part.index + 1, part.parts});
     }

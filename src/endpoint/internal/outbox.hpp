@@ -45,8 +45,6 @@ class Outbox {
   void tell_read(const AccountId& peer, const MessageId& id) { marks_[peer].read.push_back(id); }
   /// The history since then, and all contacts, for one device.
   void give_history(DeviceNumber device, Time since);
-  /// Whether some of it has not gone out.
-  [[nodiscard]] bool history_waits(DeviceNumber device) const;
   /// Another device of ours sent this text: receipts for it come here too.
   void written_elsewhere(const AccountId& peer, const MessageId& id, Time sent_at, DeviceNumber author);
   /// It says what became of it.

@@ -95,14 +95,6 @@ void Outbox::make_marks() {
   }
 }
 
-bool Outbox::history_waits(DeviceNumber device) const {
-  return std::ranges::any_of(entries_, [&](const auto& item) {
-    const Entry& entry = item.second;
-    return entry.record.kind == ContentKind::history_part && entry.record.only == device && !entry.settled &&
-           !entry.gone;
-  });
-}
-
 void Outbox::give_history(DeviceNumber device, Time since) {
   const std::vector<AddContact> known = core_.staging.contacts();
   for (std::size_t i = 0; i < known.size(); i += wire::kMaxContacts) {

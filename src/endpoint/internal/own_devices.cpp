@@ -292,22 +292,14 @@ void OwnDevices::told(DeviceNumber number, const wire::DeviceInfo& info) {
 }
 
 void OwnDevices::history_wanted(DeviceNumber number, Time since) {
-  OwnDeviceRecord record = read(number);
-  const milliseconds last = core_.now() - record.history_at;
-  const Time from = since == Time{} ? since : core_.by_own(since);
-  if ((last >= milliseconds(0) && last < kHistoryEvery) || outbox_.history_waits(number)) {
-    // Set back once more, perhaps: what it was given it may not have any more.
-    Peer& own = peers_.get(core_.address.account);
-    if (own.entry(number) == nullptr) return;
-    PeerDevice& device = peers_.device(own, number);
-    const Time owed = std::max(from, kEarliest);
-    if (device.record.owed_since == Time{} || owed < device.record.owed_since) device.record.owed_since = owed;
-    device.dirty = true;
-    return;
-  }
-  record.history_at = core_.now();
-  write(number, record);
-  outbox_.give_history(number, from);
+  Peer& own = peers_.get(core_.address.account);
+  if (own.entry(number) == nullptr) return;
+  PeerDevice& device = peers_.device(own, number);
+  const Time from = since == Time{} ? kEarliest : std::max(core_.by_own(since), kEarliest);
+  const Time owed = from + kCatchUpOverlap;  // pay_history takes it off
+  if (device.record.owed_since != Time{} && device.record.owed_since <= owed) return;
+  device.record.owed_since = owed;
+  device.dirty = true;
 }
 
 void OwnDevices::ask_history(Time since, DeviceNumber only) {
@@ -316,24 +308,48 @@ void OwnDevices::ask_history(Time since, DeviceNumber only) {
 }
 
 void OwnDevices::missed_something() {
-  const milliseconds last = core_.now() - core_.ledger.caught_up_at;
+  missed_since(core_.heard_before);
+}
+
+void OwnDevices::missed_of_late() {
+  // What a connection brings after an hour was not written before it.
+  missed_since(core_.instant() - connected_at_ < kCatchUpOverlap ? heard_before_connecting_ : core_.now());
+}
+
+void OwnDevices::missed_since(Time heard) {
   if (!core_.has_others()) return;
-  if (last >= milliseconds(0) && last < kCatchUpEvery) {
-    // Another loss, or of the same one what the device that was asked did not have yet either.
-    core_.ledger.missed_again = core_.ledger_dirty = true;
-    return;
-  }
-  core_.ledger.caught_up_at = core_.now();
-  core_.ledger_dirty = true;
   const Time oldest = core_.now() - kCatchUpFor;
   // A clock that was ahead has left a time that says nothing.
-  const bool known = core_.heard_before <= core_.now();
-  ask_history(known ? std::max(oldest, core_.heard_before - kCatchUpOverlap) : oldest, {});
+  const Time since = heard <= core_.now() ? std::max(oldest, heard - kCatchUpOverlap) : oldest;
+  LedgerRecord& ledger = core_.ledger;
+  ledger.missed_since = ledger.missed_since == Time{} ? since : std::min(ledger.missed_since, since);
+  // Another loss, or of the same one what the device that was asked did not have yet either.
+  ledger.missed_again = core_.ledger_dirty = true;
+  catch_up();
+}
+
+void OwnDevices::catch_up() {
+  LedgerRecord& ledger = core_.ledger;
+  const milliseconds last = core_.now() - ledger.caught_up_at;
+  if (!ledger.missed_again || (last >= milliseconds(0) && last < kCatchUpEvery)) return;
+  ledger.missed_again = false;
+  ledger.caught_up_at = core_.now();
+  core_.ledger_dirty = true;
+  ask_history(std::max(ledger.missed_since, core_.now() - kCatchUpFor), {});
+}
+
+void OwnDevices::history_came() {
+  // What it was asked for, if nothing was lost since: on the way of the answer, perhaps.
+  if (core_.ledger.missed_again || core_.ledger.missed_since == Time{}) return;
+  core_.ledger.missed_since = {};
+  core_.ledger_dirty = true;
 }
 
 // ---------------------------------------------------------------- upkeep
 
 void OwnDevices::connected() {
+  connected_at_ = core_.instant();
+  heard_before_connecting_ = core_.ledger.heard_at;
   not_before_ = {};
   offered_.reset();
   doubted_ = given_up_ = false;
@@ -344,7 +360,9 @@ void OwnDevices::connected() {
   peers_.want_list(peers_.get(core_.address.account));
 }
 
-void OwnDevices::pay_history() {
+bool OwnDevices::pay_history() {
+  bool any = false;
+  if (!link_.is_connected() || !core_.has_others()) return any;
   for (auto& [number, device] : peers_.get(core_.address.account).devices) {
     if (device.record.owed_since == Time{} || !device.queue.empty()) continue;
     OwnDeviceRecord record = read(number);
@@ -356,28 +374,19 @@ void OwnDevices::pay_history() {
     record.history_at = core_.now();
     write(number, record);
     outbox_.give_history(number, std::max(since, Time{}));
+    any = true;
   }
-}
-
-void OwnDevices::catch_up_again() {
-  const Time before = core_.ledger.caught_up_at;
-  if (!core_.ledger.missed_again || (core_.now() >= before && core_.now() - before < kCatchUpEvery)) return;
-  core_.ledger.missed_again = false;
-  core_.ledger.caught_up_at = core_.now();
-  core_.ledger_dirty = true;
-  // What came before was asked for then.
-  ask_history(std::min(core_.now(), before) - kCatchUpOverlap, {});
+  return any;
 }
 
 void OwnDevices::upkeep() {
-  catch_up_again();
+  catch_up();
   const milliseconds since = core_.now() - core_.ledger.told_at;
   if (core_.has_others() && link_.is_connected() && (since >= kTellEvery || since < milliseconds(0))) {
     core_.ledger.told_at = core_.now();
     core_.ledger_dirty = true;
     outbox_.tell({wire::DeviceInfo{core_.ledger.name, has_account_key()}});
   }
-  if (link_.is_connected() && core_.has_others()) pay_history();
   update();
 }
 

@@ -30,16 +30,23 @@ class OwnDevices {
   void set_name(std::string_view name);
   void heard(DeviceNumber number);
   void told(DeviceNumber number, const wire::DeviceInfo& info);
-  /// A device wants our history. Given at most once in kHistoryEvery: later, if it was given of late.
+  /// A device wants our history.
   void history_wanted(DeviceNumber number, Time since);
   /// Asks for theirs; `only` 0: all of them. Each may have what the others lack, and may be switched off.
   void ask_history(Time since, DeviceNumber only);
-  /// Something was lost that they may have.
+  /// Something was lost that they may have; perhaps because this device's state was set back before this run began.
   void missed_something();
+  /// The same of what comes now alone: this device's state is not in doubt.
+  void missed_of_late();
+  /// The last page of another device's history came.
+  void history_came();
 
   void connected();
   /// Sends what is due. Before Outbox::pump.
   void upkeep();
+  /// Gives history to devices that want it, or for which too much waited; to each at most once in kHistoryEvery. After
+  /// the round was committed: it is made of what the store has. True: something is to be sent and committed.
+  [[nodiscard]] bool pay_history();
   [[nodiscard]] std::optional<Time> next_deadline() const;
 
  private:
@@ -55,9 +62,8 @@ class OwnDevices {
   /// The next request that changes the service's list; nullopt: there is nothing that it would take.
   [[nodiscard]] std::optional<UpdateDevices> next_update();
   void update();
-  void catch_up_again();
-  /// Devices for which too much waited get as history what they were not told.
-  void pay_history();
+  void missed_since(Time heard);
+  void catch_up();
 
   Core& core_;
   Peers& peers_;
@@ -69,6 +75,8 @@ class OwnDevices {
   std::optional<session::VerifiedDeviceList> offered_;  ///< sent to it without being a change
   bool doubted_ = false;   ///< next_ was refused: does the service have the list that it follows?
   bool given_up_ = false;  ///< on this connection: the service was offered what it lacks
+  Instant connected_at_{};
+  Time heard_before_connecting_{};  ///< LedgerRecord::heard_at then
   Instant not_before_{};
   std::uint32_t failures_ = 0;
 };

@@ -127,6 +127,7 @@ SecretBytes encode(const LedgerRecord& r) {
       .u8(static_cast<std::uint8_t>(r.history_wanted))
       .time(r.heard_at)
       .flag(r.missed_again)
+      .time(r.missed_since)
       .take();
 }
 bool decode(ByteView bytes, LedgerRecord& r) {
@@ -146,6 +147,7 @@ bool decode(ByteView bytes, LedgerRecord& r) {
     in.time(r.heard_at);
   }
   if (in.version() >= 3) in.flag(r.missed_again);
+  if (in.version() >= 4) in.time(r.missed_since);
   return in.finished();
 }
 

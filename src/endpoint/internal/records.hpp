@@ -1,7 +1,7 @@
 #pragma once
 // The rows of an EndpointStore. Every value begins with u8 kRecordVersion; integers are big-endian, times are u64
 // milliseconds since 1970, optional things are empty or zero. What cannot be read back is corrupt_state, never guessed.
-// Earlier versions lack what is marked "since 2" and "since 3"; they are read with the defaults.
+// Earlier versions lack what is marked "since 2" and so on; they are read with the defaults.
 #include <map>
 #include <vector>
 
@@ -10,7 +10,7 @@
 
 namespace opaline::endpoint::internal {
 
-inline constexpr std::uint8_t kRecordVersion = 3;
+inline constexpr std::uint8_t kRecordVersion = 4;
 
 /// SHA-256 of an account key.
 using AccountKeyHash = ByteId<struct AccountKeyHashTag, 32>;
@@ -52,6 +52,8 @@ struct LedgerRecord {
   Time heard_at{};  ///< the last text of anybody, coarse: what came after it may be missing if this state is set back
   // since 3
   bool missed_again = false;  ///< something was lost since caught_up_at: what they have is asked for once more
+  // since 4
+  Time missed_since{};  ///< what came after it may be missing here until another device has given it; zero: nothing
 };
 
 /// A device list that this device has signed and the service has not yet taken.

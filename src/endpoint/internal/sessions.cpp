@@ -135,29 +135,36 @@ void Sessions::sent(PeerDevice& device, const HandshakeHash& hash) {
   device.dirty = true;
 }
 
-void Sessions::heard(PeerDevice& device, const HandshakeHash& hash) {
-  if (SessionReference* const ref = reference(device, hash); ref != nullptr && ref->unanswered_since != Time{}) {
+Sessions::Heard Sessions::heard(PeerDevice& device, const HandshakeHash& hash) {
+  SessionReference* const ref = reference(device, hash);
+  if (ref == nullptr) return Heard::as_expected;
+  if (ref->unanswered_since != Time{}) {
     ref->unanswered_since = {};
     device.dirty = true;
   }
-  if (device.record.open_new || hash == device.record.sending) return;
+  if (device.record.open_new || hash == device.record.sending) return Heard::as_expected;
+  const Session* const ours = find(device.record.sending);
+  Heard what = Heard::as_expected;
   if (hash == device.record.slow) {  // it was answered after all: as if both had been opened at once
     device.record.slow = {};
     device.dirty = true;
-    if (!session::sends_before(hash, device.record.sending)) return;
+    if (!session::sends_before(hash, device.record.sending)) return what;
+  } else if (ours != nullptr && ours->is_established()) {
+    ref->failed = false;  // what failed in it was of another home
+    if (!comes_after(device, hash)) what = Heard::set_back;
   } else if (!device.record.sending.is_zero()) {
-    if (!unheard(device) || !opened_since(device, hash)) return;
+    if (!unheard(device) || !comes_after(device, hash) || ref->failed) return what;
     device.record.slow = device.record.sending;
   }
   device.record.sending = hash;
   device.dirty = true;
+  return what;
 }
 
-bool Sessions::opened_since(const PeerDevice& device, const HandshakeHash& hash) {
+bool Sessions::comes_after(const PeerDevice& device, const HandshakeHash& hash) {
   const auto& all = device.record.sessions;  // the newest is the last
   const auto ours = std::ranges::find(all, device.record.sending, &SessionReference::hash);
-  const auto other = std::find_if(ours, all.end(), [&](const SessionReference& ref) { return ref.hash == hash; });
-  return other != all.end() && !other->failed;
+  return std::find_if(ours, all.end(), [&](const SessionReference& ref) { return ref.hash == hash; }) != all.end();
 }
 
 void Sessions::retire(PeerDevice& device, const HandshakeHash& hash) {

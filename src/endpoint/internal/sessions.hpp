@@ -28,9 +28,12 @@ class Sessions {
   void keep_going(PeerDevice& device);
   /// A message was encrypted with it.
   void sent(PeerDevice& device, const session::HandshakeHash& hash);
+  enum class Heard : std::uint8_t { as_expected, set_back };
   /// The peer used this session. If none sends and none is to be opened, it does; also if the one that sends is ours
-  /// and nobody answers it. Where it was only slow, the smaller handshake hash sends in the end, on both sides.
-  void heard(PeerDevice& device, const session::HandshakeHash& hash);
+  /// and nobody answers it. Where it was only slow, the smaller handshake hash sends in the end, on both sides. If the
+  /// one that sends was answered, that was another home with the peer's keys, as order is kept: the one that runs now
+  /// is written to where it writes. `set_back`: there, and it is an older session.
+  [[nodiscard]] Heard heard(PeerDevice& device, const session::HandshakeHash& hash);
   /// Nothing is sent with it any more; it goes on receiving. A newer session takes over, if there is one that has
   /// not failed, else the next message opens one.
   void retire(PeerDevice& device, const session::HandshakeHash& hash);
@@ -52,8 +55,8 @@ class Sessions {
   void remove(const session::HandshakeHash& hash);
   /// Ours, and without an answer for longer than one takes that is on its way.
   [[nodiscard]] bool unheard(PeerDevice& device);
-  /// A session that came after the one that sends, and has not failed.
-  [[nodiscard]] static bool opened_since(const PeerDevice& device, const session::HandshakeHash& hash);
+  /// A session that is younger than the one that sends.
+  [[nodiscard]] static bool comes_after(const PeerDevice& device, const session::HandshakeHash& hash);
   void note_tags(const session::HandshakeHash& hash, Cached& cached);
 
   Core& core_;

@@ -72,8 +72,8 @@ void Connector::connect_unix(const std::string& path) {
   finish_later(std::move(fd));
 }
 
-void Connector::connect_tcp(const std::string& host, std::uint16_t port, bool loopback_only) {
-  loopback_only_ = loopback_only;
+void Connector::connect_tcp(const std::string& host, std::uint16_t port, Reach reach) {
+  reach_ = reach;
   if (const auto literal = ip_address(host, port)) {
     addresses_ = {*literal};
     timer_.arm(std::chrono::nanoseconds(0), [this] { resolved(std::move(addresses_)); });
@@ -104,8 +104,11 @@ void Connector::resolve(const std::string& host, std::uint16_t port) {
 void Connector::resolved(std::vector<SocketAddress> addresses) {
   if (addresses.empty()) return finish(fail(NetError::name_not_found));
   const auto is_loopback = [](const SocketAddress& a) { return peer_of(a).is_loopback(); };
-  if (loopback_only_ && !std::ranges::all_of(addresses, is_loopback))
+  if (reach_ == Reach::loopback && !std::ranges::all_of(addresses, is_loopback))
     return finish(fail(NetError::plain_needs_loopback));
+  const auto is_public = [](const SocketAddress& a) { return peer_of(a).is_public(); };
+  if (reach_ == Reach::public_only && !std::ranges::all_of(addresses, is_public))
+    return finish(fail(NetError::address_not_public));
   addresses_ = std::move(addresses);
   next_ = 0;
   try_next();

@@ -8,6 +8,9 @@
 
 namespace opaline::net::internal {
 
+/// Which addresses a name may have: all of them have to be such.
+enum class Reach : std::uint8_t { anywhere, loopback, public_only };
+
 /// Loop thread only. Destroying it ends the attempt; also from inside its callback.
 class Connector final : public Watcher {
  public:
@@ -20,7 +23,7 @@ class Connector final : public Watcher {
 
   /// Names are looked up on a thread of their own, since the resolver blocks; the addresses are tried one after the
   /// other.
-  void connect_tcp(const std::string& host, std::uint16_t port, bool loopback_only);
+  void connect_tcp(const std::string& host, std::uint16_t port, Reach reach);
   void connect_unix(const std::string& path);
 
   void on_ready(std::uint32_t events) override;
@@ -39,7 +42,7 @@ class Connector final : public Watcher {
   Done done_;
   std::vector<SocketAddress> addresses_;
   std::size_t next_ = 0;
-  bool loopback_only_ = false;
+  Reach reach_ = Reach::anywhere;
   UniqueFd fd_;
   bool watching_ = false;
   std::shared_ptr<Lookup> lookup_;

@@ -199,10 +199,12 @@ Result<Decrypted, Error> open_new_chain(State& state, const ParsedMessage& messa
     offer = std::make_unique<PeerOffer>(key, std::move(*decoded));
   }
   const std::size_t missing = step.passed_before.size() + step.passed.size();
+  const bool set_back = state.receive && message.header.previous < state.receive->next;
   keep_step(state, std::move(step), std::move(offer), message.header, now);
   return Decrypted{.plaintext = std::move(plaintext),
                    .ephemeral = message.header.has(kFlagEphemeral),
                    .stepped = true,
+                   .set_back = set_back,
                    .passed = missing};
 }
 

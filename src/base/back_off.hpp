@@ -5,7 +5,7 @@
 
 #include "base/random.hpp"
 
-namespace opaline::client {
+namespace opaline {
 
 /// `first`, then twice as long each time, up to `last`.
 class BackOff {
@@ -25,4 +25,4 @@ class BackOff {
   milliseconds first_, last_, wait_{0};
 };
 
-}  // namespace opaline::client
+}  // namespace opaline

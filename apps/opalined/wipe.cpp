@@ -1,0 +1,69 @@
+// The program's own operator new and delete: those of the library, and wiping when it is switched on. In one place for
+// all of the process, so that no container of any library is forgotten.
+#include "apps/opalined/wipe.hpp"
+
+#include <malloc.h>
+
+#include <cstdlib>
+#include <cstring>
+#include <new>
+
+#include "crypto/memory.hpp"
+
+namespace opaline::daemon {
+namespace {
+
+bool wiping = false;  // set once, while there is one thread
+
+void wipe(void* memory) {
+  if (wiping && memory != nullptr) ::explicit_bzero(memory, ::malloc_usable_size(memory));
+}
+void* allocate(std::size_t size) {
+  for (;;) {
+    if (void* const out = std::malloc(size == 0 ? 1 : size)) return out;
+    const auto handler = std::get_new_handler();
+    if (handler == nullptr) throw std::bad_alloc();
+    handler();
+  }
+}
+void* allocate(std::size_t size, std::align_val_t alignment) {
+  for (;;) {
+    void* out = nullptr;
+    if (::posix_memalign(&out, static_cast<std::size_t>(alignment), size == 0 ? 1 : size) == 0) return out;
+    const auto handler = std::get_new_handler();
+    if (handler == nullptr) throw std::bad_alloc();
+    handler();
+  }
+}
+void release(void* memory) {
+  wipe(memory);
+  std::free(memory);
+}
+
+}  // namespace
+
+void wipe_freed_memory() {
+  wiping = true;
+  crypto::wipe_freed_library_memory();
+}
+
+}  // namespace opaline::daemon
+
+void* operator new(std::size_t size) {
+  return opaline::daemon::allocate(size);
+}
+void* operator new(std::size_t size, std::align_val_t alignment) {
+  return opaline::daemon::allocate(size, alignment);
+}
+void operator delete(void* memory) noexcept {
+  opaline::daemon::release(memory);
+}
+void operator delete(void* memory, std::size_t) noexcept {
+  opaline::daemon::release(memory);
+}
+void operator delete(void* memory, std::align_val_t) noexcept {
+  opaline::daemon::release(memory);
+}
+void operator delete(void* memory, std::size_t, std::align_val_t) noexcept {
+  opaline::daemon::release(memory);
+}

@@ -1,0 +1,394 @@
+#include "gateway/business.hpp"
+
+#include <map>
+#include <queue>
+
+#include "base/codec.hpp"
+#include "gateway/store.hpp"
+#include "gateway/webhooks.hpp"
+#include "net/http_client.hpp"
+#include "proto/device.pb.h"
+#include "uplink/requests.hpp"
+
+namespace opaline::gateway {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr std::string_view kEnrolmentPrefix = "opaline-enrol-";
+constexpr std::size_t kTicketBytes = 32;
+constexpr DeviceNumber kFirstDevice{1};
+constexpr wire::Credit kReceiveCredit{wire::kInitialCreditEnvelopes, wire::kInitialCreditBytes};
+constexpr auto kUpkeepEvery = 1h;
+
+/// A business is an account of the service whose id is its UUID.
+AccountId account_of(const msp::Uuid& business) {
+  return AccountId(business.view());
+}
+
+struct Enrolment {
+  Bytes ticket;
+  endpoint::Enrolment device;
+};
+std::optional<Enrolment> parse_enrolment(std::string_view text) {
+  if (!text.starts_with(kEnrolmentPrefix)) return std::nullopt;
+  const auto bytes = from_base64url(text.substr(kEnrolmentPrefix.size()));
+  if (!bytes || bytes->size() != kTicketBytes + AccountId::kSize + MailboxId::kSize) return std::nullopt;
+  Reader in(*bytes);
+  Enrolment out;
+  out.ticket = to_bytes(in.bytes(kTicketBytes));
+  out.device.account = AccountId(in.array<AccountId::kSize>());
+  out.device.device = kFirstDevice;
+  out.device.mailbox = MailboxId(in.array<MailboxId::kSize>());
+  return out;
+}
+
+std::string failure_text(const net::HttpResponse& response) {
+  wire::v1::Failure theirs;
+  if (theirs.ParseFromArray(response.body.data(), static_cast<int>(response.body.size())) && !theirs.message().empty())
+    return theirs.message();
+  return "it answered with status " + std::to_string(response.status);
+}
+
+}  // namespace
+
+class Business::Impl final : private uplink::ConnectionOwner {
+ public:
+  Impl(const Surroundings& around, BusinessConfig config, std::unique_ptr<Store> store)
+      : around_(around),
+        config_(std::move(config)),
+        store_(std::move(store)),
+        webhooks_({around.loop, around.clock, around.random, *store_, around.service, around.webhook_tls}, config_),
+        tick_(around.loop),
+        reconnect_(around.loop),
+        deadlines_timer_(around.loop),
+        upkeep_(around.loop) {}
+
+  [[nodiscard]] Result<void, endpoint::Error> load() {
+    OPALINE_TRY(device_, endpoint::Endpoint::load(*store_, around_.random, around_.clock,
+                                                  endpoint::Options{.serves_strangers = true}));
+    device_->set_receipts(true);
+    return {};
+  }
+
+  void start() {
+    wanted_ = true;
+    connect();
+    for (const AccountId& persona : store_->take_arrived()) webhooks_.wake(persona);
+    upkeep();
+  }
+  void stop() {
+    wanted_ = false;
+    reconnect_.cancel();
+    upkeep_.cancel();
+    webhooks_.stop();
+    if (connection_) connection_->close();
+  }
+  [[nodiscard]] bool online() const { return connection_ && connection_->ready(); }
+  [[nodiscard]] const BusinessConfig& config() const { return config_; }
+  void reconfigure(BusinessConfig config) {
+    config_ = std::move(config);
+    webhooks_.reconfigured();
+  }
+
+  void send(Prepared message, std::chrono::nanoseconds within, std::function<void(SendResult)> done) {
+    const auto before = store_->outcome(message.id);
+    if (!before) return done({Outcome::pending, false});  // nothing is known: to be asked again
+    if (*before) {
+      ++repeated_;
+      if (**before != Outcome::pending) return done({**before, true});
+      return await(message.id, within, std::move(done), true);
+    }
+    const AccountId persona = message.to.persona();
+    endpoint::NewMessage out;
+    out.utf8 = as_text(message.text);
+    out.attachments = std::move(message.attachments);
+    out.part = message.part;
+    out.id = MessageId(message.id.view());
+    const auto sent = device_->send(persona, std::move(out));
+    if (!sent) return done({sent.error() == endpoint::Error::repeated ? Outcome::accepted : Outcome::pending, false});
+    await(message.id, within, std::move(done), false);
+    schedule_round();
+  }
+
+  [[nodiscard]] Outcome typing(const credentials::OpaqueId& to, bool active) {
+    const AccountId persona = to.persona();
+    if (!store_->opaque_id(persona)) return Outcome::unknown;
+    if (store_->is_closed(persona)) return Outcome::closed;
+    device_->send_typing(persona, active);
+    schedule_round();
+    return Outcome::accepted;
+  }
+
+  [[nodiscard]] std::optional<Outcome> status(const msp::Uuid& message) {
+    const auto found = store_->outcome(message);
+    return found ? *found : std::nullopt;
+  }
+
+  void call(std::uint16_t method, ByteView body, uplink::CallDone done) {
+    if (!online()) return done({wire::v1::CALL_STATUS_UNAVAILABLE, {}});
+    auto shared = std::make_shared<uplink::CallDone>(std::move(done));
+    const bool sent =
+        connection_->call(method, body, [shared](const uplink::CallResult& result) { (*shared)(result); });
+    if (!sent) (*shared)({wire::v1::CALL_STATUS_UNAVAILABLE, {}});
+  }
+
+  [[nodiscard]] Store& store() { return *store_; }
+  [[nodiscard]] Counters counters() const {
+    Counters out = counters_;
+    out.webhooks = webhooks_.counters().taken;
+    out.webhook_failures = webhooks_.counters().failed;
+    out.dead_letters = webhooks_.counters().buried;
+    out.repeated = repeated_;
+    out.waiting = store_->waiting();
+    out.people = store_->people();
+    return out;
+  }
+
+ private:
+  // ---- waiting for outcomes
+  struct Waiter {
+    std::function<void(SendResult)> done;
+    bool repeated = false;
+  };
+  void await(const msp::Uuid& id, std::chrono::nanoseconds within, std::function<void(SendResult)> done,
+             bool repeated) {
+    waiters_.emplace(id, Waiter{std::move(done), repeated});
+    deadlines_.emplace(around_.loop.now() + within, id);
+    arm_deadlines();
+  }
+  void settle(const msp::Uuid& id, Outcome outcome) {
+    const auto [first, last] = waiters_.equal_range(id);
+    std::vector<Waiter> due;
+    for (auto at = first; at != last; ++at) due.push_back(std::move(at->second));
+    waiters_.erase(first, last);
+    for (const Waiter& one : due) one.done({outcome, one.repeated});
+  }
+  void arm_deadlines() {
+    if (deadlines_.empty()) return;
+    const auto wait = deadlines_.begin()->first - around_.loop.now();
+    deadlines_timer_.arm(std::max<std::chrono::nanoseconds>(wait, 0ns), [this] {
+      while (!deadlines_.empty() && deadlines_.begin()->first <= around_.loop.now()) {
+        const msp::Uuid id = deadlines_.begin()->second;
+        deadlines_.erase(deadlines_.begin());
+        settle(id, Outcome::pending);
+      }
+      arm_deadlines();
+    });
+  }
+
+  // ---- connection
+  void connect() {
+    uplink::ConnectionOwner& owner = *this;
+    connection_ = std::make_unique<uplink::Connection>(around_.loop, around_.random, around_.service,
+                                                       around_.service_tls, *device_, owner);
+  }
+  void on_ready(const wire::Ready& ready) override {
+    back_off_.reset();
+    device_->connected(ready);
+    connection_->send(kReceiveCredit);
+    schedule_round();
+    around_.log.event(LogLevel::info, "gateway_connected");
+  }
+  void on_frame(const wire::Frame& frame) override {
+    endpoint::give_frame(*device_, frame);
+    const auto* notice = std::get_if<wire::Notice>(&frame);
+    if (notice == nullptr) return;
+    const int size = static_cast<int>(notice->body.size());
+    wire::v1::PrekeyStatusReply prekeys;
+    wire::v1::PersonaClosed closed;
+    if (notice->kind == wire::v1::NOTICE_ACCOUNT_CHANGED) device_->check_own_list();
+    if (notice->kind == wire::v1::NOTICE_PREKEYS_LOW && prekeys.ParseFromArray(notice->body.data(), size))
+      device_->on_prekeys_low(prekeys.one_time_left());
+    if (notice->kind == wire::v1::NOTICE_PERSONA_CLOSED && closed.ParseFromArray(notice->body.data(), size)) {
+      if (const auto persona = AccountId::from(as_view(closed.persona()))) closed_.push_back(*persona);
+    }
+  }
+  void on_batch_end() override { round(); }
+  void on_ended(const uplink::Ended& ended) override {
+    device_->disconnected();
+    tick_.cancel();
+    const bool for_good = ended.cause == uplink::Ended::Cause::goodbye &&
+                          (ended.code == wire::GoodbyeCode::auth_failed || ended.code == wire::GoodbyeCode::removed);
+    if (for_good) around_.log.event(LogLevel::error, "gateway_not_known_to_the_service");
+    if (!wanted_) return;
+    reconnect_.arm(for_good ? std::chrono::nanoseconds(5min) : back_off_.next(around_.random), [this] { connect(); });
+  }
+
+  // ---- rounds
+  void schedule_round() {
+    if (std::exchange(round_scheduled_, true)) return;
+    around_.loop.post([this, alive = std::weak_ptr(alive_)] {
+      if (alive.expired()) return;
+      round_scheduled_ = false;
+      round();
+    });
+  }
+  void round() {
+    auto actions = device_->commit_round();
+    if (!actions) {
+      around_.log.event(LogLevel::error, "gateway_store_failed");
+      if (connection_) connection_->close();
+      return;
+    }
+    // After the commit: what the same connection brought before the notice is in the store now.
+    for (const AccountId& persona : std::exchange(closed_, {})) (void)store_->close(persona);
+    for (const endpoint::Action& action : *actions) perform(action);
+    if (connection_) connection_->flush();
+    for (const AccountId& persona : store_->take_arrived()) webhooks_.wake(persona);
+    arm_tick();
+  }
+  void perform(const endpoint::Action& action) {
+    if (const auto* event = std::get_if<endpoint::Event>(&action)) return tell(*event);
+    if (!online()) return;
+    const auto* request = std::get_if<endpoint::Request>(&action);
+    if (request == nullptr) return connection_->send(action);
+    const uplink::EncodedRequest encoded = uplink::encode_request(request->body);
+    const bool sent =
+        connection_->call(encoded.method, encoded.body,
+                          [this, id = request->id, method = encoded.method](const uplink::CallResult& result) {
+                            if (!online()) return;  // Endpoint::disconnected sees to it that it is asked again
+                            uplink::give_reply(*device_, id, method, result);
+                            schedule_round();
+                          });
+    if (!sent) device_->on_request_failed(request->id, endpoint::RequestFailure::unavailable, seconds(0));
+  }
+  void tell(const endpoint::Event& event) {
+    if (std::holds_alternative<endpoint::MessageReceived>(event)) ++counters_.received;
+    if (const auto* typing = std::get_if<endpoint::TypingChanged>(&event))
+      webhooks_.typing(typing->sender.account, typing->active);
+    const auto* changed = std::get_if<endpoint::MessageStateChanged>(&event);
+    if (changed == nullptr) return;
+    const msp::Uuid id(changed->id.view());
+    if (changed->state == endpoint::MessageState::queued) return;
+    if (changed->reason == endpoint::Reason::closed) {
+      ++counters_.refused_closed;
+      (void)store_->close(changed->peer);  // the business is told, if it was not
+    }
+    if (changed->state == endpoint::MessageState::sent) ++counters_.sent;
+    if (const auto outcome = store_->outcome(id); outcome && *outcome) {
+      if (**outcome == Outcome::unknown) ++counters_.refused_unknown;
+      settle(id, **outcome);
+    }
+  }
+  void arm_tick() {
+    const auto due = device_->next_deadline();
+    if (!due) return tick_.cancel();
+    const auto wait = std::max<std::chrono::nanoseconds>(*due - around_.clock.now(), 0ns);
+    tick_.arm(std::min<std::chrono::nanoseconds>(wait, 1min), [this] {
+      device_->tick();
+      round();
+    });
+  }
+  void upkeep() {
+    store_->tick();
+    upkeep_.arm(kUpkeepEvery, [this] { upkeep(); });
+  }
+
+  const Surroundings around_;
+  BusinessConfig config_;
+  std::unique_ptr<Store> store_;
+  Webhooks webhooks_;
+  std::unique_ptr<endpoint::Endpoint> device_;
+  std::unique_ptr<uplink::Connection> connection_;
+  net::Timer tick_, reconnect_, deadlines_timer_, upkeep_;
+  BackOff back_off_{500ms, 1min};
+  std::multimap<msp::Uuid, Waiter> waiters_;
+  std::multimap<Instant, msp::Uuid> deadlines_;
+  std::vector<AccountId> closed_;
+  Counters counters_;
+  std::uint64_t repeated_ = 0;
+  bool wanted_ = false, round_scheduled_ = false;
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+};
+
+// ---- enrolment
+
+void Business::enrol(const Surroundings& around, const msp::Uuid& business, std::string_view enrolment, Enrolled done) {
+  const auto parsed = parse_enrolment(enrolment);
+  if (!parsed) return done(fail(std::string("this is no enrolment; it begins with opaline-enrol-")));
+  if (parsed->device.account != account_of(business))
+    return done(fail(std::string("this enrolment is for another business")));
+  const Store::Ports ports{around.rows, around.vault, around.clock, around.random};
+  const std::string kStore = "the gateway's store cannot be read or written";
+  // Who enrols anew has new keys: what was sealed for the old ones is of no use.
+  if (!Store::erase(ports, business)) return done(fail(kStore));
+  auto opened = Store::open(ports, business);
+  if (!opened) return done(fail(kStore));
+  const std::shared_ptr<Store> store(std::move(*opened));
+  const auto made = endpoint::Endpoint::create(*store, around.random, around.clock, parsed->device);
+  if (!made) return done(fail(kStore));
+  wire::v1::CompleteRequest request;
+  request.set_ticket(to_string(parsed->ticket));
+  request.set_device_list(to_string(made->device_list));
+  request.mutable_prekeys()->set_signed_prekeys(to_string(made->prekeys.signed_set));
+  request.mutable_prekeys()->set_one_time_batch(to_string(made->prekeys.one_time_batch));
+  net::HttpClientOptions options;
+  options.origin = around.service;
+  options.tls = &around.service_tls;
+  const auto http = std::make_shared<net::HttpClient>(around.loop, std::move(options));
+  net::HttpClientRequest post;
+  post.method = "POST";
+  post.target = "/v1/registration/complete";
+  post.headers = {{"Content-Type", "application/x-protobuf"}};
+  post.body = to_bytes(request.SerializeAsString());
+  http->request(std::move(post), [&loop = around.loop, http, store, kStore, where = around.service.authority(),
+                                  done =
+                                      std::move(done)](const Result<net::HttpResponse, net::NetError>& answer) mutable {
+    loop.post([kept = std::move(http)] {});  // it must not end inside its own callback
+    if (!answer)
+      return done(fail("the service at " + where + " is not reached (" + std::string(net::name(answer.error())) + ")"));
+    if (answer->status != 200) return done(fail("the service does not take this gateway: " + failure_text(*answer)));
+    if (!endpoint::Endpoint::confirm_registration(*store)) return done(fail(kStore));
+    done({});
+  });
+}
+
+Result<std::unique_ptr<Business>, Business::OpenError> Business::open(const Surroundings& around,
+                                                                      BusinessConfig config) {
+  auto store = Store::open({around.rows, around.vault, around.clock, around.random}, config.id);
+  if (!store) return fail(OpenError::store);
+  auto impl = std::make_unique<Impl>(around, std::move(config), std::move(*store));
+  if (const auto loaded = impl->load(); !loaded)
+    return fail(loaded.error() == endpoint::Error::not_registered ? OpenError::not_enrolled : OpenError::store);
+  return std::unique_ptr<Business>(new Business(std::move(impl)));
+}
+
+Business::Business(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Business::~Business() = default;
+
+void Business::start() {
+  impl_->start();
+}
+void Business::stop() {
+  impl_->stop();
+}
+bool Business::online() const {
+  return impl_->online();
+}
+void Business::reconfigure(BusinessConfig config) {
+  impl_->reconfigure(std::move(config));
+}
+const BusinessConfig& Business::config() const {
+  return impl_->config();
+}
+void Business::send(Prepared message, std::chrono::nanoseconds within, std::function<void(SendResult)> done) {
+  impl_->send(std::move(message), within, std::move(done));
+}
+Outcome Business::typing(const credentials::OpaqueId& to, bool active) {
+  return impl_->typing(to, active);
+}
+std::optional<Outcome> Business::status(const msp::Uuid& message) {
+  return impl_->status(message);
+}
+void Business::call(std::uint16_t method, ByteView body, uplink::CallDone done) {
+  impl_->call(method, body, std::move(done));
+}
+std::vector<DeadLetter> Business::dead_letters() {
+  return impl_->store().dead_letters();
+}
+Counters Business::counters() const {
+  return impl_->counters();
+}
+
+}  // namespace opaline::gateway

@@ -1,0 +1,352 @@
+#include "gateway/gateway.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <boost/json.hpp>
+#include <csignal>
+#include <map>
+#include <set>
+
+#include "gateway/api.hpp"
+#include "gateway/business.hpp"
+#include "gateway/tables.hpp"
+#include "net/http_server.hpp"
+#include "store/drivers/file_key_vault.hpp"
+#include "store/drivers/rocksdb_row_store.hpp"
+
+namespace opaline::gateway {
+namespace {
+
+using namespace std::chrono_literals;
+namespace json = boost::json;
+
+/// How soon a change of the operator's takes effect.
+constexpr auto kAskEvery = 2s;
+constexpr auto kDayEvery = 1h;
+/// What waits for a webhook is kept as long as the relay keeps what waits for a device.
+constexpr std::uint32_t kWaitingDays = 30;
+constexpr std::size_t kMaxUploadsBytes = std::size_t{512} << 20;
+constexpr std::size_t kMaxAnswerBytes = std::size_t{64} << 20;
+
+std::string text(const json::object& object, std::string_view member) {
+  const auto* value = object.if_contains(member);
+  return value != nullptr && value->is_string() ? std::string(value->get_string()) : std::string();
+}
+
+/// One business as the service's operator has set it up.
+struct Listed {
+  msp::Uuid id;
+  std::string name, version, settings;
+  bool enrolled = false;
+};
+std::optional<std::vector<Listed>> parse_listed(ByteView body) {
+  boost::system::error_code error;
+  const auto value = json::parse(as_text(body), error);
+  const auto* object = error ? nullptr : value.if_object();
+  const auto* businesses = object == nullptr ? nullptr : object->if_contains("businesses");
+  if (businesses == nullptr || !businesses->is_array()) return std::nullopt;
+  std::vector<Listed> out;
+  for (const auto& one : businesses->get_array()) {
+    if (!one.is_object()) return std::nullopt;
+    const auto& business = one.get_object();
+    const auto id = msp::parse_uuid(text(business, "id"));
+    const auto* settings = business.if_contains("settings");
+    const auto* enrolled = business.if_contains("enrolled");
+    if (!id || settings == nullptr) return std::nullopt;
+    out.push_back({*id, text(business, "name"), text(business, "version"), json::serialize(*settings),
+                   enrolled != nullptr && enrolled->is_bool() && enrolled->get_bool()});
+  }
+  return out;
+}
+
+}  // namespace
+
+class Gateway::Impl final : public Businesses {
+ public:
+  Impl(Options options, const Ports& ports)
+      : options_(std::move(options)), ports_(ports), loop_(ports.clock), ask_timer_(loop_), day_timer_(loop_) {}
+
+  ~Impl() override {
+    server_.reset();
+    api_.reset();
+    files_.reset();
+    businesses_.clear();
+  }
+
+  [[nodiscard]] Result<void, std::string> open() {
+    const auto on = [&](int number, std::function<void()> task) { return loop_.on_signal(number, std::move(task)); };
+    if (!on(SIGTERM, [this] { stop(); }) || !on(SIGINT, [this] { stop(); }) || !on(SIGHUP, [this] { reload(); }))
+      return fail(std::string("the system does not let us handle signals"));
+    OPALINE_CHECK(open_store());
+    OPALINE_CHECK(open_network());
+    return open_businesses();
+  }
+
+  [[nodiscard]] std::uint16_t port() const { return server_->port(); }
+
+  void run() {
+    expire();
+    for (auto& [id, served] : businesses_) served.business->start();
+    loop_.run();
+  }
+
+  [[nodiscard]] BusinessPort* find(const msp::Uuid& id) override {
+    const auto found = businesses_.find(id);
+    return found == businesses_.end() ? nullptr : found->second.business.get();
+  }
+
+  [[nodiscard]] std::vector<BusinessPort*> of_msp(std::string_view msp_id) override {
+    std::vector<BusinessPort*> out;
+    for (const auto& [id, served] : businesses_)
+      if (served.business->config().msp_id == msp_id) out.push_back(served.business.get());
+    return out;
+  }
+
+ private:
+  struct Served {
+    std::unique_ptr<Business> business;
+    std::string version;
+  };
+
+  [[nodiscard]] Result<void, std::string> open_store() {
+    auto vault = store::FileKeyVault::open(
+        {.directory = options_.vault, .master_key_file = store::systemd_credential("gateway-master-key")},
+        ports_.random);
+    if (!vault) return fail("the vault " + options_.vault.string() + ": " + vault.error().message);
+    vault_ = std::move(*vault);
+    store::RocksdbRowOptions rows;
+    rows.directory = options_.data / "rows";
+    for (const std::string_view table : kTables) rows.tables.emplace_back(table);
+    auto opened = store::RocksdbRowStore::open(rows, ports_.log);
+    if (!opened) return fail("the data in " + rows.directory.string() + ": " + opened.error().message);
+    rows_ = std::move(*opened);
+    auto sealed = store::SealedRows::open(*rows_, *vault_, ports_.random, tables::kSealCheck);
+    if (!sealed) return fail("the data in " + rows.directory.string() + ": " + sealed.error().message);
+    sealed_.emplace(std::move(*sealed));
+    return {};
+  }
+
+  [[nodiscard]] Result<void, std::string> open_network() {
+    const auto client = [](const std::filesystem::path& authority, net::TlsVersion minimum) {
+      net::TlsClientOptions options;
+      options.authority_file = authority;
+      options.minimum = minimum;
+      options.cleanse_plaintext = true;
+      return net::TlsClientContext::create(options);
+    };
+    auto to_service = client(options_.service_authority, net::TlsVersion::tls_1_3);
+    if (!to_service) return fail("business.authority " + options_.service_authority.string() + " is no certificate");
+    to_service_.emplace(std::move(*to_service));
+    auto to_webhooks = client(options_.webhook_authority, net::TlsVersion::tls_1_2);
+    if (!to_webhooks)
+      return fail("business.webhook_authority " + options_.webhook_authority.string() + " is no certificate");
+    to_webhooks_.emplace(std::move(*to_webhooks));
+    auto tls = net::TlsServerContext::create({.certificate_file = options_.certificate,
+                                              .key_file = options_.key,
+                                              .minimum = net::TlsVersion::tls_1_2,
+                                              .cleanse_plaintext = true});
+    if (!tls)
+      return fail("business.certificate " + options_.certificate.string() + ": " + std::string(net::name(tls.error())));
+    tls_.emplace(std::move(*tls));
+    files_ = std::make_unique<Files>(loop_, ports_.random, options_.service, *to_service_);
+    net::HttpServerOptions server;
+    server.address = options_.listen;
+    server.tls = &*tls_;
+    server.max_buffered_bytes = server.max_buffered_body_bytes = kMaxUploadsBytes;
+    server.body_limit = [this](const net::HttpRequest& head) { return api_ ? api_->body_limit(head) : 0; };
+    auto started = net::HttpServer::start(loop_, std::move(server),
+                                          [this](net::HttpRequest request, net::HttpResponder responder) {
+                                            api_->handle(std::move(request), std::move(responder));
+                                          });
+    if (!started) return fail("business.listen: " + std::string(net::name(started.error())));
+    server_ = std::move(*started);
+    std::string base = options_.base_url;
+    if (base.empty()) base = "https://localhost:" + std::to_string(server_->port());
+    api_ =
+        std::make_unique<Api>(ports_.clock, ports_.random, *this, *files_, Api::Options{.base_url = std::move(base)});
+    return {};
+  }
+
+  [[nodiscard]] Surroundings surroundings() {
+    return {loop_,   ports_.clock,     ports_.random, ports_.log,   *sealed_,
+            *vault_, options_.service, *to_service_,  *to_webhooks_};
+  }
+
+  [[nodiscard]] Result<void, std::string> open_businesses() {
+    if (auto* own = std::get_if<OwnHouse>(&options_.source)) return open_own(*own);
+    net::HttpClientOptions options;
+    options.origin = net::Url{.tls = false, .host = "localhost", .port = 80, .target = "/"};
+    options.unix_path = std::get<Hosted>(options_.source).admin_socket.string();
+    options.max_response_bytes = kMaxAnswerBytes;
+    operator_ = std::make_unique<net::HttpClient>(loop_, std::move(options));
+    ask();
+    return {};
+  }
+
+  [[nodiscard]] Result<void, std::string> open_own(const OwnHouse& own) {
+    auto opened = Business::open(surroundings(), own.business);
+    if (!opened && opened.error() == Business::OpenError::not_enrolled) {
+      if (own.enrolment.empty())
+        return fail(
+            std::string("this gateway is not enrolled yet: put the enrolment that the service's operator gave "
+                        "(opalined admin business enrol) into business.enrolment_file"));
+      std::optional<Result<void, std::string>> done;
+      Business::enrol(surroundings(), own.business.id, own.enrolment,
+                      [&done](Result<void, std::string> result) { done = std::move(result); });
+      if (!loop_.run_until([&done] { return done.has_value(); })) return fail(std::string("stopped while enrolling"));
+      if (!*done) return fail(done->error());
+      opened = Business::open(surroundings(), own.business);
+    }
+    if (!opened) return fail(std::string("the gateway's store cannot be read"));
+    businesses_[own.business.id] = {std::move(*opened), {}};
+    return {};
+  }
+
+  // ---- hosted: what the operator has set up
+
+  void ask() {
+    net::HttpClientRequest request;
+    request.target = "/v1/admin/gateway";
+    request.deadline = 30s;
+    operator_->request(std::move(request), [this](const Result<net::HttpResponse, net::NetError>& answer) {
+      const auto listed = answer && answer->status == 200 ? parse_listed(answer->body) : std::nullopt;
+      if (listed) {
+        take(*listed);
+      } else if (!std::exchange(operator_lost_, true)) {
+        ports_.log.event(LogLevel::warning, "gateway_service_socket_silent",
+                         {{"status", static_cast<std::int64_t>(answer ? answer->status : 0)}});
+      }
+      if (listed) operator_lost_ = false;
+      ask_timer_.arm(kAskEvery, [this] { ask(); });
+    });
+  }
+
+  void take(const std::vector<Listed>& listed) {
+    for (auto at = businesses_.begin(); at != businesses_.end();) {
+      const bool kept = std::ranges::any_of(listed, [&](const Listed& one) { return one.id == at->first; });
+      if (kept) {
+        ++at;
+        continue;
+      }
+      retire(std::move(at->second.business));
+      at = businesses_.erase(at);
+    }
+    for (const Listed& one : listed) take(one);
+  }
+
+  void take(const Listed& one) {
+    const auto served = businesses_.find(one.id);
+    if (served != businesses_.end() && served->second.version == one.version) return;
+    if (enrolling_.contains(one.id)) return;
+    auto config = parse_business(one.id, one.name, one.settings);
+    if (!config) {
+      if (refused_[one.id] != one.version)
+        ports_.log.event(LogLevel::error, "gateway_business_settings_refused",
+                         {{"problem", std::string_view(config.error())}});
+      refused_[one.id] = one.version;
+      return;
+    }
+    if (served != businesses_.end()) {
+      served->second.business->reconfigure(std::move(*config));
+      served->second.version = one.version;
+      return;
+    }
+    auto opened = Business::open(surroundings(), *config);
+    if (!opened) {
+      if (opened.error() == Business::OpenError::not_enrolled) return enrol(one);
+      if (std::exchange(refused_[one.id], one.version) != one.version)
+        ports_.log.event(LogLevel::error, "gateway_business_store_failed");
+      return;
+    }
+    (*opened)->start();
+    businesses_[one.id] = {std::move(*opened), one.version};
+    ports_.log.event(LogLevel::info, "gateway_serves_business");
+  }
+
+  /// The operator's socket gives a ticket; the service then takes this gateway's keys.
+  void enrol(const Listed& one) {
+    if (one.enrolled && std::exchange(refused_[one.id], one.version) != one.version) {
+      ports_.log.event(LogLevel::warning, "gateway_enrols_anew");  // its store was lost: people will see new keys
+    }
+    enrolling_.insert(one.id);
+    net::HttpClientRequest request;
+    request.method = "POST";
+    request.target = "/v1/admin/gateway/enrol";
+    request.headers = {{"Content-Type", "application/json"}};
+    request.body = to_bytes(json::serialize(json::value{{"business", msp::to_text(one.id)}}));
+    operator_->request(std::move(request), [this, id = one.id](const Result<net::HttpResponse, net::NetError>& answer) {
+      boost::system::error_code error;
+      const auto value = answer && answer->status == 200 ? json::parse(as_text(answer->body), error) : json::value();
+      const std::string enrolment = value.is_object() ? text(value.get_object(), "enrolment") : std::string();
+      if (enrolment.empty()) {
+        enrolling_.erase(id);
+        return;
+      }
+      Business::enrol(surroundings(), id, enrolment, [this, id](const Result<void, std::string>& done) {
+        if (!done)
+          ports_.log.event(LogLevel::error, "gateway_enrolment_failed", {{"problem", std::string_view(done.error())}});
+        enrolling_.erase(id);  // the next round opens it, or tries again
+      });
+    });
+  }
+
+  void retire(std::unique_ptr<Business> business) {
+    business->stop();
+    std::shared_ptr<Business> kept(std::move(business));
+    loop_.post([kept] {});  // not from inside its own callbacks
+  }
+
+  // ---- upkeep
+
+  void expire() {
+    const auto today = number(day_of(ports_.clock.now()));
+    // The newest day that nothing is served of any more.
+    if (today > kWaitingDays + 1 && !vault_->destroy_through(Day{today - kWaitingDays - 1}))
+      ports_.log.event(LogLevel::error, "gateway_expiry_failed");
+    day_timer_.arm(kDayEvery, [this] { expire(); });
+  }
+  void reload() {
+    if (!tls_->reload()) ports_.log.event(LogLevel::error, "gateway_certificate_not_reloaded");
+  }
+  void stop() {
+    for (auto& [id, served] : businesses_) served.business->stop();
+    server_->shutdown(5s, [this] { loop_.stop(); });
+  }
+
+  Options options_;
+  const Ports ports_;
+  net::EventLoop loop_;
+  std::unique_ptr<store::FileKeyVault> vault_;
+  std::unique_ptr<store::RocksdbRowStore> rows_;
+  std::optional<store::SealedRows> sealed_;
+  std::optional<net::TlsClientContext> to_service_, to_webhooks_;
+  std::optional<net::TlsServerContext> tls_;
+  std::unique_ptr<Files> files_;
+  std::unique_ptr<Api> api_;
+  std::unique_ptr<net::HttpServer> server_;
+  std::unique_ptr<net::HttpClient> operator_;
+  std::map<msp::Uuid, Served> businesses_;
+  std::set<msp::Uuid> enrolling_;
+  std::map<msp::Uuid, std::string> refused_;  ///< said once of each version
+  bool operator_lost_ = false;
+  net::Timer ask_timer_, day_timer_;
+};
+
+Result<std::unique_ptr<Gateway>, std::string> Gateway::open(Options options, const Ports& ports) {
+  auto impl = std::make_unique<Impl>(std::move(options), ports);
+  OPALINE_CHECK(impl->open());
+  return std::unique_ptr<Gateway>(new Gateway(std::move(impl)));
+}
+
+Gateway::Gateway(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Gateway::~Gateway() = default;
+
+std::uint16_t Gateway::port() const {
+  return impl_->port();
+}
+void Gateway::run() {
+  impl_->run();
+}
+
+}  // namespace opaline::gateway

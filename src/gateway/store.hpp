@@ -1,0 +1,134 @@
+#pragma once
+// What must survive in a gateway, for one business: the endpoint's rows, and in the same commits what people wrote
+// (until its webhook took it), what the business wrote (until it is sent) and what became of it. Loop thread only.
+#include <deque>
+#include <map>
+
+#include "credentials/opaque_id.hpp"
+#include "crypto/hash.hpp"
+#include "endpoint/endpoint_store.hpp"
+#include "gateway/tables.hpp"
+#include "gateway/translate.hpp"
+#include "store/key_vault.hpp"
+#include "store/sealed_rows.hpp"
+
+namespace opaline::gateway {
+
+class Store final : public endpoint::EndpointStore {
+ public:
+  struct Ports {
+    store::SealedRows& rows;  ///< opened with kTables
+    store::KeyVault& vault;
+    const Clock& clock;
+    RandomSource& random;
+  };
+  /// Reads what waits. failed: the rows or the vault's keys cannot be read.
+  [[nodiscard]] static Result<std::unique_ptr<Store>, endpoint::StoreError> open(const Ports& ports,
+                                                                                 const msp::Uuid& business);
+
+  // ---- endpoint::EndpointStore. There is no history: what needs one answers that there is none.
+  Result<std::optional<SecretBytes>, endpoint::StoreError> get(endpoint::Table table, ByteView key) override;
+  Result<std::vector<Row>, endpoint::StoreError> scan(endpoint::Table table, ByteView prefix, ByteView after,
+                                                      std::size_t limit) override;
+  Result<std::optional<endpoint::MessageBody>, endpoint::StoreError> outgoing(const MessageId& id) override;
+  Result<std::vector<HistoryPage>, endpoint::StoreError> history_pages(Time) override {
+    return std::vector<HistoryPage>();
+  }
+  Result<SecretBytes, endpoint::StoreError> history_page(const HistoryPage&) override { return SecretBytes(); }
+  Result<std::vector<endpoint::AddContact>, endpoint::StoreError> contacts() override {
+    return std::vector<endpoint::AddContact>();
+  }
+  Result<void, endpoint::StoreError> commit(endpoint::Batch batch) override;
+
+  // ---- what waits for the webhook
+  /// Place of a message in its person's queue.
+  using Number = std::uint64_t;
+  struct Waiting {
+    Number number = 0;
+    Time received_at;
+    Received message;
+  };
+  /// Personas for whom something waits.
+  [[nodiscard]] std::vector<AccountId> people_waiting() const;
+  /// The same, of those for whom something came since the last call.
+  [[nodiscard]] std::vector<AccountId> take_arrived() { return std::exchange(arrived_, {}); }
+  [[nodiscard]] std::size_t waiting() const { return waiting_; }
+  [[nodiscard]] bool has_waiting(const AccountId& persona) const;
+  /// The oldest that waits, opened; nullopt: none. One whose day is over is buried as `expired`, and one that cannot be
+  /// read too, so that the next one has its turn. failed: nothing is known.
+  [[nodiscard]] Result<std::optional<Waiting>, endpoint::StoreError> front(const AccountId& persona);
+  /// The webhook has taken it.
+  [[nodiscard]] Result<void, endpoint::StoreError> finish(const AccountId& persona, Number number);
+  /// It never will.
+  [[nodiscard]] Result<void, endpoint::StoreError> bury(const AccountId& persona, Number number, const msp::Uuid& id,
+                                                        Refusal why);
+  /// The person has closed the conversation: what waits of it is dropped, and the business is told (`closed` waits
+  /// then). Nothing happens if that is known, or the persona is not.
+  [[nodiscard]] Result<void, endpoint::StoreError> close(const AccountId& persona);
+  /// Of a persona that has written; nullopt: none such.
+  [[nodiscard]] std::optional<credentials::OpaqueId> opaque_id(const AccountId& persona) const;
+  /// True if that person has closed the conversation.
+  [[nodiscard]] bool is_closed(const AccountId& persona) const { return is_closed({}, persona); }
+  [[nodiscard]] std::size_t people() const { return people_.size(); }
+
+  // ---- what became of the business's messages
+  [[nodiscard]] Result<std::optional<Outcome>, endpoint::StoreError> outcome(const msp::Uuid& id);
+  [[nodiscard]] std::vector<DeadLetter> dead_letters();
+
+  /// Drops what is over: outcomes, dead letters. About hourly.
+  void tick();
+  /// Everything of this business is forgotten: before it is enrolled anew.
+  [[nodiscard]] static Result<void, endpoint::StoreError> erase(const Ports& ports, const msp::Uuid& business);
+
+  /// Messages of devices that broke the rules, and so were dropped.
+  [[nodiscard]] std::uint64_t dropped() const { return dropped_; }
+
+ private:
+  struct Person {
+    credentials::OpaqueId id;
+    bool closed = false;
+    std::deque<Number> waiting;
+  };
+  Store(const Ports& ports, const msp::Uuid& business, const store::VaultKey& outcome_key);
+  [[nodiscard]] Result<void, endpoint::StoreError> load();
+
+  using Changes = store::SealedRows::Batch;
+  /// What a commit does to what is in memory, once it is durable; in order.
+  struct Step {
+    AccountId persona;
+    credentials::OpaqueId id;
+    bool closes = false;           ///< what waits is dropped
+    std::optional<Number> number;  ///< waits from now on
+  };
+  using Steps = std::vector<Step>;
+  [[nodiscard]] Result<void, endpoint::StoreError> add(Changes& changes, Steps& steps,
+                                                       const endpoint::AddIncoming& change);
+  [[nodiscard]] Result<void, endpoint::StoreError> add(Changes& changes, const endpoint::AddOutgoing& change);
+  [[nodiscard]] Result<void, endpoint::StoreError> add(Changes& changes, const endpoint::SetOutgoingState& change);
+  [[nodiscard]] Result<void, endpoint::StoreError> enqueue(Changes& changes, Steps& steps, const AccountId& persona,
+                                                           const credentials::OpaqueId& id, const Received& message);
+  [[nodiscard]] Result<void, endpoint::StoreError> close(Changes& changes, Steps& steps, const AccountId& persona,
+                                                         const credentials::OpaqueId& id);
+  [[nodiscard]] bool is_closed(const Steps& steps, const AccountId& persona) const;
+  void apply(const Steps& steps);
+  [[nodiscard]] Result<void, endpoint::StoreError> write(Changes changes);
+
+  [[nodiscard]] Bytes key(ByteView rest) const;
+  [[nodiscard]] Bytes inbox_key(const AccountId& persona, Number number) const;
+  [[nodiscard]] Bytes outcome_key(Day day, ByteView id) const;
+  /// Sealed under today's key; `place` binds it to its row.
+  [[nodiscard]] Result<Bytes, endpoint::StoreError> seal_today(ByteView place, ByteView plain);
+  /// nullopt: its day is over, or it is not ours.
+  [[nodiscard]] Result<std::optional<SecretBytes>, endpoint::StoreError> open_day(ByteView place, ByteView sealed);
+
+  Ports ports_;
+  msp::Uuid business_;
+  crypto::HmacSha256Key outcome_key_;
+  std::map<AccountId, Person> people_;
+  std::vector<AccountId> arrived_;
+  std::size_t waiting_ = 0;
+  Number next_ = 1;
+  std::uint64_t dropped_ = 0;
+};
+
+}  // namespace opaline::gateway

@@ -1,0 +1,281 @@
+// What survives in a gateway, and what does not: queues, closing, outcomes, expiry by destroyed keys.
+#include "gateway/store.hpp"
+
+#include <gmock/gmock.h>
+
+#include "store/drivers/memory_disk.hpp"
+#include "store/drivers/memory_key_vault.hpp"
+#include "store/drivers/memory_row_store.hpp"
+
+namespace opaline::gateway {
+namespace {
+
+using endpoint::MessageState;
+using endpoint::Reason;
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+
+constexpr std::string_view kMarker = "MARKER: what a person wrote";
+
+store::SealedRows sealed_over(store::RowStore& rows, store::KeyVault& vault, RandomSource& random) {
+  return std::move(*store::SealedRows::open(rows, vault, random, tables::kSealCheck));
+}
+
+class StoreTest : public ::testing::Test {
+ protected:
+  StoreTest() { reopen(); }
+
+  void reopen() {
+    store_.reset();
+    auto opened = Store::open(ports(), business_);
+    ASSERT_TRUE(opened);
+    store_ = std::move(*opened);
+  }
+  Store::Ports ports() { return {rows_, vault_, clock_, random_}; }
+
+  credentials::OpaqueId person() { return credentials::OpaqueId(random_.bytes<credentials::kOpaqueIdBytes>()); }
+
+  static SecretBytes part_of(const credentials::OpaqueId& id, wire::PartKind kind = wire::PartKind::words) {
+    SecretBytes out;
+    wire::BusinessPart part;
+    part.kind = kind;
+    part.opaque_id = id.bytes();
+    EXPECT_TRUE(wire::encode(out, part));
+    return out;
+  }
+  endpoint::AddIncoming incoming(const AccountId& from, SecretBytes part, std::string_view text = kMarker) {
+    endpoint::IncomingMessage message;
+    message.id = random_.id<MessageId>();
+    message.sender = {from, DeviceNumber{1}};
+    message.body.text = to_secret_bytes(as_view(text));
+    message.body.part = std::move(part);
+    return {std::move(message)};
+  }
+  void write(const credentials::OpaqueId& from, std::string_view text = kMarker) {
+    commit(incoming(from.persona(), part_of(from), text));
+  }
+  void commit(endpoint::HistoryChange change) {
+    endpoint::Batch batch;
+    batch.history.push_back(std::move(change));
+    ASSERT_TRUE(store_->commit(std::move(batch)));
+  }
+  std::string front_text(const credentials::OpaqueId& of) {
+    const auto front = store_->front(of.persona());
+    EXPECT_TRUE(front);
+    return front && *front ? to_string((*front)->message.text) : std::string();
+  }
+
+  SeededRandom random_{11};
+  ManualClock clock_{from_unix_millis(1'780'000'000'000)};
+  store::MemoryDisk disk_{random_};
+  store::MemoryRowStore raw_{disk_, {kTables.begin(), kTables.end()}};
+  store::MemoryKeyVault vault_{random_};
+  store::SealedRows rows_ = sealed_over(raw_, vault_, random_);
+  msp::Uuid business_{random_.bytes<16>()};
+  std::unique_ptr<Store> store_;
+};
+
+TEST_F(StoreTest, EachPersonsMessagesComeInOrderAlsoAfterARestart) {
+  const auto anna = person(), ben = person();
+  write(anna, "a1");
+  write(ben, "b1");
+  write(anna, "a2");
+  EXPECT_EQ(front_text(anna), "a1");
+  reopen();
+  EXPECT_THAT(store_->take_arrived(), ::testing::UnorderedElementsAre(anna.persona(), ben.persona()));
+  EXPECT_EQ(store_->waiting(), 3U);
+  const auto first = store_->front(anna.persona());
+  EXPECT_EQ((*first)->message.opaque_id, anna.text());
+  ASSERT_TRUE(store_->finish(anna.persona(), (*first)->number));
+  EXPECT_EQ(front_text(anna), "a2");
+  EXPECT_EQ(front_text(ben), "b1");
+  write(anna, "a3");
+  ASSERT_TRUE(store_->finish(anna.persona(), (*first)->number)) << "a late answer to what is gone changes nothing";
+  EXPECT_EQ(front_text(anna), "a2");
+}
+
+TEST_F(StoreTest, WithoutTheKeyOfItsDayAMessageIsGone) {
+  const auto anna = person();
+  write(anna);
+  const Day day = day_of(clock_.now());
+  ASSERT_TRUE(vault_.destroy_through(day));
+  const auto front = store_->front(anna.persona());
+  ASSERT_TRUE(front);
+  EXPECT_FALSE(*front);
+  EXPECT_EQ(store_->waiting(), 0U);
+  ASSERT_EQ(store_->dead_letters().size(), 1U);
+  EXPECT_EQ(store_->dead_letters()[0].refusal, Refusal::expired);
+}
+
+TEST_F(StoreTest, NothingIsServedAfterThirtyDaysWhateverTheVaultStillHas) {
+  const auto anna = person();
+  write(anna, "old");
+  clock_.advance(std::chrono::days(29));
+  EXPECT_EQ(front_text(anna), "old");
+  write(anna, "new");
+  clock_.advance(std::chrono::days(1));
+  EXPECT_EQ(front_text(anna), "new");
+}
+
+TEST_F(StoreTest, WhoIsSomebodyElseOrNobodyIsDropped) {
+  const auto anna = person(), ben = person();
+  commit(incoming(anna.persona(), part_of(ben)));
+  commit(incoming(anna.persona(), {}));
+  commit(incoming(anna.persona(), to_secret_bytes(as_view("\xff\xff\xff"))));
+  EXPECT_EQ(store_->waiting(), 0U);
+  EXPECT_EQ(store_->dropped(), 3U);
+  write(anna, "who I am");
+  commit(incoming(anna.persona(), {}, "who I was"));  // known by now
+  EXPECT_EQ(store_->waiting(), 2U);
+}
+
+TEST_F(StoreTest, ClosingDropsWhatWaitsAndIsToldOnce) {
+  const auto anna = person(), ben = person();
+  write(anna, "never to be told");
+  write(ben, "stays");
+  commit(incoming(anna.persona(), part_of(anna, wire::PartKind::close), ""));
+  ASSERT_TRUE(store_->close(anna.persona())) << "the service says so, too";
+  reopen();
+  const auto front = store_->front(anna.persona());
+  ASSERT_TRUE(*front);
+  EXPECT_EQ((*front)->message.kind, Received::Kind::closed);
+  ASSERT_TRUE(store_->finish(anna.persona(), (*front)->number));
+  EXPECT_FALSE(*store_->front(anna.persona()));
+  ASSERT_TRUE(store_->close(anna.persona()));
+  EXPECT_FALSE(store_->has_waiting(anna.persona()));
+  EXPECT_EQ(front_text(ben), "stays");
+  write(anna, "back again");
+  EXPECT_EQ(front_text(anna), "back again");
+  ASSERT_TRUE(store_->close(anna.persona()));
+  EXPECT_EQ((*store_->front(anna.persona()))->message.kind, Received::Kind::closed);
+}
+
+TEST_F(StoreTest, InOneBatchTheOrderCounts) {
+  const auto anna = person();
+  endpoint::Batch batch;
+  batch.history.emplace_back(incoming(anna.persona(), part_of(anna), "before"));
+  batch.history.emplace_back(incoming(anna.persona(), part_of(anna, wire::PartKind::close), ""));
+  batch.history.emplace_back(incoming(anna.persona(), part_of(anna), "after"));
+  ASSERT_TRUE(store_->commit(std::move(batch)));
+  for (const bool again : {false, true}) {
+    if (again) reopen();
+    EXPECT_EQ(store_->waiting(), 2U);
+    EXPECT_EQ((*store_->front(anna.persona()))->message.kind, Received::Kind::closed);
+  }
+  ASSERT_TRUE(store_->finish(anna.persona(), (*store_->front(anna.persona()))->number));
+  EXPECT_EQ(front_text(anna), "after");
+  ASSERT_TRUE(store_->close(anna.persona()));
+  EXPECT_EQ(store_->waiting(), 1U) << "it was open again";
+}
+
+TEST_F(StoreTest, OutcomesAreKnownForSevenDays) {
+  const auto id = random_.id<MessageId>();
+  const auto anna = person();
+  EXPECT_FALSE(*store_->outcome(msp::Uuid(id.view())));
+  endpoint::OutgoingMessage message;
+  message.id = id;
+  message.peer = anna.persona();
+  message.body.text = to_secret_bytes(as_view(kMarker));
+  commit(endpoint::AddOutgoing{std::move(message)});
+  EXPECT_EQ(*store_->outcome(msp::Uuid(id.view())), Outcome::pending);
+  EXPECT_EQ(to_string((*store_->outgoing(id))->text), kMarker);
+  clock_.advance(std::chrono::days(2));
+  commit(endpoint::SetOutgoingState{id, MessageState::sent, Reason::none, clock_.now()});
+  EXPECT_EQ(*store_->outcome(msp::Uuid(id.view())), Outcome::accepted);
+  EXPECT_FALSE(*store_->outgoing(id)) << "the text stays no longer than it is needed";
+  clock_.advance(std::chrono::days(6));
+  store_->tick();
+  EXPECT_FALSE(*store_->outcome(msp::Uuid(id.view()))) << "8 days after it was sent";
+}
+
+TEST_F(StoreTest, WhyAMessageFailedDecidesItsOutcome) {
+  for (const auto& [reason, outcome] : {std::pair{Reason::closed, Outcome::closed},
+                                        {Reason::no_such_account, Outcome::unknown},
+                                        {Reason::no_device, Outcome::unknown},
+                                        {Reason::expired, Outcome::expired}}) {
+    endpoint::OutgoingMessage message;
+    message.id = random_.id<MessageId>();
+    const msp::Uuid id(message.id.view());
+    commit(endpoint::AddOutgoing{std::move(message)});
+    commit(endpoint::SetOutgoingState{MessageId(id.view()), MessageState::failed, reason, clock_.now()});
+    EXPECT_EQ(*store_->outcome(id), outcome);
+  }
+}
+
+TEST_F(StoreTest, RowsOfTheEndpointAreItsOwnBusinessesAlone) {
+  auto other = Store::open(ports(), msp::Uuid(random_.bytes<16>()));
+  const auto row = [](std::string_view key, std::string_view value) {
+    return endpoint::RowChange{endpoint::Table::session, to_bytes(as_view(key)), to_secret_bytes(as_view(value))};
+  };
+  endpoint::Batch batch;
+  batch.rows.push_back(row("a1", "x"));
+  batch.rows.push_back(row("a2", "y"));
+  batch.rows.push_back(row("b", "z"));
+  ASSERT_TRUE(store_->commit(std::move(batch)));
+  EXPECT_EQ(to_string(**store_->get(endpoint::Table::session, as_view("a1"))), "x");
+  EXPECT_FALSE(*store_->get(endpoint::Table::outbox, as_view("a1")));
+  EXPECT_FALSE(*(*other)->get(endpoint::Table::session, as_view("a1")));
+  const auto keys = [](const auto& rows) {
+    std::vector<std::string> out;
+    for (const auto& one : *rows) out.push_back(to_string(one.key));
+    return out;
+  };
+  EXPECT_THAT(keys(store_->scan(endpoint::Table::session, as_view("a"), {}, 9)), ElementsAre("a1", "a2"));
+  EXPECT_THAT(keys(store_->scan(endpoint::Table::session, {}, as_view("a1"), 9)), ElementsAre("a2", "b"));
+  EXPECT_THAT(keys(store_->scan(endpoint::Table::session, {}, {}, 1)), ElementsAre("a1"));
+  EXPECT_THAT(keys((*other)->scan(endpoint::Table::session, {}, {}, 9)), IsEmpty());
+  ASSERT_TRUE(Store::erase(ports(), business_));
+  EXPECT_FALSE(*store_->get(endpoint::Table::session, as_view("a1")));
+}
+
+TEST_F(StoreTest, AFullDiskChangesNothing) {
+  const auto anna = person();
+  write(anna, "kept");
+  disk_.faults.full = true;
+  endpoint::Batch batch;
+  batch.history.emplace_back(incoming(anna.persona(), part_of(anna), "not kept"));
+  EXPECT_EQ(store_->commit(std::move(batch)).error(), endpoint::StoreError::full);
+  disk_.faults.full = false;
+  EXPECT_EQ(store_->waiting(), 1U);
+  reopen();
+  EXPECT_EQ(store_->waiting(), 1U);
+  EXPECT_EQ(front_text(anna), "kept");
+}
+
+TEST_F(StoreTest, NothingReadableLiesInTheRows) {
+  const auto anna = person();
+  write(anna);
+  endpoint::OutgoingMessage message;
+  message.id = random_.id<MessageId>();
+  message.body.text = to_secret_bytes(as_view(kMarker));
+  commit(endpoint::AddOutgoing{std::move(message)});
+  std::size_t rows = 0;
+  for (const auto& [place, value] : disk_.copy().rows) {
+    ++rows;
+    EXPECT_EQ(as_text(value).find("MARKER"), std::string_view::npos) << place.first;
+    EXPECT_EQ(as_text(value).find(anna.text().substr(9)), std::string_view::npos) << place.first;
+    EXPECT_EQ(as_text(value).find(as_text(anna.bytes())), std::string_view::npos) << place.first;
+  }
+  EXPECT_GE(rows, 4U);
+}
+
+TEST_F(StoreTest, ADamagedMessageIsPassedOver) {
+  const auto anna = person();
+  write(anna, "damaged");
+  write(anna, "whole");
+  const auto front = store_->front(anna.persona());
+  // The row itself stays authentic: what is sealed under the day's key is not (a key that was exchanged).
+  Bytes key = to_bytes(business_.view());
+  append(key, anna.persona().view());
+  for (int i = 7; i >= 0; --i) key.push_back(static_cast<std::byte>((*front)->number >> (8 * i)));
+  auto value = rows_.get(tables::kInbox, store::clear(key));
+  ASSERT_TRUE(value && *value);
+  (**value).back() ^= std::byte{1};
+  auto changes = rows_.batch();
+  changes.put(tables::kInbox, store::clear(key), **value);
+  ASSERT_TRUE(rows_.write(std::move(changes)));
+  EXPECT_EQ(front_text(anna), "whole");
+}
+
+}  // namespace
+}  // namespace opaline::gateway

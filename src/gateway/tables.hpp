@@ -1,0 +1,59 @@
+#pragma once
+// Every row that a gateway stores: what, why, and for how long. docs/what-we-hold.md says the same; a test compares.
+// All values are sealed by store::SealedRows, and what a person or a business wrote under the key of its day besides,
+// so that it ends with that key. Keys begin with the business's id (16 bytes, public).
+#include <array>
+#include <string_view>
+
+namespace opaline::gateway {
+
+namespace tables {
+
+/// key: business || u8 endpoint::Table || row key
+inline constexpr std::string_view kEndpoint = "gateway_endpoint";
+/// key: business || persona || u64 number
+inline constexpr std::string_view kInbox = "gateway_inbox";
+/// key: business || message id
+inline constexpr std::string_view kOutbox = "gateway_outbox";
+/// key: u32 day || business || message id, hashed together under a vault key (16 bytes)
+inline constexpr std::string_view kOutcomes = "gateway_outcomes";
+/// key: business || persona
+inline constexpr std::string_view kPeople = "gateway_people";
+/// key: business || u64 milliseconds || message id
+inline constexpr std::string_view kDeadLetters = "gateway_dead_letters";
+inline constexpr std::string_view kSealCheck = "gateway_seal_check";
+
+}  // namespace tables
+
+inline constexpr std::array<std::string_view, 7> kTables = {tables::kEndpoint, tables::kInbox,  tables::kOutbox,
+                                                            tables::kOutcomes, tables::kPeople, tables::kDeadLetters,
+                                                            tables::kSealCheck};
+
+struct HeldField {
+  std::string_view table;
+  std::string_view field;
+  std::string_view why;
+  std::string_view how_long;
+};
+
+/// A field that is not here may not be stored.
+inline constexpr auto kHeldFields = std::to_array<HeldField>({
+    {tables::kEndpoint, "the gateway's own keys, sessions with personas' devices, and their device lists",
+     "to decrypt what people write and encrypt what the business answers", "as docs/endpoint.md, \"Limits\", says"},
+    {tables::kInbox, "a person's message, sealed under the key of its day",
+     "the business's software has not taken it yet",
+     "until its webhook answers 200 or refuses it, the person closes the conversation, or 30 days"},
+    {tables::kOutbox, "a business's message, sealed under the key of its day",
+     "not every device of the person has been reached yet", "until it is sent, or 30 days"},
+    {tables::kOutcomes, "business and message id (as a keyed hash), and what became of the message",
+     "an id that comes again sends nothing, and the business may ask", "7 days"},
+    {tables::kPeople, "opaque id of a persona, and whether it has closed the conversation",
+     "webhooks name it also where the message does not", "as long as the business is served here"},
+    {tables::kDeadLetters, "message id, reason and time; no content",
+     "for the operator: what the business's software refused", "30 days"},
+});
+
+/// Longest time for which outcomes are remembered.
+inline constexpr int kOutcomeDays = 7;
+
+}  // namespace opaline::gateway

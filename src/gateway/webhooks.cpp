@@ -1,0 +1,178 @@
+#include "gateway/webhooks.hpp"
+
+#include <algorithm>
+#include <charconv>
+
+namespace opaline::gateway {
+namespace {
+
+using namespace std::chrono_literals;
+
+/// People whose messages are on their way to one business at once: a slow one keeps only its own people waiting.
+constexpr std::size_t kConnections = 64;
+/// Requests in line behind them: every person who waits may have one.
+constexpr std::size_t kInLine = 1'000'000;
+constexpr auto kAnswerWithin = 30s;
+constexpr std::size_t kMaxAnswerBytes = 64 * 1024;  // nobody reads it
+constexpr BackOff kWaits(1s, 5min);
+/// Answers that say "never" are believed when they were given so often.
+constexpr unsigned kRefusals = 3;
+
+std::optional<Refusal> refusal_of(unsigned status) {
+  switch (status) {
+    case 400:
+      return Refusal::bad_request;
+    case 404:
+      return Refusal::not_found;
+    case 410:
+      return Refusal::gone;
+    case 413:
+      return Refusal::too_large;
+    default:
+      return std::nullopt;
+  }
+}
+
+/// RFC 9110 section 10.2.3, in seconds; dates are not looked at.
+seconds retry_after(const net::HttpResponse& response) {
+  constexpr std::uint32_t kLongest = 3'600;
+  std::uint32_t out = 0;
+  const std::string_view text = response.header("Retry-After").value_or("");
+  std::from_chars(text.data(), text.data() + text.size(), out);
+  return seconds(std::min(out, kLongest));
+}
+
+}  // namespace
+
+Webhooks::Webhooks(const Parts& parts, const BusinessConfig& config) : parts_(parts), config_(config) {
+  connect();
+}
+
+Webhooks::~Webhooks() = default;
+
+void Webhooks::connect() {
+  auto key = msp::TokenKey::from_secret(config_.msp_secret);
+  key_ = key ? std::optional(std::move(*key)) : std::nullopt;
+  net::HttpClientOptions options;
+  options.origin = config_.webhook;
+  options.tls = &parts_.tls;
+  options.public_only = !config_.allow_private_webhooks;
+  options.max_connections = kConnections;
+  options.max_waiting = kInLine;
+  options.max_response_bytes = kMaxAnswerBytes;
+  http_ = std::make_unique<net::HttpClient>(parts_.loop, std::move(options));
+}
+
+void Webhooks::reconfigured() {
+  // What was under way ends without an answer: it comes again, by the same id.
+  under_way_ = 0;
+  lanes_.clear();
+  connect();
+  for (const AccountId& persona : parts_.store.people_waiting()) wake(persona);
+}
+
+void Webhooks::stop() {
+  stopped_ = true;
+  lanes_.clear();
+  http_.reset();
+  under_way_ = 0;
+}
+
+void Webhooks::wake(const AccountId& persona) {
+  if (stopped_) return;
+  const auto lane = lanes_.find(persona);
+  if (lane != lanes_.end() && (lane->second.busy || lane->second.timer.armed())) return;
+  next(persona);
+}
+
+void Webhooks::next(const AccountId& persona) {
+  Lane& lane = lanes_.try_emplace(persona, parts_.loop, kWaits).first->second;
+  const auto waiting = parts_.store.front(persona);
+  if (!waiting) return later(persona, lane, 0s);  // the disk's trouble passes, or the process ends
+  if (!*waiting) {
+    lanes_.erase(persona);
+    return;
+  }
+  attempt(persona, **waiting);
+}
+
+net::HttpClientRequest Webhooks::request_of(msp::Webhook webhook) const {
+  net::HttpClientRequest request;
+  request.method = "POST";
+  request.target = config_.webhook.target;
+  if (request.target.ends_with('/')) request.target.pop_back();
+  request.target += "/message";
+  for (auto& header : webhook.headers) request.headers.push_back({std::move(header.name), std::move(header.value)});
+  request.headers.push_back({"Authorization", "Bearer " + msp::make_token(msp::TokenUse::call_of_service,
+                                                                          config_.msp_id, parts_.clock.now(), *key_)});
+  request.body = to_bytes(ByteView(webhook.body));
+  request.deadline = kAnswerWithin;
+  return request;
+}
+
+void Webhooks::attempt(const AccountId& persona, const Store::Waiting& waiting) {
+  Lane& lane = lanes_.at(persona);
+  if (lane.number != waiting.number) {
+    lane.number = waiting.number;
+    lane.refused = 0;
+    lane.back_off.reset();
+  }
+  auto webhook = webhook_for(waiting.message, config_, parts_.service);
+  if (!webhook) {
+    ++counters_.buried;
+    if (!parts_.store.bury(persona, waiting.number, waiting.message.id, Refusal::unwritable))
+      return later(persona, lane, 0s);
+    return next(persona);
+  }
+  if (!key_) return later(persona, lane, 0s);
+  lane.busy = true;
+  ++under_way_;
+  http_->request(request_of(std::move(*webhook)),
+                 [this, persona, number = waiting.number, id = waiting.message.id](
+                     Result<net::HttpResponse, net::NetError> answer) { answered(persona, number, id, answer); });
+}
+
+void Webhooks::answered(const AccountId& persona, Store::Number number, const msp::Uuid& id,
+                        const Result<net::HttpResponse, net::NetError>& answer) {
+  --under_way_;
+  const auto found = lanes_.find(persona);
+  if (found == lanes_.end()) return;
+  Lane& lane = found->second;
+  lane.busy = false;
+  if (answer && answer->status == 200) {
+    ++counters_.taken;
+    if (!parts_.store.finish(persona, number)) return later(persona, lane, 0s);
+    return next(persona);
+  }
+  ++counters_.failed;
+  const auto refusal = answer ? refusal_of(answer->status) : std::nullopt;
+  if (refusal && ++lane.refused >= kRefusals) {
+    ++counters_.buried;
+    if (!parts_.store.bury(persona, number, id, *refusal)) return later(persona, lane, 0s);
+    return next(persona);
+  }
+  later(persona, lane, answer ? retry_after(*answer) : 0s);
+}
+
+void Webhooks::later(const AccountId& persona, Lane& lane, seconds at_least) {
+  const auto wait = lane.back_off.next(parts_.random);
+  lane.timer.arm(std::max<std::chrono::nanoseconds>(wait, at_least), [this, persona] { next(persona); });
+}
+
+void Webhooks::typing(const AccountId& persona, bool active) {
+  const auto id = parts_.store.opaque_id(persona);
+  if (stopped_ || !id || !key_ || parts_.store.has_waiting(persona)) return;
+  ByteArray<msp::Uuid::kSize> fresh{};
+  parts_.random.fill(fresh);
+  Received message;
+  message.kind = active ? Received::Kind::typing_start : Received::Kind::typing_end;
+  message.id = msp::Uuid(fresh);
+  message.opaque_id = id->text();
+  auto webhook = webhook_for(message, config_, parts_.service);
+  if (!webhook) return;
+  ++under_way_;
+  http_->request(request_of(std::move(*webhook)),
+                 [this](const Result<net::HttpResponse, net::NetError>&) { --under_way_; });
+}
+
+}  // namespace opaline::gateway

@@ -1,0 +1,71 @@
+#pragma once
+// Takes what waits to the business's software: in order for each person, many people at once, again and again until it
+// is taken or refused. Loop thread only.
+#include <map>
+#include <memory>
+
+#include "base/back_off.hpp"
+#include "gateway/store.hpp"
+#include "net/event_loop.hpp"
+#include "net/http_client.hpp"
+
+namespace opaline::gateway {
+
+class Webhooks {
+ public:
+  struct Parts {
+    net::EventLoop& loop;
+    const Clock& clock;
+    RandomSource& random;
+    Store& store;
+    const net::Url& service;  ///< for the urls of attachments
+    const net::TlsClientContext& tls;
+  };
+  struct Counters {
+    std::uint64_t taken = 0, failed = 0, buried = 0;
+  };
+  /// `config` stays the owner's; reconfigured() after it changed.
+  Webhooks(const Parts& parts, const BusinessConfig& config);
+  ~Webhooks();
+  Webhooks(const Webhooks&) = delete;
+  Webhooks& operator=(const Webhooks&) = delete;
+
+  /// Something waits for this person.
+  void wake(const AccountId& persona);
+  /// Typing is told at once or not at all: nothing of it waits, and nothing comes of a failure.
+  void typing(const AccountId& persona, bool active);
+  void reconfigured();
+  /// Nothing new is begun; what is under way is cut.
+  void stop();
+  [[nodiscard]] bool idle() const { return under_way_ == 0; }
+  [[nodiscard]] const Counters& counters() const { return counters_; }
+
+ private:
+  /// One person's queue while something waits in it.
+  struct Lane {
+    Lane(net::EventLoop& loop, BackOff waits) : timer(loop), back_off(waits) {}
+    net::Timer timer;
+    BackOff back_off;
+    bool busy = false;
+    Store::Number number = 0;  ///< of the message that is being tried
+    unsigned refused = 0;      ///< times that it was refused for good
+  };
+  void next(const AccountId& persona);
+  void attempt(const AccountId& persona, const Store::Waiting& waiting);
+  void answered(const AccountId& persona, Store::Number number, const msp::Uuid& id,
+                const Result<net::HttpResponse, net::NetError>& answer);
+  void later(const AccountId& persona, Lane& lane, seconds at_least);
+  void connect();
+  [[nodiscard]] net::HttpClientRequest request_of(msp::Webhook webhook) const;
+
+  Parts parts_;
+  const BusinessConfig& config_;
+  std::optional<msp::TokenKey> key_;
+  std::unique_ptr<net::HttpClient> http_;
+  std::map<AccountId, Lane> lanes_;
+  std::size_t under_way_ = 0;
+  bool stopped_ = false;
+  Counters counters_;
+};
+
+}  // namespace opaline::gateway

@@ -1,0 +1,316 @@
+"""People and a business through real processes: server, gateway, clients, and a business's software that takes webhooks.
+
+    python3 tests/system/business_test.py DIR_WITH_PROGRAMS [CASE ...]
+"""
+import atexit
+import base64
+import gzip
+import http.server
+import importlib.util
+import json
+import os
+import pathlib
+import re
+import ssl
+import subprocess
+import threading
+import time
+import types
+import urllib.error
+import urllib.request
+import uuid
+
+from support import SOURCE, Aborted, ABORTED, Server, opaline, people, run_cases, wait_for
+
+spec = importlib.util.spec_from_file_location("echo_business", SOURCE / "examples" / "echo_business.py")
+echo = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(echo)
+
+
+class Gateway:
+    """`opalined --role gateway` beside a development server."""
+
+    def __init__(self, programs, server, port=0, name="gateway", settings=()):
+        self.directory = server.directory
+        self.ports_file = self.directory / f"{name}-ports.json"
+        self.ports_file.unlink(missing_ok=True)
+        self.log = open(self.directory.parent / f"{name}.log", "ab")
+        settings = [f"business.listen=127.0.0.1:{port}", f"business.ports_file={self.ports_file}", *settings]
+        self.process = subprocess.Popen([programs.opalined, "--dev", self.directory, "--role", "gateway", *(w for one in settings for w in ("--set", one))],
+                                        stdout=self.log, stderr=subprocess.STDOUT)
+        atexit.register(self.process.kill)
+        self.port = wait_for("the gateway to start", self.started)
+
+    def started(self):
+        if self.process.poll() is not None:
+            raise RuntimeError(f"the gateway ended at once: {pathlib.Path(self.log.name).read_text()[-2000:]}")
+        try:
+            return json.loads(self.ports_file.read_text())["business"]
+        except (FileNotFoundError, json.JSONDecodeError):
+            return None
+
+    def kill(self):
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self):
+        self.process.terminate()
+        code = self.process.wait(timeout=60)
+        if found := ABORTED.search(pathlib.Path(self.log.name).read_text(errors="replace")):
+            raise Aborted(pathlib.Path(self.log.name).read_text(errors="replace")[found.start():][:6000])
+        return code
+
+
+class Software(echo.Business):
+    """A business's software: keeps what it got, answers through the API from inside its webhook handler if told to."""
+
+    def __init__(self, server, name, own_gateway=False, compressed=True):
+        self.seen, self.got, self.held, self.answers, self.status = set(), [], None, True, 200
+        outer = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_POST(self):
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                if outer.held is not None:
+                    outer.held.wait()
+                self.send_response(outer.webhook(self.headers, body))
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *_):
+                pass
+
+        self.http = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self.http.serve_forever, daemon=True).start()
+        self.address = f"http://127.0.0.1:{self.http.server_address[1]}"
+        placement = ["--own-gateway"] if own_gateway else ["--webhook", self.address, "--allow-private-webhooks", "true", "--gzip", str(compressed).lower()]
+        made = subprocess.run([server.programs.opalined, "--dev", server.directory, "admin", "business", "create", name, *placement, "--json"],
+                              capture_output=True, text=True, check=True)
+        told = json.loads(made.stdout)
+        self.urn, self.enrolment = told["urn"], told.get("enrolment")
+        msp = told.get("msp") or {"id": "own", "secret": base64.b64encode(os.urandom(32)).decode()}
+        super().__init__(types.SimpleNamespace(api="https://unknown", business=told["id"], msp_id=msp["id"], secret=msp["secret"],
+                                               ca=str(server.directory / "ca.pem")))
+
+    def reach(self, gateway):
+        self.options.api = f"https://localhost:{gateway.port}"
+
+    def webhook(self, headers, body):
+        if not echo.is_from_service(headers.get("Authorization", ""), self.options.msp_id, self.options.secret):
+            return 403
+        message = json.loads(gzip.decompress(body) if headers.get("Content-Encoding") == "gzip" else body)
+        message["person"] = headers["source-id"]
+        self.got.append(message)
+        if self.answers and self.status == 200 and message["id"] not in self.seen and message["type"] in ("text", "interactive"):
+            self.seen.add(message["id"])
+            self.answer(message, message["person"])
+        return self.status
+
+    def texts(self):
+        return [m["body"] for m in self.got if m["type"] == "text"]
+
+    def heard(self, text):
+        return wait_for(f"the webhook with '{text}'", lambda: next((m for m in self.got if m.get("body") == text), None))
+
+    def post(self, person, body, message_id=None, **changed):
+        """(status, error) of a text to a person."""
+        message_id = message_id or str(uuid.uuid4())
+        message = {"v": 1, "id": message_id, "type": "text", "sourceId": self.options.business, "destinationId": person, "body": body, **changed}
+        try:
+            self.call("POST", "/v1/message", json.dumps(message).encode(), id=message_id, source_id=self.options.business, destination_id=person)
+            return 200, None
+        except urllib.error.HTTPError as error:
+            return error.code, json.loads(error.read() or b"{}").get("error")
+
+
+class World:
+    def __init__(self, programs, directory):
+        self.programs = programs
+        directory.mkdir(exist_ok=True)
+        self.server = Server(programs.opalined, directory / "server", True)
+        self.server.programs = programs
+        self.shop = Software(self.server, "Tea House")
+        self.bank = Software(self.server, "Bank")
+        self.plain = Software(self.server, "Plain Speaker", compressed=False)
+        self.gateway = Gateway(programs, self.server)
+        for one in (self.shop, self.bank, self.plain):
+            one.reach(self.gateway)
+        wait_for("the gateway to serve all", lambda: self.listed().count('"enrolled":true') == 3)
+        self.anna, self.ben = people(programs, self.server, directory, "Anna", "Ben")
+
+    def listed(self):
+        return subprocess.run([self.programs.opalined, "--dev", self.server.directory, "admin", "business", "list", "--json"], capture_output=True,
+                              text=True, check=True).stdout
+
+    def restart_gateway(self):
+        self.gateway = Gateway(self.programs, self.server, self.gateway.port)
+
+    def receives(self, person, text):
+        def look():
+            done = opaline(person, "receive")
+            found.extend(done.texts)
+            return text in found
+        found = []
+        return wait_for(f"{person.name} to receive '{text}'", look)
+
+
+def conversation(check, world):
+    """A person writes, the business answers from inside its webhook handler with everything that there is"""
+    shop, anna = world.shop, world.anna
+    check(opaline(anna, "business", "open", shop.urn).code == 0, "the profile is shown")
+    check(not shop.got, "opening tells the business nothing")
+    sent = opaline(anna, "send", shop.urn, "Hello there")
+    check(sent.code == 0, f"sent: {sent}")
+    first = shop.heard("Hello there")
+    check(first["type"] == "text" and first["destinationId"] == shop.options.business and first["sourceId"].startswith("urn:mbid:"), f"as the contract says: {first}")
+    check(world.receives(anna, "You wrote: Hello there"), "the answer is here")
+    told = json.dumps(shop.got)
+    check("anna" not in told.lower() and "example.org" not in told, "nothing of who she is")
+    for word in ("list", "time", "quick", "form", "sign in", "link", "app"):
+        before = len(shop.got)
+        check(opaline(anna, "send", shop.urn, word).code == 0, f"asked for: {word}")
+        wait_for("the webhook", lambda: len(shop.got) > before)
+    check(world.receives(anna, "You wrote: bye") if opaline(anna, "send", shop.urn, "bye").code == 0 else False, "and the conversation goes on")
+    check(len({m["person"] for m in shop.got}) == 1, "one person is one opaque id")
+
+
+def closing(check, world):
+    """Closing: close, then 410; writing opens again under the same id; being new is another id"""
+    shop, ben = world.shop, world.ben
+    check(opaline(ben, "send", shop.urn, "first").code == 0, "written")
+    person = shop.heard("first")["person"]
+    check(shop.post(person, "still open")[0] == 200, "the business may write")
+    check(opaline(ben, "business", "close", shop.urn).code == 0, "closed")
+    wait_for("the close", lambda: any(m["type"] == "close" and m["person"] == person for m in shop.got))
+    check(shop.post(person, "anybody there?") == (410, "closed"), "410 after that")
+    check(shop.post(person, "and again?")[0] == 410, "and again")
+    check(opaline(ben, "send", shop.urn, "back").code == 0, "written again")
+    check(shop.heard("back")["person"] == person, "under the same id")
+    check(shop.post(person, "welcome back")[0] == 200, "and the business may write again")
+    check(world.receives(ben, "welcome back"), "which arrives")
+    check(opaline(ben, "business", "new", shop.urn).code == 0, "new to the business")
+    check(opaline(ben, "send", shop.urn, "somebody else").code == 0, "written as somebody else")
+    check(shop.heard("somebody else")["person"] != person, "another id")
+    check(shop.post(person, "to who you were")[0] in (404, 410), "the old one is nobody's")
+
+
+def strangers(check, world):
+    """An opaque id is worthless to another business, and so are its tokens; ids repeat without a second message"""
+    shop, bank, anna = world.shop, world.bank, world.anna
+    check(opaline(anna, "send", shop.urn, "to the shop").code == 0 and opaline(anna, "send", bank.urn, "to the bank").code == 0, "written to both")
+    at_shop, at_bank = shop.heard("to the shop")["person"], bank.heard("to the bank")["person"]
+    check(at_shop != at_bank, "two ids of one person")
+    nobody = "urn:mbid:" + echo.b64url(os.urandom(37))
+    check(bank.post(at_shop, "psst") == bank.post(nobody, "psst") == (404, "unknown"), "another's id is as nobody's")
+    theirs, bank.options.secret = bank.options.secret, shop.options.secret
+    check(bank.post(at_bank, "hello")[0] == 403, "a token of another secret")
+    bank.options.secret = theirs
+    mine, bank.options.msp_id = (bank.options.msp_id, bank.options.secret), shop.options.msp_id
+    bank.options.secret = shop.options.secret
+    check(bank.post(at_bank, "hello")[0] == 403, "a token of another MSP")
+    bank.options.msp_id, bank.options.secret = mine
+    again = str(uuid.uuid4())
+    check([bank.post(at_bank, "once", again)[0] for _ in range(3)] == [200] * 3, "the same id three times")
+    check(bank.post(at_bank, "after it")[0] == 200 and world.receives(anna, "after it"), "and what follows")
+    check(sum(line.get("text") == "once" for line in opaline(anna, "history", bank.urn).lines) == 1, "is one message")
+
+
+def killed(check, world):
+    """The gateway dies while the business is deciding, and while it is down: nothing is lost, duplicates have one id"""
+    shop, anna = world.shop, world.anna
+    shop.answers, shop.held = False, threading.Event()
+    check(opaline(anna, "send", shop.urn, "while it dies").code == 0, "written")
+    time.sleep(0.5)
+    world.gateway.kill()
+    check(opaline(anna, "send", shop.urn, "while it is down").code == 0, "accepted by the service")
+    shop.held.set()
+    shop.held = None
+    world.restart_gateway()
+    shop.heard("while it dies")
+    shop.heard("while it is down")
+    ids = {m["id"] for m in shop.got if m.get("body") == "while it dies"}
+    check(len(ids) == 1, f"one id: {ids}")
+    order = [t for t in shop.texts() if t.startswith("while")]
+    check(order.index("while it dies") < order.index("while it is down") and order[-1] == "while it is down", f"in order: {order}")
+    shop.status = 503
+    check(opaline(anna, "send", shop.urn, "to a shop that is closed").code == 0, "written while the webhook refuses")
+    wait_for("an attempt", lambda: "to a shop that is closed" in shop.texts())
+    world.gateway.kill()
+    shop.status, shop.answers = 200, True
+    world.restart_gateway()
+    check(world.receives(anna, "You wrote: to a shop that is closed"), "taken after the restart, and answered")
+
+
+def no_plaintext(check, world):
+    """After a relay no text is in the gateway's memory, nor in any file or the server's memory"""
+    anna, shop, known = world.anna, world.plain, b"Plain Speaker"  # gzip alone would hide a text
+    shop.answers = False
+    marker, secret = f"marker {uuid.uuid4()}", f"secret {uuid.uuid4()}"
+    for size in (0, 100, 1000, 6000):
+        check(opaline(anna, "send", shop.urn, marker + "x" * size).code == 0, f"written, {size} more")
+        person = shop.heard(marker + "x" * size)["person"]
+        check(shop.post(person, secret + "x" * size)[0] == 200 and world.receives(anna, secret + "x" * size), "answered")
+    files, count = world.server.files_with(marker)
+    check(not files and count > 5, f"no file of {count} has the text: {files}")
+    for name, process in (("gateway", world.gateway.process), ("server", world.server.process)):
+        try:
+            memory = memory_of(process.pid)
+        except PermissionError:
+            print(f"skipped: the memory of the {name} may be read by root alone")
+            continue
+        if name == "gateway":
+            check(known in memory, f"what it has to know is found there ({len(memory) >> 20} MiB)")
+        for what, text in (("the person's text", marker), ("the business's text", secret)):
+            check(text.encode() not in memory, f"{what} is not in the memory of the {name}, {memory.count(text.encode())} times")
+
+
+def memory_of(pid):
+    out = bytearray()
+    with open(f"/proc/{pid}/maps") as maps, open(f"/proc/{pid}/mem", "rb", 0) as memory:
+        for line in maps:
+            found = re.match(r"([0-9a-f]+)-([0-9a-f]+) r", line)
+            if not found or "[v" in line:
+                continue
+            first, last = (int(x, 16) for x in found.groups())
+            if last - first > 1 << 32:  # a sanitizer's shadow
+                continue
+            memory.seek(first)
+            try:
+                out += memory.read(last - first)
+            except OSError:
+                continue
+    return bytes(out)
+
+
+def own_house(check, world):
+    """A gateway in the business's own house: the service never has its webhook or secret"""
+    own, anna, house = Software(world.server, "Own House", True), world.anna, world.server.directory.parent / "house"
+    check(own.enrolment.startswith("opaline-enrol-"), "the operator gives an enrolment")
+    house.mkdir()
+    for name, text in (("settings.json", json.dumps({"webhook": own.address, "msp": {"id": own.options.msp_id, "secret": own.options.secret},
+                                                     "allow_private_webhooks": True})), ("enrolment", own.enrolment + "\n")):
+        (house / name).write_text(text)
+        (house / name).chmod(0o600)
+    settings = [f"business.id={own.options.business}", "business.name=Own House", f"business.settings_file={house / 'settings.json'}",
+                f"business.enrolment_file={house / 'enrolment'}", f"business.data={house / 'data'}", f"business.vault={house / 'vault'}"]
+    gateway = Gateway(world.programs, world.server, 0, "own", settings)
+    own.reach(gateway)
+    shown = opaline(anna, "business", "open", own.urn)
+    check(any(line.get("gateway") == "own_said" for line in shown.lines), f"own, says the operator: {shown.lines}")
+    check(opaline(anna, "send", own.urn, "to your house").code == 0, "written")
+    own.heard("to your house")
+    check(world.receives(anna, "You wrote: to your house"), "answered")
+    files, count = world.server.files_with(own.options.secret)
+    check(not files and count > 5, f"no file of the service's has the secret: {files}")
+    gateway.kill()
+    gateway = Gateway(world.programs, world.server, gateway.port, "own", [s for s in settings if "enrolment" not in s])
+    check(opaline(anna, "send", own.urn, "still you?").code == 0 and world.receives(anna, "You wrote: still you?"), "enrolled once is enough")
+    check(gateway.stop() == 0, "it ends when it is asked to")
+
+
+CASES = {f.__name__: f for f in (conversation, closing, strangers, killed, no_plaintext, own_house)}
+
+if __name__ == "__main__":
+    run_cases("business", CASES, lambda programs, scratch: [World(programs, scratch / "world")])
