@@ -25,4 +25,10 @@ struct Personas::One {
   return {ClientError::blocked, "you have blocked this business; lift it first: opaline business unblock BUSINESS"};
 }
 
+/// Everybody who waits is answered, once.
+template <class T>
+void tell_all(std::vector<Done<T>>& waiting, const Result<T, Failure>& result) {
+  for (const auto& done : std::exchange(waiting, {})) done(result);
+}
+
 }  // namespace opaline::client
