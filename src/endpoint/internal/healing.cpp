@@ -74,8 +74,10 @@ void Healing::broken(const session::HandshakeHash& hash, const EnvelopeId& envel
   ask_about_lost(peer, *device, !again);
   if (!core_.is_own(peer.account)) set_back(peer, *device);  // any question of an own device tells it
   if (again) return;
-  core_.notice(peer.account,
-               why == session::Error::gap_too_large ? NoticeKind::messages_expired : NoticeKind::session_healed);
+  const bool expired = why == session::Error::gap_too_large;
+  // One line a day is enough of a device whose homes take turns.
+  if (!expired && device->record.heals.size() > 1) return;
+  core_.notice(peer.account, expired ? NoticeKind::messages_expired : NoticeKind::session_healed);
 }
 
 bool Healing::asked_lately(const PeerDevice& device) const {
