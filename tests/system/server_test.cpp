@@ -327,7 +327,7 @@ TEST_F(ServerTest, BadAdministrationRequestsAreRefused) {
         R"({"name":"x","role":"admin","token_days":0})", R"({"name":"x","role":"admin","token_days":1e9})"}) {
     EXPECT_EQ(admin(*server, "POST", "operators", owner, body)->status, 400U) << body;
   }
-  EXPECT_EQ(admin(*server, "POST", "operators", owner, std::string(100'000, ' '))->status, 413U);
+  EXPECT_EQ(admin(*server, "POST", "operators", owner, std::string(300'000, ' '))->status, 413U);
   EXPECT_EQ(admin(*server, "POST", "operators", owner, std::string(10'000, '['))->status, 400U);
   EXPECT_EQ(admin(*server, "GET", "audit?limit=0", owner)->status, 400U);
   EXPECT_EQ(admin(*server, "GET", "audit?after=x", owner)->status, 400U);
