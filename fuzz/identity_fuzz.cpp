@@ -22,7 +22,11 @@ void handle(ByteView text) {
 template <class Record>
 void row(ByteView bytes) {
   const auto record = rows::decode<Record>(bytes);
-  if (record) OPALINE_ASSERT(equal(rows::encode(*record), bytes));
+  if (!record) return;
+  // What an earlier version wrote is read, and written in the newest form; that form is canonical.
+  const Bytes written = rows::encode(*record);
+  OPALINE_ASSERT(rows::decode<Record>(written) == record);
+  if (written[0] == bytes[0]) OPALINE_ASSERT(equal(written, bytes));
 }
 
 void token(ByteView edits) {

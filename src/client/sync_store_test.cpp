@@ -149,7 +149,8 @@ TEST_F(SyncStoreTest, AStoreOfAnEarlierVersionIsBroughtUp) {
         "shown, text FROM entry; CREATE TABLE settings_then AS SELECT * FROM setting; DROP TABLE setting; "
         "DROP TABLE row; DROP TABLE entry; DROP TABLE contact; DROP TABLE claim; DROP TABLE former; "
         "DROP TABLE deleted_message; DROP TABLE deleted_conversation; DROP TABLE progress; "
-        "DROP TABLE upload; DROP TABLE download; DROP TABLE errand; DROP TABLE persona"));
+        "DROP TABLE upload; DROP TABLE download; DROP TABLE errand; DROP TABLE persona; "
+        "DROP TABLE shared; DROP TABLE part_file"));
     ASSERT_TRUE(database.execute(kFirstSchema));
     if (version == 2) ASSERT_TRUE(database.execute(kSecondSchema));
     ASSERT_TRUE(database.execute(
