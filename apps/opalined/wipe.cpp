@@ -10,7 +10,14 @@
 
 #include "crypto/memory.hpp"
 
+#if __has_feature(thread_sanitizer)  // it brings its own, and has no place for others: nothing is wiped there
+#define OPALINE_OWN_NEW 0
+#else
+#define OPALINE_OWN_NEW 1
+#endif
+
 namespace opaline::daemon {
+#if OPALINE_OWN_NEW
 namespace {
 
 bool wiping = false;  // set once, while there is one thread
@@ -41,14 +48,18 @@ void release(void* memory) {
 }
 
 }  // namespace
+#endif
 
 void wipe_freed_memory() {
+#if OPALINE_OWN_NEW
   wiping = true;
+#endif
   crypto::wipe_freed_library_memory();
 }
 
 }  // namespace opaline::daemon
 
+#if OPALINE_OWN_NEW
 void* operator new(std::size_t size) {
   return opaline::daemon::allocate(size);
 }
@@ -67,3 +78,4 @@ void operator delete(void* memory, std::align_val_t) noexcept {
 void operator delete(void* memory, std::size_t, std::align_val_t) noexcept {
   opaline::daemon::release(memory);
 }
+#endif
