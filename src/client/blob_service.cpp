@@ -1,6 +1,6 @@
 #include "client/blob_service.hpp"
 
-#include <charconv>
+#include "uplink/blobs.hpp"
 
 namespace opaline::client {
 namespace {
@@ -21,20 +21,6 @@ net::HttpClientOptions options_for(const Service& service) {
   options.max_pipelined = kMaxUnderWay;
   options.max_response_bytes = kMaxPieceDownBytes;
   return options;
-}
-
-/// A decimal number without leading zeros; nullopt: none, or something else.
-std::optional<std::uint64_t> number(const net::HttpResponse& response, std::string_view header) {
-  const auto text = response.header(header);
-  if (!text || text->empty() || (text->size() > 1 && text->front() == '0')) return std::nullopt;
-  std::uint64_t out = 0;
-  const auto read = std::from_chars(text->data(), text->data() + text->size(), out);
-  if (read.ec != std::errc() || read.ptr != text->data() + text->size()) return std::nullopt;
-  return out;
-}
-
-std::string path(const BlobId& blob) {
-  return "/v1/blobs/" + to_base64url(blob.view());
 }
 
 net::HttpClientRequest request(const char* method, std::string target) {
@@ -63,14 +49,14 @@ BlobFailure BlobService::failure(const net::HttpResponse& response) const {
   std::string said = to_string(ByteView(response.body).first(std::min<std::size_t>(response.body.size(), 200)));
   if (const auto end = said.find('\n'); end != std::string::npos) said.resize(end);
   BlobFailure out{BlobError::refused, {ClientError::refused, "the server refused: " + said}};
-  if (const auto after = number(response, "Retry-After"); after && *after <= 0xffffffff)
+  if (const auto after = uplink::number_header(response, "Retry-After"); after && *after <= 0xffffffff)
     out.words.retry_after_seconds = static_cast<std::uint32_t>(*after);
   switch (response.status) {
     case 404:
       out.error = BlobError::gone;
       break;
     case 409: {
-      const auto offset = number(response, "Opaline-Offset");
+      const auto offset = uplink::number_header(response, "Opaline-Offset");
       if (!offset) return nonsense();
       out.error = BlobError::elsewhere;
       out.offset = *offset;
@@ -104,38 +90,40 @@ void BlobService::send(net::HttpClientRequest what, Answered done) {
 
 void BlobService::put(const BlobId& blob, ByteView upload_token, std::uint64_t offset, Bytes piece,
                       BlobDone<Uploaded> done) {
-  auto what = request("PUT", path(blob) + "?offset=" + std::to_string(offset));
+  auto what = request("PUT", uplink::blob_path(blob) + "?offset=" + std::to_string(offset));
   what.headers = {upload_header(upload_token)};
   what.body = std::move(piece);
   what.lane = kUp;
   send(std::move(what), [this, done = std::move(done)](Result<net::HttpResponse, BlobFailure> answer) {
     if (!answer) return done(fail(answer.error()));
     if (answer->status != 201 && answer->status != 202) return done(fail(failure(*answer)));
-    const auto now = number(*answer, "Opaline-Offset");
+    const auto now = uplink::number_header(*answer, "Opaline-Offset");
     if (!now) return done(fail(nonsense()));
     done(Uploaded{*now, answer->status == 201});
   });
 }
 
 void BlobService::ask(const BlobId& blob, ByteView upload_token, std::uint64_t size, BlobDone<Uploaded> done) {
-  auto what = request("GET", path(blob) + "/offset");
+  auto what = request("GET", uplink::blob_path(blob) + "/offset");
   what.headers = {upload_header(upload_token)};
   send(std::move(what), [this, size, done = std::move(done)](Result<net::HttpResponse, BlobFailure> answer) {
     if (!answer) return done(fail(answer.error()));
     if (answer->status != 200) return done(fail(failure(*answer)));
-    const auto now = number(*answer, "Opaline-Offset"), whole = number(*answer, "Opaline-Size");
+    const auto now = uplink::number_header(*answer, "Opaline-Offset"),
+               whole = uplink::number_header(*answer, "Opaline-Size");
     if (!now || whole != size || *now > size) return done(fail(nonsense()));
     done(Uploaded{*now, *now == size});
   });
 }
 
 void BlobService::get(const BlobId& blob, std::uint64_t offset, std::uint64_t length, BlobDone<Piece> done) {
-  auto what = request("GET", path(blob) + "?offset=" + std::to_string(offset) + "&length=" + std::to_string(length));
+  auto what = request(
+      "GET", uplink::blob_path(blob) + "?offset=" + std::to_string(offset) + "&length=" + std::to_string(length));
   what.lane = kDown;
   send(std::move(what), [this, length, done = std::move(done)](Result<net::HttpResponse, BlobFailure> answer) {
     if (!answer) return done(fail(answer.error()));
     if (answer->status != 200) return done(fail(failure(*answer)));
-    const auto whole = number(*answer, "Opaline-Size");
+    const auto whole = uplink::number_header(*answer, "Opaline-Size");
     if (!whole || answer->body.size() > length) return done(fail(nonsense()));
     done(Piece{std::move(answer->body), *whole});
   });
@@ -150,20 +138,20 @@ BlobDone<net::HttpResponse> BlobService::expecting_204(BlobDone<std::monostate> 
 }
 
 void BlobService::release(const BlobId& blob, ByteView token, BlobDone<std::monostate> done) {
-  auto what = request("POST", path(blob) + "/release");
+  auto what = request("POST", uplink::blob_path(blob) + "/release");
   what.body = to_bytes(token);
   send(std::move(what), expecting_204(std::move(done)));
 }
 
 void BlobService::add_releases(const BlobId& blob, ByteView upload_token, Bytes hashes, BlobDone<std::monostate> done) {
-  auto what = request("POST", path(blob) + "/releases");
+  auto what = request("POST", uplink::blob_path(blob) + "/releases");
   what.headers = {upload_header(upload_token)};
   what.body = std::move(hashes);
   send(std::move(what), expecting_204(std::move(done)));
 }
 
 void BlobService::remove(const BlobId& blob, ByteView upload_token, BlobDone<std::monostate> done) {
-  auto what = request("DELETE", path(blob));
+  auto what = request("DELETE", uplink::blob_path(blob));
   what.headers = {upload_header(upload_token)};
   send(std::move(what), expecting_204(std::move(done)));
 }

@@ -106,11 +106,7 @@ void Client::on_frame(const wire::Frame& frame) {
   if (std::holds_alternative<wire::Drained>(frame)) {
     events_.on_drained();
   } else if (const auto* notice = std::get_if<wire::Notice>(&frame)) {
-    if (notice->kind == wire::v1::NOTICE_ACCOUNT_CHANGED) device_->check_own_list();
-    wire::v1::PrekeyStatusReply status;
-    if (notice->kind == wire::v1::NOTICE_PREKEYS_LOW &&
-        status.ParseFromArray(notice->body.data(), static_cast<int>(notice->body.size())))
-      device_->on_prekeys_low(status.one_time_left());
+    uplink::give_notice(*device_, *notice);
   }
 }
 
@@ -174,7 +170,7 @@ void Client::perform(const endpoint::Action& action) {
   if (const auto* event = std::get_if<endpoint::Event>(&action)) return tell(*event);
   if (!online()) return;
   if (const auto* request = std::get_if<endpoint::Request>(&action)) {
-    perform(*request);
+    uplink::ask(*connection_, *device_, *request, [this] { schedule_round(); });
   } else {
     connection_->send(action);
   }
@@ -216,27 +212,10 @@ void Client::confirm_claim(const AccountId& account) {
   });
 }
 
-void Client::perform(const endpoint::Request& request) {
-  const uplink::EncodedRequest encoded = uplink::encode_request(request.body);
-  const bool sent = connection_->call(
-      encoded.method, encoded.body, [this, id = request.id, method = encoded.method](const uplink::CallResult& result) {
-        // The connection ended: nobody refused anything, and Endpoint::disconnected
-        // sees to it that it is asked again.
-        if (!online()) return;
-        uplink::give_reply(*device_, id, method, result);
-        schedule_round();
-      });
-  if (!sent) {
-    device_->on_request_failed(request.id, endpoint::RequestFailure::unavailable, seconds(1));
-    schedule_round();
-  }
-}
-
 void Client::arm_tick() {
-  const auto deadline = device_->next_deadline();
-  if (!deadline || !online()) return;
-  const auto wait = std::clamp<std::chrono::milliseconds>(*deadline - clock_.now(), 10ms, 60'000ms);
-  tick_.arm(wait, [this] {
+  const auto wait = uplink::next_tick(*device_, clock_.now());
+  if (!wait || !online()) return;
+  tick_.arm(*wait, [this] {
     device_->tick();
     round();
   });

@@ -93,7 +93,6 @@ class Client final : private uplink::ConnectionOwner {
   void round();
   [[nodiscard]] Result<void, endpoint::Error> commit();
   void perform(const endpoint::Action& action);
-  void perform(const endpoint::Request& request);
   void tell(const endpoint::Event& event);
   void arm_tick();
   void lookup(const std::string& handle, Bytes renewal_token, Done<AccountId> done);

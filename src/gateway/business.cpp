@@ -194,13 +194,10 @@ class Business::Impl final : private uplink::ConnectionOwner {
     endpoint::give_frame(*device_, frame);
     const auto* notice = std::get_if<wire::Notice>(&frame);
     if (notice == nullptr) return;
-    const int size = static_cast<int>(notice->body.size());
-    wire::v1::PrekeyStatusReply prekeys;
+    uplink::give_notice(*device_, *notice);
     wire::v1::PersonaClosed closed;
-    if (notice->kind == wire::v1::NOTICE_ACCOUNT_CHANGED) device_->check_own_list();
-    if (notice->kind == wire::v1::NOTICE_PREKEYS_LOW && prekeys.ParseFromArray(notice->body.data(), size))
-      device_->on_prekeys_low(prekeys.one_time_left());
-    if (notice->kind == wire::v1::NOTICE_PERSONA_CLOSED && closed.ParseFromArray(notice->body.data(), size)) {
+    if (notice->kind == wire::v1::NOTICE_PERSONA_CLOSED &&
+        closed.ParseFromArray(notice->body.data(), static_cast<int>(notice->body.size()))) {
       if (const auto persona = AccountId::from(as_view(closed.persona()))) closed_.push_back(*persona);
     }
   }
@@ -243,15 +240,7 @@ class Business::Impl final : private uplink::ConnectionOwner {
     if (!online()) return;
     const auto* request = std::get_if<endpoint::Request>(&action);
     if (request == nullptr) return connection_->send(action);
-    const uplink::EncodedRequest encoded = uplink::encode_request(request->body);
-    const bool sent =
-        connection_->call(encoded.method, encoded.body,
-                          [this, id = request->id, method = encoded.method](const uplink::CallResult& result) {
-                            if (!online()) return;  // Endpoint::disconnected sees to it that it is asked again
-                            uplink::give_reply(*device_, id, method, result);
-                            schedule_round();
-                          });
-    if (!sent) device_->on_request_failed(request->id, endpoint::RequestFailure::unavailable, seconds(0));
+    uplink::ask(*connection_, *device_, *request, [this] { schedule_round(); });
   }
   void tell(const endpoint::Event& event) {
     if (std::holds_alternative<endpoint::MessageReceived>(event)) ++counters_.received;
@@ -272,10 +261,9 @@ class Business::Impl final : private uplink::ConnectionOwner {
     }
   }
   void arm_tick() {
-    const auto due = device_->next_deadline();
-    if (!due) return tick_.cancel();
-    const auto wait = std::max<std::chrono::nanoseconds>(*due - around_.clock.now(), 0ns);
-    tick_.arm(std::min<std::chrono::nanoseconds>(wait, 1min), [this] {
+    const auto wait = uplink::next_tick(*device_, around_.clock.now());
+    if (!wait || !online()) return tick_.cancel();
+    tick_.arm(*wait, [this] {
       device_->tick();
       round();
     });

@@ -5,13 +5,14 @@
 #include "crypto/hash.hpp"
 #include "gateway/internal/transfers.hpp"
 #include "proto/device.pb.h"
+#include "uplink/blobs.hpp"
 
 namespace opaline::gateway {
 
 using internal::problem;
 
 std::string url_of(const endpoint::BlobId& blob, const net::Url& service) {
-  return (service.tls ? "https://" : "http://") + service.authority() + internal::blob_path(blob);
+  return (service.tls ? "https://" : "http://") + service.authority() + uplink::blob_path(blob);
 }
 
 std::optional<endpoint::BlobId> blob_of(std::string_view mmcs_url, const net::Url& service) {

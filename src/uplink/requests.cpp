@@ -1,5 +1,7 @@
 #include "uplink/requests.hpp"
 
+#include <algorithm>
+
 #include "proto/device.pb.h"
 
 namespace opaline::uplink {
@@ -138,6 +140,34 @@ void give_reply(endpoint::Endpoint& device, endpoint::RequestId id, std::uint16_
   wire::v1::Failure failure;
   (void)failure.ParseFromArray(result.body.data(), static_cast<int>(result.body.size()));
   device.on_request_failed(id, failure_of_status(method, result.status), seconds(failure.retry_after_seconds()));
+}
+
+void ask(Connection& connection, endpoint::Endpoint& device, const endpoint::Request& request,
+         std::function<void()> changed) {
+  const EncodedRequest encoded = encode_request(request.body);
+  const bool sent = connection.call(
+      encoded.method, encoded.body,
+      [&connection, &device, id = request.id, method = encoded.method, changed](const CallResult& result) {
+        if (!connection.ready()) return;  // it has ended: nobody refused anything
+        give_reply(device, id, method, result);
+        changed();
+      });
+  if (sent) return;
+  device.on_request_failed(request.id, endpoint::RequestFailure::unavailable, seconds(1));
+  changed();
+}
+
+void give_notice(endpoint::Endpoint& device, const wire::Notice& notice) {
+  if (notice.kind == wire::v1::NOTICE_ACCOUNT_CHANGED) device.check_own_list();
+  if (notice.kind != wire::v1::NOTICE_PREKEYS_LOW) return;
+  if (const auto status = parsed<wire::v1::PrekeyStatusReply>(notice.body))
+    device.on_prekeys_low(status->one_time_left());
+}
+
+std::optional<milliseconds> next_tick(const endpoint::Endpoint& device, Time now) {
+  const auto deadline = device.next_deadline();
+  if (!deadline) return std::nullopt;
+  return std::clamp<milliseconds>(*deadline - now, milliseconds(10), std::chrono::minutes(1));
 }
 
 }  // namespace opaline::uplink

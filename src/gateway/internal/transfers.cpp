@@ -1,9 +1,9 @@
 #include "gateway/internal/transfers.hpp"
 
 #include <algorithm>
-#include <charconv>
 
 #include "crypto/hash.hpp"
+#include "uplink/blobs.hpp"
 
 namespace opaline::gateway::internal {
 namespace {
@@ -22,25 +22,11 @@ net::HttpClientOptions options_for(const net::Url& service, const net::TlsClient
   return out;
 }
 
-/// A decimal number without leading zeros.
-std::optional<std::uint64_t> number(const net::HttpResponse& response, std::string_view header) {
-  const auto text = response.header(header);
-  if (!text || text->empty() || (text->size() > 1 && text->front() == '0')) return std::nullopt;
-  std::uint64_t out = 0;
-  const auto read = std::from_chars(text->data(), text->data() + text->size(), out);
-  if (read.ec != std::errc() || read.ptr != text->data() + text->size()) return std::nullopt;
-  return out;
-}
-
 msp::Problem gone() {
   return problem(404, Error::unknown, "the service does not have this file, or not any more; it keeps files 30 days");
 }
 
 }  // namespace
-
-std::string blob_path(const endpoint::BlobId& blob) {
-  return "/v1/blobs/" + to_base64url(blob.view());
-}
 
 // ---------------------------------------------------------------- room
 
@@ -75,7 +61,7 @@ class Transfers::Transfer {
   Transfer(Transfers& all, std::uint64_t id, const endpoint::BlobId& blob)
       : all_(all),
         id_(id),
-        path_(blob_path(blob)),
+        path_(uplink::blob_path(blob)),
         timer_(all.loop_),
         back_off_(all.options_.first_wait, std::max(all.options_.first_wait, kLongestWait)) {}
   virtual ~Transfer() = default;
@@ -153,7 +139,7 @@ class Transfers::Upload final : public Transfer {
 
   void on_put(const Answer& answer) {
     if (!answer) return lost();
-    const auto now = number(*answer, "Opaline-Offset");
+    const auto now = uplink::number_header(*answer, "Opaline-Offset");
     switch (answer->status) {
       case 201:
         return now == bytes_.size() && expected_ == bytes_.size() ? whole() : lost();
@@ -184,7 +170,8 @@ class Transfers::Upload final : public Transfer {
   void on_offset(const Answer& answer) {
     if (!answer) return again(*this, &Upload::ask_offset);
     if (answer->status != 200) return refused(answer->status);
-    const auto now = number(*answer, "Opaline-Offset"), size = number(*answer, "Opaline-Size");
+    const auto now = uplink::number_header(*answer, "Opaline-Offset"),
+               size = uplink::number_header(*answer, "Opaline-Size");
     if (size && *size != bytes_.size()) return other_size();
     return now && size ? go_on_from(*now) : again(*this, &Upload::ask_offset);
   }
@@ -287,7 +274,7 @@ class Transfers::Download final : public Transfer {
   void on_piece(const Answer& answer) {
     if (!answer) return again(*this, &Download::next);
     if (answer->status == 404) return fail_with({gone()});
-    const auto size = number(*answer, "Opaline-Size");
+    const auto size = uplink::number_header(*answer, "Opaline-Size");
     if (answer->status != 200 || !size || *size == 0 || *size > msp::kMaxAttachmentBytes) {
       return again(*this, &Download::next);
     }

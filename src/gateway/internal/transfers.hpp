@@ -16,9 +16,6 @@ inline constexpr seconds kLater{5};
 [[nodiscard]] inline msp::Problem problem(unsigned status, msp::Error error, std::string_view message) {
   return {.status = status, .error = error, .pointer = {}, .header = {}, .message = message};
 }
-/// "/v1/blobs/<blob>"
-[[nodiscard]] std::string blob_path(const endpoint::BlobId& blob);
-
 /// Memory that is given out in the order of asking.
 class Room {
  public:
