@@ -10,6 +10,7 @@
 
 #include "gateway/api.hpp"
 #include "gateway/business.hpp"
+#include "gateway/internal/day_seal.hpp"
 #include "gateway/tables.hpp"
 #include "net/http_server.hpp"
 #include "store/drivers/file_key_vault.hpp"
@@ -24,8 +25,6 @@ namespace json = boost::json;
 /// How soon a change of the operator's takes effect.
 constexpr auto kAskEvery = 2s;
 constexpr auto kDayEvery = 1h;
-/// What waits for a webhook is kept as long as the relay keeps what waits for a device.
-constexpr std::uint32_t kWaitingDays = 30;
 constexpr std::size_t kMaxUploadsBytes = std::size_t{512} << 20;
 constexpr std::size_t kMaxAnswerBytes = std::size_t{64} << 20;
 
@@ -302,7 +301,7 @@ class Gateway::Impl final : public Businesses {
   void expire() {
     const auto today = number(day_of(ports_.clock.now()));
     // The newest day that nothing is served of any more.
-    if (today > kWaitingDays + 1 && !vault_->destroy_through(Day{today - kWaitingDays - 1}))
+    if (today > internal::kWaitingDays + 1 && !vault_->destroy_through(Day{today - internal::kWaitingDays - 1}))
       ports_.log.event(LogLevel::error, "gateway_expiry_failed");
     day_timer_.arm(kDayEvery, [this] { expire(); });
   }

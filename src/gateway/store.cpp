@@ -3,24 +3,16 @@
 #include <algorithm>
 
 #include "base/codec.hpp"
-#include "crypto/aead.hpp"
 #include "gateway/records.hpp"
 
 namespace opaline::gateway {
 
 using endpoint::StoreError;
+using internal::error_of;
 
 namespace {
 
 constexpr std::size_t kRowsAtOnce = 1'024;
-constexpr std::uint8_t kSealVersion = 1;
-constexpr std::size_t kSealHead = 1 + 4 + crypto::kAeadNonceBytes;
-/// As the relay keeps its ciphertexts (DESIGN, promise 4).
-constexpr std::uint32_t kWaitingDays = 30;
-
-StoreError error_of(store::RowError error) {
-  return error == store::RowError::full ? StoreError::full : StoreError::failed;
-}
 
 Outcome outcome_of(endpoint::MessageState state, endpoint::Reason reason) {
   using endpoint::MessageState;
@@ -58,15 +50,13 @@ bool says_closed(ByteView part) {
   return decoded && decoded->kind == wire::PartKind::close;
 }
 
-/// Bytes that end a key's prefix: a scan that begins after it.
-Bytes rest_of(ByteView key, std::size_t prefix) {
-  return to_bytes(key.subspan(prefix));
-}
-
 }  // namespace
 
 Store::Store(const Ports& ports, const msp::Uuid& business, const store::VaultKey& outcome_key)
-    : ports_(ports), business_(business), outcome_key_(outcome_key.reveal()) {}
+    : ports_(ports),
+      business_(business),
+      seal_(ports.vault, ports.clock, ports.random),
+      outcomes_(ports.rows, ports.clock, business, outcome_key) {}
 
 Result<std::unique_ptr<Store>, StoreError> Store::open(const Ports& ports, const msp::Uuid& business) {
   const auto key = ports.vault.named_key("gateway-outcomes");
@@ -76,43 +66,41 @@ Result<std::unique_ptr<Store>, StoreError> Store::open(const Ports& ports, const
   return out;
 }
 
+Result<void, StoreError> Store::each_row(std::string_view table, const std::function<bool(ByteView, ByteView)>& take) {
+  for (Bytes after;;) {
+    const auto rows = ports_.rows.scan(table, business_.view(), after, kRowsAtOnce);
+    if (!rows) return fail(error_of(rows.error()));
+    if (rows->empty()) return {};
+    for (const auto& row : *rows)
+      if (!take(ByteView(row.key).subspan(msp::Uuid::kSize), row.value)) return fail(StoreError::failed);
+    after = rows->back().key;
+  }
+}
+
 Result<void, StoreError> Store::load() {
-  const Bytes prefix = key({});
-  for (Bytes after;;) {
-    const auto rows = ports_.rows.scan(tables::kPeople, prefix, after, kRowsAtOnce);
-    if (!rows) return fail(StoreError::failed);
-    if (rows->empty()) break;
-    for (const auto& row : *rows) {
-      const auto persona = AccountId::from(rest_of(row.key, msp::Uuid::kSize));
-      const auto record = decode_person(row.value);
-      if (!persona || !record) return fail(StoreError::failed);
-      people_.emplace(*persona, Person{record->id, record->closed, {}});
-    }
-    after = rows->back().key;
-  }
-  for (Bytes after;;) {
-    const auto rows = ports_.rows.scan(tables::kInbox, prefix, after, kRowsAtOnce);
-    if (!rows) return fail(StoreError::failed);
-    if (rows->empty()) break;
-    for (const auto& row : *rows) {
-      Reader in(row.key);
-      (void)in.bytes(msp::Uuid::kSize);
-      const AccountId persona(in.array<AccountId::kSize>());
-      const Number number = in.u64();
-      const auto person = people_.find(persona);
-      if (!in.finished() || person == people_.end()) return fail(StoreError::failed);
-      person->second.waiting.push_back(number);
-      ++waiting_;
-      next_ = std::max(next_, number + 1);
-    }
-    after = rows->back().key;
-  }
+  OPALINE_CHECK(each_row(tables::kPeople, [this](ByteView key, ByteView value) {
+    const auto persona = AccountId::from(key);
+    const auto record = decode_person(value);
+    if (!persona || !record) return false;
+    people_.emplace(*persona, Person{record->id, record->closed, {}});
+    return true;
+  }));
+  OPALINE_CHECK(each_row(tables::kInbox, [this](ByteView key, ByteView) {
+    Reader in(key);
+    const auto person = people_.find(AccountId(in.array<AccountId::kSize>()));
+    const Number number = in.u64();
+    if (!in.finished() || person == people_.end()) return false;
+    person->second.waiting.push_back(number);
+    ++waiting_;
+    next_ = std::max(next_, number + 1);
+    return true;
+  }));
   for (const auto& [persona, person] : people_)
     if (!person.waiting.empty()) arrived_.push_back(persona);
   return {};
 }
 
-// ---- keys and seals
+// ---- keys
 
 Bytes Store::key(ByteView rest) const {
   Bytes out = to_bytes(business_.view());
@@ -126,42 +114,10 @@ Bytes Store::inbox_key(const AccountId& persona, Number number) const {
   return out;
 }
 
-Bytes Store::outcome_key(Day day, ByteView id) const {
-  Bytes out;
-  Writer(out).u32(opaline::number(day));
-  const auto mac = outcome_key_.mac({ByteView(out), business_.view(), id});
-  append(out, ByteView(mac).first(16));
+Bytes Store::endpoint_key(endpoint::Table table, ByteView row) const {
+  Bytes out = key({});
+  Writer(out).u8(static_cast<std::uint8_t>(table)).bytes(row);
   return out;
-}
-
-Result<Bytes, StoreError> Store::seal_today(ByteView place, ByteView plain) {
-  const Day today = day_of(ports_.clock.now());
-  const auto day_key = ports_.vault.day_key(today);
-  if (!day_key) return fail(day_key.error() == store::VaultError::full ? StoreError::full : StoreError::failed);
-  Bytes out;
-  Writer(out).u8(kSealVersion).u32(opaline::number(today));
-  ByteArray<crypto::kAeadNonceBytes> nonce{};
-  ports_.random.fill(nonce);
-  append(out, nonce);
-  crypto::aes256gcmsiv_seal(day_key->reveal(), nonce, place, plain, out);
-  return out;
-}
-
-Result<std::optional<SecretBytes>, StoreError> Store::open_day(ByteView place, ByteView sealed) {
-  if (sealed.size() < kSealHead) return std::optional<SecretBytes>();
-  Reader in(sealed);
-  const std::uint8_t version = in.u8();
-  const Day day{in.u32()};
-  const auto nonce = in.array<crypto::kAeadNonceBytes>();
-  const bool over = opaline::number(day_of(ports_.clock.now())) >= opaline::number(day) + kWaitingDays;
-  if (version != kSealVersion || over) return std::optional<SecretBytes>();
-  const auto day_key = ports_.vault.existing_day_key(day);
-  if (!day_key) {
-    if (day_key.error() == store::VaultError::destroyed || day_key.error() == store::VaultError::missing)
-      return std::optional<SecretBytes>();
-    return fail(StoreError::failed);
-  }
-  return crypto::aes256gcmsiv_open(day_key->reveal(), nonce, place, in.rest());
 }
 
 Result<void, StoreError> Store::write(Changes changes) {
@@ -173,28 +129,20 @@ Result<void, StoreError> Store::write(Changes changes) {
 // ---- the endpoint's rows
 
 Result<std::optional<SecretBytes>, StoreError> Store::get(endpoint::Table table, ByteView row) {
-  Bytes place = key({});
-  Writer(place).u8(static_cast<std::uint8_t>(table)).bytes(row);
-  auto value = ports_.rows.get(tables::kEndpoint, store::clear(place));
+  auto value = ports_.rows.get(tables::kEndpoint, store::clear(endpoint_key(table, row)));
   if (!value) return fail(error_of(value.error()));
   return std::move(*value);
 }
 
 Result<std::vector<endpoint::EndpointStore::Row>, StoreError> Store::scan(endpoint::Table table, ByteView prefix,
                                                                           ByteView after, std::size_t limit) {
-  Bytes head = key({});
-  Writer(head).u8(static_cast<std::uint8_t>(table));
-  Bytes from = head, behind;
-  append(from, prefix);
-  if (!after.empty()) {
-    behind = head;
-    append(behind, after);
-  }
-  auto rows = ports_.rows.scan(tables::kEndpoint, from, behind, limit);
+  const std::size_t head = endpoint_key(table, {}).size();
+  const Bytes behind = after.empty() ? Bytes() : endpoint_key(table, after);
+  auto rows = ports_.rows.scan(tables::kEndpoint, endpoint_key(table, prefix), behind, limit);
   if (!rows) return fail(error_of(rows.error()));
   std::vector<Row> out;
   out.reserve(rows->size());
-  for (auto& row : *rows) out.push_back({rest_of(row.key, head.size()), std::move(row.value)});
+  for (auto& row : *rows) out.push_back({to_bytes(ByteView(row.key).subspan(head)), std::move(row.value)});
   return out;
 }
 
@@ -203,7 +151,7 @@ Result<std::optional<endpoint::MessageBody>, StoreError> Store::outgoing(const M
   const auto sealed = ports_.rows.get(tables::kOutbox, store::clear(place));
   if (!sealed) return fail(error_of(sealed.error()));
   if (!*sealed) return std::optional<endpoint::MessageBody>();
-  OPALINE_TRY(const auto plain, open_day(place, **sealed));
+  OPALINE_TRY(const auto plain, seal_.open(place, **sealed));
   if (!plain) return std::optional<endpoint::MessageBody>();
   auto body = decode_body(*plain);
   if (!body) return fail(StoreError::failed);
@@ -213,12 +161,11 @@ Result<std::optional<endpoint::MessageBody>, StoreError> Store::outgoing(const M
 Result<void, StoreError> Store::commit(endpoint::Batch batch) {
   Changes changes = ports_.rows.batch();
   for (const endpoint::RowChange& change : batch.rows) {
-    Bytes place = key({});
-    Writer(place).u8(static_cast<std::uint8_t>(change.table)).bytes(change.key);
+    const auto place = store::clear(endpoint_key(change.table, change.key));
     if (change.value) {
-      changes.put(tables::kEndpoint, store::clear(place), *change.value);
+      changes.put(tables::kEndpoint, place, *change.value);
     } else {
-      changes.erase(tables::kEndpoint, store::clear(place));
+      changes.erase(tables::kEndpoint, place);
     }
   }
   Steps steps;
@@ -271,7 +218,7 @@ Result<void, StoreError> Store::enqueue(Changes& changes, Steps& steps, const Ac
                                         const credentials::OpaqueId& id, const Received& message) {
   const Number number = next_++;
   const Bytes place = inbox_key(persona, number);
-  OPALINE_TRY(const Bytes sealed, seal_today(place, encode(WaitingRecord{ports_.clock.now(), message})));
+  OPALINE_TRY(const Bytes sealed, seal_.seal(place, encode(WaitingRecord{ports_.clock.now(), message})));
   changes.put(tables::kInbox, store::clear(place), sealed);
   const bool closes = message.kind == Received::Kind::closed;
   const auto person = people_.find(persona);
@@ -345,7 +292,7 @@ Result<std::optional<Store::Waiting>, StoreError> Store::front(const AccountId& 
     if (!sealed) return fail(error_of(sealed.error()));
     std::optional<WaitingRecord> record;
     if (*sealed) {
-      OPALINE_TRY(const auto plain, open_day(place, **sealed));
+      OPALINE_TRY(const auto plain, seal_.open(place, **sealed));
       if (plain) record = decode_waiting(*plain);
     }
     if (record) return Waiting{number, record->received_at, std::move(record->message)};
@@ -353,10 +300,9 @@ Result<std::optional<Store::Waiting>, StoreError> Store::front(const AccountId& 
   }
 }
 
-Result<void, StoreError> Store::finish(const AccountId& persona, Number number) {
+Result<void, StoreError> Store::remove(Changes changes, const AccountId& persona, Number number) {
   const auto person = people_.find(persona);
   if (person == people_.end() || person->second.waiting.empty() || person->second.waiting.front() != number) return {};
-  Changes changes = ports_.rows.batch();
   changes.erase(tables::kInbox, store::clear(inbox_key(persona, number)));
   OPALINE_CHECK(write(std::move(changes)));
   person->second.waiting.pop_front();
@@ -364,20 +310,16 @@ Result<void, StoreError> Store::finish(const AccountId& persona, Number number) 
   return {};
 }
 
+Result<void, StoreError> Store::finish(const AccountId& persona, Number number) {
+  return remove(ports_.rows.batch(), persona, number);
+}
+
 Result<void, StoreError> Store::bury(const AccountId& persona, Number number, const msp::Uuid& id, Refusal why) {
-  const auto person = people_.find(persona);
-  if (person == people_.end() || person->second.waiting.empty() || person->second.waiting.front() != number) return {};
   Changes changes = ports_.rows.batch();
-  changes.erase(tables::kInbox, store::clear(inbox_key(persona, number)));
-  Bytes place = key({});
-  Writer(place).u64(static_cast<std::uint64_t>(unix_millis(ports_.clock.now()))).bytes(id.view());
   Bytes value;
   Writer(value).u8(static_cast<std::uint8_t>(why));
-  changes.put(tables::kDeadLetters, store::clear(place), value);
-  OPALINE_CHECK(write(std::move(changes)));
-  person->second.waiting.pop_front();
-  --waiting_;
-  return {};
+  changes.put(tables::kDeadLetters, store::clear(dead_letter_key(ports_.clock.now(), id.view())), value);
+  return remove(std::move(changes), persona, number);
 }
 
 Result<void, StoreError> Store::close(const AccountId& persona) {
@@ -395,12 +337,9 @@ Result<void, StoreError> Store::close(const AccountId& persona) {
 
 Result<void, StoreError> Store::add(Changes& changes, const endpoint::AddOutgoing& change) {
   const Bytes place = key(change.message.id.view());
-  OPALINE_TRY(const Bytes sealed, seal_today(place, encode(change.message.body)));
+  OPALINE_TRY(const Bytes sealed, seal_.seal(place, encode(change.message.body)));
   changes.put(tables::kOutbox, store::clear(place), sealed);
-  Bytes value;
-  Writer(value).u8(static_cast<std::uint8_t>(Outcome::pending));
-  changes.put(tables::kOutcomes, store::clear(outcome_key(day_of(ports_.clock.now()), change.message.id.view())),
-              value);
+  outcomes_.add(changes, change.message.id.view(), Outcome::pending);
   return {};
 }
 
@@ -408,70 +347,42 @@ Result<void, StoreError> Store::add(Changes& changes, const endpoint::SetOutgoin
   const Outcome outcome = outcome_of(change.state, change.reason);
   if (outcome == Outcome::pending) return {};
   changes.erase(tables::kOutbox, store::clear(key(change.id.view())));
-  const std::uint32_t today = number(day_of(ports_.clock.now()));
-  for (std::uint32_t back = 0; back <= kOutcomeDays && back <= today; ++back) {
-    const Bytes place = outcome_key(Day{today - back}, change.id.view());
-    const auto stored = ports_.rows.get(tables::kOutcomes, store::clear(place));
-    if (!stored) return fail(error_of(stored.error()));
-    // A message of this very batch is not there yet: it is today's.
-    if (!*stored && back != kOutcomeDays && back != today) continue;
-    Bytes value;
-    Writer(value).u8(static_cast<std::uint8_t>(outcome));
-    changes.put(tables::kOutcomes, store::clear(*stored ? place : outcome_key(Day{today}, change.id.view())), value);
-    break;
-  }
-  return {};
+  return outcomes_.set(changes, change.id.view(), outcome);
 }
 
 Result<std::optional<Outcome>, StoreError> Store::outcome(const msp::Uuid& id) {
-  const std::uint32_t today = number(day_of(ports_.clock.now()));
-  for (std::uint32_t back = 0; back <= kOutcomeDays && back <= today; ++back) {
-    const auto stored = ports_.rows.get(tables::kOutcomes, store::clear(outcome_key(Day{today - back}, id.view())));
-    if (!stored) return fail(error_of(stored.error()));
-    if (!*stored) continue;
-    const std::uint8_t raw = (*stored)->size() == 1 ? std::to_integer<std::uint8_t>((**stored)[0]) : 0;
-    if (raw < 1 || raw > static_cast<std::uint8_t>(Outcome::read)) return fail(StoreError::failed);
-    return Outcome(raw);
-  }
-  return std::optional<Outcome>();
+  return outcomes_.find(id.view());
+}
+
+Bytes Store::dead_letter_key(Time at, ByteView id) const {
+  Bytes out = key({});
+  Writer(out).u64(static_cast<std::uint64_t>(unix_millis(at))).bytes(id);
+  return out;
 }
 
 std::vector<DeadLetter> Store::dead_letters() {
   std::vector<DeadLetter> out;
-  const auto rows = ports_.rows.scan(tables::kDeadLetters, key({}), {}, 10'000);
-  if (!rows) return out;
-  for (const auto& row : *rows) {
-    Reader in(row.key);
-    (void)in.bytes(msp::Uuid::kSize);
+  (void)each_row(tables::kDeadLetters, [&out](ByteView key, ByteView value) {
+    Reader in(key);
     DeadLetter letter;
     letter.at = from_unix_millis(static_cast<std::int64_t>(in.u64()));
     letter.message = in.array<16>();
-    if (!in.finished() || row.value.size() != 1) continue;
-    letter.refusal = Refusal(std::to_integer<std::uint8_t>(row.value[0]));
-    out.push_back(letter);
-  }
+    if (in.finished() && value.size() == 1) {
+      letter.refusal = Refusal(std::to_integer<std::uint8_t>(value[0]));
+      out.push_back(letter);
+    }
+    return true;
+  });
   return out;
 }
 
 void Store::tick() {
   const Time now = ports_.clock.now();
-  const std::uint32_t today = number(day_of(now));
   Changes changes = ports_.rows.batch();
-  // Outcomes are in the order of their days, of all businesses together.
-  for (Bytes after;;) {
-    const auto rows = ports_.rows.scan(tables::kOutcomes, {}, after, kRowsAtOnce);
-    if (!rows || rows->empty()) break;
-    for (const auto& row : *rows) {
-      if (Reader(row.key).u32() + kOutcomeDays < today) changes.erase(tables::kOutcomes, store::clear(row.key));
-    }
-    after = rows->back().key;
-    if (Reader(after).u32() + kOutcomeDays >= today) break;
-  }
+  outcomes_.drop_old(changes);
   for (const DeadLetter& letter : dead_letters()) {
-    if (letter.at + std::chrono::days(kWaitingDays) > now) break;
-    Bytes place = key({});
-    Writer(place).u64(static_cast<std::uint64_t>(unix_millis(letter.at))).bytes(letter.message);
-    changes.erase(tables::kDeadLetters, store::clear(place));
+    if (letter.at + std::chrono::days(internal::kWaitingDays) > now) break;
+    changes.erase(tables::kDeadLetters, store::clear(dead_letter_key(letter.at, letter.message)));
   }
   (void)write(std::move(changes));  // the next tick tries again
 }

@@ -2,15 +2,15 @@
 // What must survive in a gateway, for one business: the endpoint's rows, and in the same commits what people wrote
 // (until its webhook took it), what the business wrote (until it is sent) and what became of it. Loop thread only.
 #include <deque>
+#include <functional>
 #include <map>
 
 #include "credentials/opaque_id.hpp"
-#include "crypto/hash.hpp"
 #include "endpoint/endpoint_store.hpp"
+#include "gateway/internal/day_seal.hpp"
+#include "gateway/internal/outcomes.hpp"
 #include "gateway/tables.hpp"
 #include "gateway/translate.hpp"
-#include "store/key_vault.hpp"
-#include "store/sealed_rows.hpp"
 
 namespace opaline::gateway {
 
@@ -115,15 +115,18 @@ class Store final : public endpoint::EndpointStore {
 
   [[nodiscard]] Bytes key(ByteView rest) const;
   [[nodiscard]] Bytes inbox_key(const AccountId& persona, Number number) const;
-  [[nodiscard]] Bytes outcome_key(Day day, ByteView id) const;
-  /// Sealed under today's key; `place` binds it to its row.
-  [[nodiscard]] Result<Bytes, endpoint::StoreError> seal_today(ByteView place, ByteView plain);
-  /// nullopt: its day is over, or it is not ours.
-  [[nodiscard]] Result<std::optional<SecretBytes>, endpoint::StoreError> open_day(ByteView place, ByteView sealed);
+  [[nodiscard]] Bytes endpoint_key(endpoint::Table table, ByteView row) const;
+  [[nodiscard]] Bytes dead_letter_key(Time at, ByteView id) const;
+  /// Rows of this business: what follows its id in the key, and the value. failed: also where `take` returns false.
+  [[nodiscard]] Result<void, endpoint::StoreError> each_row(std::string_view table,
+                                                            const std::function<bool(ByteView, ByteView)>& take);
+  /// The first in its person's queue, if it is that, and `changes` with it.
+  [[nodiscard]] Result<void, endpoint::StoreError> remove(Changes changes, const AccountId& persona, Number number);
 
   Ports ports_;
   msp::Uuid business_;
-  crypto::HmacSha256Key outcome_key_;
+  internal::DaySeal seal_;
+  internal::Outcomes outcomes_;
   std::map<AccountId, Person> people_;
   std::vector<AccountId> arrived_;
   std::size_t waiting_ = 0;

@@ -5,6 +5,8 @@
 #include <array>
 #include <string_view>
 
+#include "store/held_field.hpp"
+
 namespace opaline::gateway {
 
 namespace tables {
@@ -29,15 +31,8 @@ inline constexpr std::array<std::string_view, 7> kTables = {tables::kEndpoint, t
                                                             tables::kOutcomes, tables::kPeople, tables::kDeadLetters,
                                                             tables::kSealCheck};
 
-struct HeldField {
-  std::string_view table;
-  std::string_view field;
-  std::string_view why;
-  std::string_view how_long;
-};
-
 /// A field that is not here may not be stored.
-inline constexpr auto kHeldFields = std::to_array<HeldField>({
+inline constexpr auto kHeldFields = std::to_array<store::HeldField>({
     {tables::kEndpoint, "the gateway's own keys, sessions with personas' devices, and their device lists",
      "to decrypt what people write and encrypt what the business answers", "as docs/endpoint.md, \"Limits\", says"},
     {tables::kInbox, "a person's message, sealed under the key of its day",

@@ -230,10 +230,10 @@ TEST_F(Account, TheDiskNamesNobody) {
 
 TEST_F(Account, EveryTableIsAccountedFor) {
   for (const std::string_view table : kTables) {
-    EXPECT_TRUE(std::ranges::any_of(kHeldFields, [&](const HeldField& field) { return field.table == table; }))
+    EXPECT_TRUE(std::ranges::any_of(kHeldFields, [&](const store::HeldField& field) { return field.table == table; }))
         << table;
   }
-  for (const HeldField& field : kHeldFields) {
+  for (const store::HeldField& field : kHeldFields) {
     EXPECT_TRUE(std::ranges::find(kTables, field.table) != kTables.end()) << field.table;
     EXPECT_FALSE(field.why.empty() || field.how_long.empty()) << field.field;
   }

@@ -5,6 +5,8 @@
 #include <array>
 #include <string_view>
 
+#include "store/held_field.hpp"
+
 namespace opaline::identity {
 
 namespace tables {
@@ -40,15 +42,8 @@ inline constexpr std::array<std::string_view, 11> kTables = {
     tables::kHandles, tables::kAccounts, tables::kDevices, tables::kPrekeys,    tables::kOneTime,      tables::kLists,
     tables::kBuckets, tables::kRemoved,  tables::kRevoked, tables::kBusinesses, tables::kRelationships};
 
-struct HeldField {
-  std::string_view table;
-  std::string_view field;
-  std::string_view why;
-  std::string_view how_long;
-};
-
 /// In the order of the codecs. A field that is not here may not be stored.
-inline constexpr auto kHeldFields = std::to_array<HeldField>({
+inline constexpr auto kHeldFields = std::to_array<store::HeldField>({
     {tables::kHandles, "handle (as a keyed hash)", "to find the account when somebody asks for it",
      "until the account drops or loses the handle"},
     {tables::kHandles, "account", "what the handle stands for", "as long as the row"},
