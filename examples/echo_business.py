@@ -4,7 +4,8 @@
     echo_business.py --api https://HOST:PORT --business UUID --msp-id ID --secret BASE64 [--port 9000] [--ca ca.pem]
 
 Its webhook is http://127.0.0.1:PORT/message. It says what it got, and on these words in a text something more:
-list, time, quick, form, sign in, link, app; a file comes back as it was. docs/business-api.md says what all of it means.
+list, time, quick, form, sign in, link, app; a file comes back as it was. What is typed into it goes to who wrote last.
+docs/business-api.md says what all of it means.
 """
 import argparse
 import base64
@@ -13,8 +14,10 @@ import hashlib
 import hmac
 import http.server
 import json
+import signal
 import ssl
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -54,6 +57,7 @@ class Business:
         self.options = options
         self.tls = ssl.create_default_context(cafile=options.ca) if options.api.startswith("https") else None
         self.seen = set()  # ids of webhooks: one that comes again is not answered again
+        self.last = None  # who wrote last
 
     def call(self, method, path, body=None, **headers):
         """The answer's body; raises urllib.error.HTTPError."""
@@ -77,7 +81,6 @@ class Business:
     def ask(self, person, title, received_style="icon", images=(), **data):
         self.send(person, "interactive", interactiveData={
             "bid": BID, "receivedMessage": {"title": title, "style": received_style},
-            "replyMessage": {"title": "Thank you", "style": "icon"},
             "data": {"version": "1.0", "requestIdentifier": str(uuid.uuid4()), "images": list(images), **data}})
 
     def answer(self, message, person):
@@ -141,9 +144,10 @@ class Business:
         if headers.get("Content-Encoding") == "gzip":
             body = gzip.decompress(body)
         message = json.loads(body)
-        print(f"got {message['type']}: {message.get('body', '')}", flush=True)
+        self.last = headers["source-id"]
+        print(f"got {message['type']} from {self.last}: {message.get('body', '')}", flush=True)
         if message["id"] not in self.seen and message["type"] in ("text", "interactive"):
-            self.answer(message, headers["source-id"])
+            self.answer(message, self.last)
         self.seen.add(message["id"])
         return 200
 
@@ -168,6 +172,16 @@ def main():
         def log_message(self, *_):
             pass
 
+    def typed():
+        try:
+            for line in sys.stdin:
+                if business.last is not None:
+                    business.send(business.last, body=line.strip())
+        except OSError:
+            pass  # a background job has no keyboard
+
+    signal.signal(signal.SIGTTIN, signal.SIG_IGN)
+    threading.Thread(target=typed, daemon=True).start()
     server = http.server.ThreadingHTTPServer(("127.0.0.1", business.options.port), Handler)
     print(f"listening on {server.server_address[1]}", flush=True)
     try:

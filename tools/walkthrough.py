@@ -272,12 +272,14 @@ def devices_and_files(anna, ben, server, homes, program, check):
 
 
 def main():
+    from walkthrough_business import businesses  # which needs this module
     parser = argparse.ArgumentParser()
     parser.add_argument("--bin", required=True, type=pathlib.Path)
     parser.add_argument("--dir", required=True, type=pathlib.Path)
     parser.add_argument("--once", action="store_true")
     parser.add_argument("--any-port", action="store_true", help="let the kernel choose, so that several can run")
     options = parser.parse_args()
+    options.dir = options.dir.resolve()
     if options.dir.exists():
         if not (options.dir / ".opaline-run").exists() and any(options.dir.iterdir()):
             sys.exit(f"{options.dir} is not empty and not from an earlier ./run; name another directory with --dir")
@@ -287,29 +289,40 @@ def main():
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
 
     check = Checks()
-    program = options.bin.resolve() / "opaline" / "opaline"
-    server = Server(options.bin.resolve() / "opalined" / "opalined", options.dir / "server", options.any_port)
+    program, daemon = (options.bin.resolve() / name / name for name in ("opaline", "opalined"))
+    server = Server(daemon, options.dir / "server", options.any_port)
+    running, shop = [], None
     try:
         say(f"{BOLD}Opaline is up{OFF} at {server.url}, with a certificate authority of its own ({options.dir / 'server' / 'ca.pem'}).")
         try:
             anna, ben = conversation(server, options.dir, program, check)
             devices_and_files(anna, ben, server, options.dir, program, check)
+            shop, _ = businesses(running, daemon, server, options.dir, anna, ben, options.any_port, check)
         except (TimeoutError, KeyError, RuntimeError, subprocess.TimeoutExpired) as problem:
             check(False, f"{type(problem).__name__}: {problem}")
         if check.wrong:
-            say(f"\n{RED}{check.wrong} steps were not right.{OFF} The server's log is {options.dir / 'server.log'}")
+            say(f"\n{RED}{check.wrong} steps were not right.{OFF} The logs are {options.dir}/*.log")
         if not options.once:
-            say(f"\n{BOLD}Now you.{OFF} The server stays up until Ctrl-C. In another terminal:")
+            say(f"\n{BOLD}Now you.{OFF} The server, the gateways and the businesses stay up until Ctrl-C. In another terminal:")
             say(f"   export PATH={program.parent}:$PATH")
             say(f"   opaline --home {options.dir / 'anna'} receive --follow")
             say(f"   opaline --home {options.dir / 'ben'} send anna@example.org \"hello from the other side\"")
             say(f"   opaline --home {options.dir / 'me'} --server {server.url} --ca {options.dir / 'server' / 'ca.pem'} register me@example.org")
+            if shop:
+                say(f"   {DIM}to the business, which knows the words list, time, quick, form, sign in, link and app:{OFF}")
+                say(f"   opaline --home {options.dir / 'anna'} send {shop} \"a form, please\"")
+                say(f"   opaline --home {options.dir / 'anna'} receive")
+                say(f"   opaline --home {options.dir / 'anna'} answer {shop}")
+                say(f"   tail -f {options.dir / 'tea-house.log'}    {DIM}what the business sees{OFF}")
             say(f"   {DIM}(codes are in {options.dir / 'server' / 'outbox.jsonl'}; every command has --help){OFF}")
             try:
                 server.process.wait()
             except KeyboardInterrupt:
                 say("\nstopping")
     finally:
+        codes = [each.stop() for each in reversed(running)]
+        if options.once:
+            check(not any(codes), "gateways have shut down cleanly")
         if server.process.poll() is None:
             code = server.stop()
             if options.once:

@@ -4,6 +4,7 @@
 #include <queue>
 
 #include "base/codec.hpp"
+#include "crypto/hash.hpp"
 #include "gateway/store.hpp"
 #include "gateway/webhooks.hpp"
 #include "net/http_client.hpp"
@@ -85,6 +86,11 @@ class Business::Impl final : private uplink::ConnectionOwner {
     if (connection_) connection_->close();
   }
   [[nodiscard]] bool online() const { return connection_ && connection_->ready(); }
+  [[nodiscard]] Result<ByteArray<32>, OpenError> fingerprint() {
+    const auto list = device_->own_list();
+    if (!list) return fail(OpenError::store);
+    return crypto::sha256({list->list().account_key.view()});
+  }
   [[nodiscard]] const BusinessConfig& config() const { return config_; }
   void reconfigure(BusinessConfig config) {
     config_ = std::move(config);
@@ -371,6 +377,9 @@ std::optional<Outcome> Business::status(const msp::Uuid& message) {
 }
 void Business::call(std::uint16_t method, ByteView body, uplink::CallDone done) {
   impl_->call(method, body, std::move(done));
+}
+Result<ByteArray<32>, Business::OpenError> Business::fingerprint() {
+  return impl_->fingerprint();
 }
 std::vector<DeadLetter> Business::dead_letters() {
   return impl_->store().dead_letters();

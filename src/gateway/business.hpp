@@ -66,6 +66,8 @@ class Business final : public BusinessPort {
   [[nodiscard]] std::optional<Outcome> status(const msp::Uuid& message) override;
   void call(std::uint16_t method, ByteView body, uplink::CallDone done) override;
 
+  /// SHA-256 of the public account key of this gateway, 32 bytes: what entry links call `opaline-gateway`.
+  [[nodiscard]] Result<ByteArray<32>, OpenError> fingerprint();
   [[nodiscard]] std::vector<DeadLetter> dead_letters();
   [[nodiscard]] Counters counters() const;
 

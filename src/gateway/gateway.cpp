@@ -12,6 +12,7 @@
 #include "gateway/business.hpp"
 #include "gateway/internal/day_seal.hpp"
 #include "gateway/tables.hpp"
+#include "msp/entry_link.hpp"
 #include "net/http_server.hpp"
 #include "store/drivers/file_key_vault.hpp"
 #include "store/drivers/rocksdb_row_store.hpp"
@@ -197,7 +198,14 @@ class Gateway::Impl final : public Businesses {
       if (!*done) return fail(done->error());
       opened = Business::open(surroundings(), own.business);
     }
-    if (!opened) return fail(std::string("the gateway's store cannot be read"));
+    const auto fingerprint = opened ? (*opened)->fingerprint() : fail(Business::OpenError::store);
+    if (!fingerprint) return fail(std::string("the gateway's store cannot be read"));
+    // For the business's entry links: with it clients can tell this gateway from one that somebody put in its place.
+    msp::EntryLink entry;
+    entry.business = own.business.id;
+    entry.gateway = msp::GatewayFingerprint(*fingerprint);
+    if (const auto link = msp::write_entry_link(entry))
+      ports_.log.event(LogLevel::info, "gateway_in_own_house", {{"link", std::string_view(*link)}});
     businesses_[own.business.id] = {std::move(*opened), {}};
     return {};
   }

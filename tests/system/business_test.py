@@ -3,7 +3,6 @@
     python3 tests/system/business_test.py DIR_WITH_PROGRAMS [CASE ...]
 """
 import atexit
-import base64
 import gzip
 import http.server
 import importlib.util
@@ -12,7 +11,6 @@ import os
 import pathlib
 import re
 import ssl
-import subprocess
 import threading
 import time
 import types
@@ -21,41 +19,29 @@ import urllib.request
 import uuid
 
 from support import SOURCE, Aborted, ABORTED, Server, opaline, people, run_cases, wait_for
+import walkthrough_business
+from walkthrough_business import admin_business, furnish
 
 spec = importlib.util.spec_from_file_location("echo_business", SOURCE / "examples" / "echo_business.py")
 echo = importlib.util.module_from_spec(spec)
 spec.loader.exec_module(echo)
 
 
-class Gateway:
-    """`opalined --role gateway` beside a development server."""
+class Gateway(walkthrough_business.Gateway):
+    """`opalined --role gateway` beside a development server, or (`house`) with the configuration of its own house."""
 
-    def __init__(self, programs, server, port=0, name="gateway", settings=()):
-        self.directory = server.directory
-        self.ports_file = self.directory / f"{name}-ports.json"
-        self.ports_file.unlink(missing_ok=True)
-        self.log = open(self.directory.parent / f"{name}.log", "ab")
-        settings = [f"business.listen=127.0.0.1:{port}", f"business.ports_file={self.ports_file}", *settings]
-        self.process = subprocess.Popen([programs.opalined, "--dev", self.directory, "--role", "gateway", *(w for one in settings for w in ("--set", one))],
-                                        stdout=self.log, stderr=subprocess.STDOUT)
+    def __init__(self, programs, server, port=0, name="gateway", house=None):
+        command = ["--config", house / "gateway.toml"] if house else ["--dev", server.directory]
+        super().__init__([programs.opalined, *command, "--set", f"business.listen=127.0.0.1:{port}"], (house or server.directory) / f"{name}-ports.json",
+                         server.directory.parent / f"{name}.log")
         atexit.register(self.process.kill)
-        self.port = wait_for("the gateway to start", self.started)
-
-    def started(self):
-        if self.process.poll() is not None:
-            raise RuntimeError(f"the gateway ended at once: {pathlib.Path(self.log.name).read_text()[-2000:]}")
-        try:
-            return json.loads(self.ports_file.read_text())["business"]
-        except (FileNotFoundError, json.JSONDecodeError):
-            return None
 
     def kill(self):
         self.process.kill()
         self.process.wait()
 
     def stop(self):
-        self.process.terminate()
-        code = self.process.wait(timeout=60)
+        code = super().stop()
         if found := ABORTED.search(pathlib.Path(self.log.name).read_text(errors="replace")):
             raise Aborted(pathlib.Path(self.log.name).read_text(errors="replace")[found.start():][:6000])
         return code
@@ -86,16 +72,14 @@ class Software(echo.Business):
         threading.Thread(target=self.http.serve_forever, daemon=True).start()
         self.address = f"http://127.0.0.1:{self.http.server_address[1]}"
         placement = ["--own-gateway"] if own_gateway else ["--webhook", self.address, "--allow-private-webhooks", "true", "--gzip", str(compressed).lower()]
-        made = subprocess.run([server.programs.opalined, "--dev", server.directory, "admin", "business", "create", name, *placement, "--json"],
-                              capture_output=True, text=True, check=True)
-        told = json.loads(made.stdout)
-        self.urn, self.enrolment = told["urn"], told.get("enrolment")
-        msp = told.get("msp") or {"id": "own", "secret": base64.b64encode(os.urandom(32)).decode()}
-        super().__init__(types.SimpleNamespace(api="https://unknown", business=told["id"], msp_id=msp["id"], secret=msp["secret"],
+        self.told = admin_business(server.programs.opalined, server, "create", name, *placement)
+        self.urn = self.told["urn"]
+        msp = self.told.get("msp") or {"id": "", "secret": ""}
+        super().__init__(types.SimpleNamespace(api="https://unknown", business=self.told["id"], msp_id=msp["id"], secret=msp["secret"],
                                                ca=str(server.directory / "ca.pem")))
 
     def reach(self, gateway):
-        self.options.api = f"https://localhost:{gateway.port}"
+        self.options.api = gateway.url
 
     def webhook(self, headers, body):
         if not echo.is_from_service(headers.get("Authorization", ""), self.options.msp_id, self.options.secret):
@@ -137,12 +121,8 @@ class World:
         self.gateway = Gateway(programs, self.server)
         for one in (self.shop, self.bank, self.plain):
             one.reach(self.gateway)
-        wait_for("the gateway to serve all", lambda: self.listed().count('"enrolled":true') == 3)
+        wait_for("the gateway to serve all", lambda: all(one["enrolled"] for one in admin_business(programs.opalined, self.server, "list")["businesses"]))
         self.anna, self.ben = people(programs, self.server, directory, "Anna", "Ben")
-
-    def listed(self):
-        return subprocess.run([self.programs.opalined, "--dev", self.server.directory, "admin", "business", "list", "--json"], capture_output=True,
-                              text=True, check=True).stdout
 
     def restart_gateway(self):
         self.gateway = Gateway(self.programs, self.server, self.gateway.port)
@@ -287,25 +267,24 @@ def memory_of(pid):
 def own_house(check, world):
     """A gateway in the business's own house: the service never has its webhook or secret"""
     own, anna, house = Software(world.server, "Own House", True), world.anna, world.server.directory.parent / "house"
-    check(own.enrolment.startswith("opaline-enrol-"), "the operator gives an enrolment")
-    house.mkdir()
-    for name, text in (("settings.json", json.dumps({"webhook": own.address, "msp": {"id": own.options.msp_id, "secret": own.options.secret},
-                                                     "allow_private_webhooks": True})), ("enrolment", own.enrolment + "\n")):
-        (house / name).write_text(text)
-        (house / name).chmod(0o600)
-    settings = [f"business.id={own.options.business}", "business.name=Own House", f"business.settings_file={house / 'settings.json'}",
-                f"business.enrolment_file={house / 'enrolment'}", f"business.data={house / 'data'}", f"business.vault={house / 'vault'}"]
-    gateway = Gateway(world.programs, world.server, 0, "own", settings)
+    check(own.told["enrolment"].startswith("opaline-enrol-"), "the operator gives an enrolment")
+    msp = furnish(house, world.server, own.told, "Own House", own.address)
+    own.options.msp_id, own.options.secret, own.tls = msp["id"], msp["secret"], ssl.create_default_context(cafile=house / "certificate.pem")
+    gateway = Gateway(world.programs, world.server, 0, "own", house)
     own.reach(gateway)
     shown = opaline(anna, "business", "open", own.urn)
     check(any(line.get("gateway") == "own_said" for line in shown.lines), f"own, says the operator: {shown.lines}")
+    shown = opaline(anna, "business", "open", gateway.link())
+    check(any(line.get("gateway") == "own_checked" for line in shown.lines), f"own, and checked by the link that the gateway gives: {shown.lines}")
     check(opaline(anna, "send", own.urn, "to your house").code == 0, "written")
     own.heard("to your house")
     check(world.receives(anna, "You wrote: to your house"), "answered")
     files, count = world.server.files_with(own.options.secret)
     check(not files and count > 5, f"no file of the service's has the secret: {files}")
     gateway.kill()
-    gateway = Gateway(world.programs, world.server, gateway.port, "own", [s for s in settings if "enrolment" not in s])
+    (house / "enrolment").unlink()
+    (house / "gateway.toml").write_text((house / "gateway.toml").read_text().replace('enrolment_file = "enrolment"', ""))
+    gateway = Gateway(world.programs, world.server, gateway.port, "own", house)
     check(opaline(anna, "send", own.urn, "still you?").code == 0 and world.receives(anna, "You wrote: still you?"), "enrolled once is enough")
     check(gateway.stop() == 0, "it ends when it is asked to")
 
