@@ -20,7 +20,7 @@ void add_profile(CLI::App& command, BusinessArguments& b) {
       ->type_name("ID");
   add_switch(command, "--gzip", b.gzip, "Whether webhook bodies are compressed");
   command.add_option("--max-token-age", b.max_token_age, "Refuse older tokens (0: any age)")->type_name("SECONDS");
-  command.add_option("--capabilities", b.capabilities, "Of LIST,TIME,FORM,QUICK,AUTH,AUTH2")->type_name("LIST");
+  command.add_option("--capabilities", b.capabilities, "Of LIST,TIME,FORM,QUICK,AUTH2")->type_name("LIST");
   add_switch(command, "--status-webhooks", b.status_webhooks, "Tell what was delivered and read, as people allow");
   add_switch(command, "--signed-webhooks", b.signed_webhooks, "Sign webhooks");
   add_switch(command, "--allow-private-webhooks", b.allow_private_webhooks,

@@ -1,6 +1,7 @@
 #pragma once
 // Every bound of the MSP API in one place. "contract": a size that connectors are known to reach (docs/business-api.md,
 // "Limits"); the others are ours, large enough for whatever keeps to the contract.
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 
@@ -61,6 +62,11 @@ inline constexpr std::size_t kMaxMspIdBytes = 128;
 /// RFC 7518 section 3.2: a key of HS256 has at least the size of its hash.
 inline constexpr std::size_t kMinSecretBytes = 32;
 inline constexpr std::size_t kMaxSecretBytes = 256;
+
+// ---- settings
+inline constexpr std::size_t kMaxSettingsBytes = std::size_t{64} * 1024;
+inline constexpr std::size_t kMaxAwayTextBytes = 2'048;            // as identity::kMaxAwayTextBytes; a profile shows it
+inline constexpr std::chrono::seconds kMaxTokenAge{366 * 86'400};  // longer than any connector's token is in use
 
 // ---- headers and links
 inline constexpr std::size_t kMaxHeaderBytes = 4'096;

@@ -1,10 +1,7 @@
 #pragma once
-// What a hosted gateway needs to know about its business: one JSON object that the identity service keeps sealed and
-// the gateway reads (docs/operations.md, "Businesses"). Made and checked here alone.
-//   {"webhook": "https://...", "msp": {"id": "...", "secret": "<base64 of 32 to 256 bytes>"}, "gzip": true,
-//    "max_token_age_seconds": 0, "capabilities": ["LIST", "TIME", "FORM", "QUICK", "AUTH2"], "away_text": "",
-//    "status_webhooks": false, "signed_webhooks": false, "allow_private_webhooks": false}
-// For a business with its own gateway `webhook` and `msp` are not there: the service never has them.
+// The settings of a business (msp/settings.hpp) as the operator makes and changes them. The identity service keeps them
+// sealed and the hosted gateway reads them. Of a business with its own gateway `webhook` and `msp` are not there: the
+// service never has them.
 #include <boost/json/object.hpp>
 #include <string>
 
