@@ -52,7 +52,7 @@ namespace internal {
 ByteArray<kChecksumBytes> read_signature(const Field& object) {
   constexpr std::string_view kSendAsGiven = "it must be the fileChecksum that the upload was answered with";
   ByteArray<kChecksumBytes> out{};
-  const Field hex = object["signature"];
+  const Field hex = object.either("signature", "mmcs-signature-hex");
   const Field base64 = object["signature-base64"];
   if (!hex.present() && !base64.present()) {
     base64.problem(Error::missing, "it is required: the fileChecksum that the upload was answered with");
@@ -83,7 +83,7 @@ ByteArray<kChecksumBytes> read_signature(const Field& object) {
 }
 
 std::uint64_t read_blob_size(const Field& object) {
-  const Field size = object["size"];
+  const Field size = object.either("size", "file-size");
   if (!size.present()) {
     size.problem(Error::missing, "it is required: bytes of ciphertext");
     return 0;
@@ -92,7 +92,7 @@ std::uint64_t read_blob_size(const Field& object) {
 }
 
 std::optional<AttachmentKey> read_key(const Field& object, Need need) {
-  const Field key = object["key"];
+  const Field key = object.either("key", "decryption-key");
   if (!key.present()) {
     if (need == Need::required) key.problem(Error::missing, "it is required: 00 and the key in hexadecimal");
     return std::nullopt;

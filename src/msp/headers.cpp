@@ -166,13 +166,13 @@ Result<PreDownload, Problem> parse_pre_download(HeaderFields fields) {
   return fail(about("signature", Error::malformed, "send signature-base64 as it came with the message"));
 }
 
-Result<DecodePayload, Problem> parse_decode_payload(HeaderFields fields) {
-  DecodePayload out;
-  OPALINE_TRY(out.source, required_source(fields));
+Result<std::string, Problem> parse_decode_payload(HeaderFields fields) {
   OPALINE_TRY(const std::string_view bid, required(fields, "bid"));
   if (bid.size() > kMaxBidBytes) return fail(about("bid", Error::oversized, "send bid as it came with the message"));
-  out.bid = bid;
-  return out;
+  if (const auto source = find_header(fields, "source-id"); !source || *source != bid) {
+    OPALINE_CHECK(required_source(fields));
+  }
+  return std::string(bid);
 }
 
 Capabilities parse_capabilities(std::string_view list) {

@@ -57,12 +57,9 @@ struct PreDownload {
 };
 [[nodiscard]] Result<PreDownload, Problem> parse_pre_download(HeaderFields fields);
 
-/// `POST /v1/decodePayload`.
-struct DecodePayload {
-  Uuid source;
-  std::string bid;
-};
-[[nodiscard]] Result<DecodePayload, Problem> parse_decode_payload(HeaderFields fields);
+/// `POST /v1/decodePayload`; what it needs of the headers is the bid. Some connectors send that as source-id, too: what
+/// a token of any business allows does not depend on which.
+[[nodiscard]] Result<std::string, Problem> parse_decode_payload(HeaderFields fields);
 
 /// What a person's device can show.
 enum class Capability : std::uint8_t { quick = 1, list = 2, time = 4, auth = 8, auth2 = 16, form = 32 };

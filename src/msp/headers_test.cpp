@@ -138,8 +138,11 @@ TEST(Headers, OfAPreDownloadInBothDialects) {
 
 TEST(Headers, OfADecodePayload) {
   const Fields fields{{"Source-Id", kBusinessId}, {"BID", testing::kBid}};
-  EXPECT_EQ(parse_decode_payload(fields).value().bid, testing::kBid);
+  EXPECT_EQ(parse_decode_payload(fields).value(), testing::kBid);
   expect_header(parse_decode_payload(removed(fields, "BID")), 400, Error::missing, "bid");
+  expect_header(parse_decode_payload(removed(fields, "Source-Id")), 400, Error::missing, "source-id");
+  expect_header(parse_decode_payload(replaced(fields, "Source-Id", "else")), 400, Error::malformed, "source-id");
+  EXPECT_TRUE(parse_decode_payload(replaced(fields, "Source-Id", testing::kBid)).has_value());  // one connector does
 }
 
 TEST(Headers, CapabilitiesAreASet) {

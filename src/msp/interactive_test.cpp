@@ -77,8 +77,8 @@ TEST(Interactive, RequiresWhatTheContractRequires) {
       {kQuickReply,
        {"/data/quick-reply/items", "/data/quick-reply/items/0/identifier", "/data/quick-reply/items/1/title"}},
       {kForm,
-       {"/data/dynamic/template", "/data/dynamic/data", "/data/dynamic/data/startPageIdentifier",
-        "/data/dynamic/data/pages", "/data/dynamic/data/pages/1/pageIdentifier", "/data/dynamic/data/pages/1/type",
+       {"/data/dynamic/template", "/data/dynamic/data", "/data/dynamic/data/pages",
+        "/data/dynamic/data/pages/1/pageIdentifier", "/data/dynamic/data/pages/1/type",
         "/data/dynamic/data/pages/1/items", "/data/dynamic/data/pages/1/items/0/title"}},
       {kAuthentication,
        {"/data/authenticate/oauth2", "/data/authenticate/oauth2/responseType", "/data/authenticate/oauth2/state",
@@ -176,6 +176,9 @@ TEST(Interactive, Form) {
   expect_changed(kForm, pages + "1/items/0/nextPageIdentifier", "\"9\"", Error::mismatch, pages + "1/items");
   expect_changed(kForm, pages + "1/pageIdentifier", "\"2\"", Error::mismatch, pages + "0/nextPageIdentifier");
   expect_changed(kForm, "/data/dynamic/data/startPageIdentifier", "\"9\"", Error::mismatch);
+  const auto unnamed = parse_data(changed(kForm, "/data/dynamic/data/startPageIdentifier", ""));
+  ASSERT_TRUE(unnamed.has_value());  // then it is page "0"
+  EXPECT_EQ(std::get<Form>(unnamed->kind).start_page, "0");
   expect_changed(kForm, "/data/dynamic/template", "\"other\"", Error::unsupported);
   expect_changed(kForm, "/data/dynamic/version", "\"2.0\"", Error::unsupported);
   expect_changed(kForm, pages + "2/options/inputType", "\"drawing\"", Error::malformed);

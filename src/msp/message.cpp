@@ -42,16 +42,17 @@ void check_same(const Field& body, const MessageHeaders& headers) {
 
 Attachment read_attachment(const Field& field) {
   field.require_object();
+  const Field media_type = field.either("mimeType", "mime-type");
   Attachment out{.name = field["name"].text(kMaxFileNameBytes, Need::optional),
-                 .mime_type = field["mimeType"].text(kMaxMediaTypeBytes, Need::optional),
+                 .mime_type = media_type.text(kMaxMediaTypeBytes, Need::optional),
                  .size_bytes = internal::read_blob_size(field),
                  .signature = internal::read_signature(field),
-                 .url = internal::read_token(field["url"], kMaxUrlBytes),
-                 .owner = internal::read_token(field["owner"], kMaxOwnerBytes),
+                 .url = internal::read_token(field.either("url", "mmcs-url"), kMaxUrlBytes),
+                 .owner = internal::read_token(field.either("owner", "mmcs-owner"), kMaxOwnerBytes),
                  .key = {}};
   if (out.name.view().size() > kMaxFileNameBytes) field["name"].problem(Error::oversized, "it has at most 200 bytes");
   if (!std::ranges::all_of(out.mime_type.view(), [](char c) { return c >= ' ' && c <= '~'; })) {
-    field["mimeType"].problem(Error::malformed, "it must be a media type such as image/png");
+    media_type.problem(Error::malformed, "it must be a media type such as image/png");
   }
   if (auto key = internal::read_key(field, Need::required)) out.key = std::move(*key);
   return out;

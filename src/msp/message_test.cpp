@@ -84,13 +84,18 @@ TEST(Message, TypingIsTwoTypes) {
 }
 
 TEST(Message, AttachmentsInTheDialectsOfConnectors) {
-  for (const std::string_view size : {"\"12\"", "12", "12.0"}) {
-    const auto message = parse(text_with("See \xef\xbf\xbc here", attachment(size)));
-    ASSERT_TRUE(message.has_value()) << size;
+  const std::string older = R"({"name":"a.png","mime-type":"image/png","file-size":"12","mmcs-signature-hex":")" +
+                            to_hex(Bytes(kChecksumBytes, std::byte{0xa5})) +
+                            R"(","mmcs-url":"https://s.example/b/1","mmcs-owner":"o-1","decryption-key":")" + kHexKey +
+                            "\"}";
+  for (const std::string& one : {attachment("\"12\""), attachment("12"), attachment("12.0"), older}) {
+    const auto message = parse(text_with("See \xef\xbf\xbc here", one));
+    ASSERT_TRUE(message.has_value()) << one;
     const auto& text = std::get<TextMessage>(message->content);
     ASSERT_EQ(text.attachments.size(), 1U);
     EXPECT_EQ(text.attachments[0].size_bytes, 12U);
     EXPECT_EQ(text.attachments[0].name, "a.png");
+    EXPECT_EQ(text.attachments[0].mime_type, "image/png");
     EXPECT_EQ(text.attachments[0].url, "https://s.example/b/1");
     EXPECT_EQ(text.attachments[0].signature[0], std::byte{0xa5});
     EXPECT_EQ(text.attachments[0].key.reveal()[0], std::byte{0xcc});

@@ -6,11 +6,11 @@
 
 namespace opaline::msp::internal {
 
-/// `signature-base64`, or `signature` in hexadecimal of either case; both must agree.
+/// `signature-base64`, or `signature` (`mmcs-signature-hex`) in hexadecimal of either case; both must agree.
 [[nodiscard]] ByteArray<kChecksumBytes> read_signature(const Field& object);
-/// `size`: 1 .. kMaxAttachmentBytes.
+/// `size` (`file-size`): 1 .. kMaxAttachmentBytes.
 [[nodiscard]] std::uint64_t read_blob_size(const Field& object);
-/// `key`.
+/// `key` (`decryption-key`).
 [[nodiscard]] std::optional<AttachmentKey> read_key(const Field& object, Need need);
 /// Printable ASCII without spaces, at most `most` bytes.
 [[nodiscard]] std::string read_token(const Field& field, std::size_t most);

@@ -105,7 +105,8 @@ Form read_form(const Field& dynamic) {
   const Field data = dynamic["data"];
   data.require_object();
   Form out;
-  out.start_page = data["startPageIdentifier"].identifier(Need::required);
+  out.start_page = data["startPageIdentifier"].identifier();
+  if (out.start_page.empty()) out.start_page = Text("0");
   out.show_summary = data["showSummary"].boolean();
   const auto pages = data["pages"].elements(1, kMaxFormPages, "a form has 1 to 50 pages");
   for (const Field& page : pages) out.pages.push_back(read_page(page));

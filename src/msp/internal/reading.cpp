@@ -52,6 +52,13 @@ Field Field::operator[](std::string_view name) const {
   return Field(*findings_, member, place);
 }
 
+Field Field::either(std::string_view name, std::string_view older) const {
+  const Field found = (*this)[name];
+  if (found.present()) return found;
+  const Field other = (*this)[older];
+  return other.present() ? other : found;
+}
+
 void Field::require_object() const {
   if (value_ == nullptr) {
     problem(Error::missing, "it is required");

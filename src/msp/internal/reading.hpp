@@ -45,6 +45,8 @@ class Field {
 
   /// A member; absent if it, or this, is not there. A problem if this is there and no object.
   [[nodiscard]] Field operator[](std::string_view name) const;
+  /// The member under its name, or, where that is not there, under one that older connectors give it.
+  [[nodiscard]] Field either(std::string_view name, std::string_view older) const;
   [[nodiscard]] bool present() const { return value_ != nullptr; }
   [[nodiscard]] bool is_string() const { return value_ != nullptr && value_->is_string(); }
   [[nodiscard]] const json::value* value() const { return value_; }
