@@ -6,6 +6,7 @@
 
 #include "base/back_off.hpp"
 #include "gateway/store.hpp"
+#include "msp/jwt.hpp"
 #include "net/event_loop.hpp"
 #include "net/http_client.hpp"
 

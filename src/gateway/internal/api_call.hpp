@@ -3,6 +3,7 @@
 #include "gateway/api.hpp"
 #include "gateway/internal/transfers.hpp"
 #include "msp/gzip.hpp"
+#include "msp/jwt.hpp"
 
 namespace opaline::gateway {
 
