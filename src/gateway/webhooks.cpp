@@ -8,15 +8,16 @@ namespace {
 
 using namespace std::chrono_literals;
 
-/// People whose messages are on their way to one business at once: a slow one keeps only its own people waiting.
-constexpr std::size_t kConnections = 64;
-/// Requests in line behind them: every person who waits may have one.
-constexpr std::size_t kInLine = 1'000'000;
+/// People whose messages are on their way to one business, and so opened in memory, at once.
+constexpr std::size_t kUnderWay = 64;
 constexpr auto kAnswerWithin = 30s;
 constexpr std::size_t kMaxAnswerBytes = 64 * 1024;  // nobody reads it
 constexpr BackOff kWaits(1s, 5min);
 /// Answers that say "never" are believed when they were given so often.
 constexpr unsigned kRefusals = 3;
+/// Those that are about the address and not about the message are not asked in a row: software that is being replaced
+/// answers so for a while.
+constexpr seconds kMissing[kRefusals - 1] = {60s, 600s};
 
 std::optional<Refusal> refusal_of(unsigned status) {
   switch (status) {
@@ -31,6 +32,10 @@ std::optional<Refusal> refusal_of(unsigned status) {
     default:
       return std::nullopt;
   }
+}
+
+bool is_about_address(Refusal refusal) {
+  return refusal == Refusal::not_found || refusal == Refusal::gone;
 }
 
 /// RFC 9110 section 10.2.3, in seconds; dates are not looked at.
@@ -57,8 +62,8 @@ void Webhooks::connect() {
   options.origin = config_.webhook;
   options.tls = &parts_.tls;
   options.public_only = !config_.allow_private_webhooks;
-  options.max_connections = kConnections;
-  options.max_waiting = kInLine;
+  options.max_connections = kUnderWay;
+  options.max_waiting = kUnderWay;
   options.max_response_bytes = kMaxAnswerBytes;
   http_ = std::make_unique<net::HttpClient>(parts_.loop, std::move(options));
 }
@@ -67,6 +72,7 @@ void Webhooks::reconfigured() {
   // What was under way ends without an answer: it comes again, by the same id.
   under_way_ = 0;
   lanes_.clear();
+  line_.clear();
   connect();
   for (const AccountId& persona : parts_.store.people_waiting()) wake(persona);
 }
@@ -74,26 +80,37 @@ void Webhooks::reconfigured() {
 void Webhooks::stop() {
   stopped_ = true;
   lanes_.clear();
+  line_.clear();
   http_.reset();
   under_way_ = 0;
 }
 
 void Webhooks::wake(const AccountId& persona) {
   if (stopped_) return;
-  const auto lane = lanes_.find(persona);
-  if (lane != lanes_.end() && (lane->second.busy || lane->second.timer.armed())) return;
-  next(persona);
+  Lane& lane = lanes_.try_emplace(persona, parts_.loop, kWaits).first->second;
+  if (lane.busy || lane.timer.armed()) return;
+  line_up(persona, lane);
+  take_turns();
 }
 
-void Webhooks::next(const AccountId& persona) {
-  Lane& lane = lanes_.try_emplace(persona, parts_.loop, kWaits).first->second;
+void Webhooks::line_up(const AccountId& persona, Lane& lane) {
+  lane.busy = true;
+  line_.push_back(persona);
+}
+
+void Webhooks::take_turns() {
+  while (under_way_ < kUnderWay && !line_.empty()) {
+    const AccountId first = line_.front();
+    line_.pop_front();
+    next(first, lanes_.at(first));
+  }
+}
+
+void Webhooks::next(const AccountId& persona, Lane& lane) {
   const auto waiting = parts_.store.front(persona);
   if (!waiting) return later(persona, lane, 0s);  // the disk's trouble passes, or the process ends
-  if (!*waiting) {
-    lanes_.erase(persona);
-    return;
-  }
-  attempt(persona, **waiting);
+  if (*waiting) return attempt(persona, lane, **waiting);
+  lanes_.erase(persona);
 }
 
 net::HttpClientRequest Webhooks::request_of(msp::Webhook webhook) const {
@@ -110,8 +127,7 @@ net::HttpClientRequest Webhooks::request_of(msp::Webhook webhook) const {
   return request;
 }
 
-void Webhooks::attempt(const AccountId& persona, const Store::Waiting& waiting) {
-  Lane& lane = lanes_.at(persona);
+void Webhooks::attempt(const AccountId& persona, Lane& lane, const Store::Waiting& waiting) {
   if (lane.number != waiting.number) {
     lane.number = waiting.number;
     lane.refused = 0;
@@ -122,46 +138,51 @@ void Webhooks::attempt(const AccountId& persona, const Store::Waiting& waiting) 
     ++counters_.buried;
     if (!parts_.store.bury(persona, waiting.number, waiting.message.id, Refusal::unwritable))
       return later(persona, lane, 0s);
-    return next(persona);
+    return line_up(persona, lane);
   }
   if (!key_) return later(persona, lane, 0s);
-  lane.busy = true;
   ++under_way_;
-  http_->request(request_of(std::move(*webhook)),
-                 [this, persona, number = waiting.number, id = waiting.message.id](
-                     Result<net::HttpResponse, net::NetError> answer) { answered(persona, number, id, answer); });
+  http_->request(request_of(std::move(*webhook)), [this, persona, number = waiting.number, id = waiting.message.id](
+                                                      Result<net::HttpResponse, net::NetError> answer) {
+    --under_way_;
+    answered(persona, number, id, answer);
+    take_turns();
+  });
 }
 
 void Webhooks::answered(const AccountId& persona, Store::Number number, const msp::Uuid& id,
                         const Result<net::HttpResponse, net::NetError>& answer) {
-  --under_way_;
-  const auto found = lanes_.find(persona);
-  if (found == lanes_.end()) return;
-  Lane& lane = found->second;
-  lane.busy = false;
+  Lane& lane = lanes_.at(persona);
   if (answer && answer->status == 200) {
     ++counters_.taken;
     if (!parts_.store.finish(persona, number)) return later(persona, lane, 0s);
-    return next(persona);
+    return line_up(persona, lane);
   }
   ++counters_.failed;
-  const auto refusal = answer ? refusal_of(answer->status) : std::nullopt;
-  if (refusal && ++lane.refused >= kRefusals) {
-    ++counters_.buried;
-    if (!parts_.store.bury(persona, number, id, *refusal)) return later(persona, lane, 0s);
-    return next(persona);
+  seconds at_least = answer ? retry_after(*answer) : 0s;
+  if (const auto refusal = answer ? refusal_of(answer->status) : std::nullopt) {
+    if (++lane.refused >= kRefusals) {
+      ++counters_.buried;
+      if (!parts_.store.bury(persona, number, id, *refusal)) return later(persona, lane, 0s);
+      return line_up(persona, lane);
+    }
+    if (is_about_address(*refusal)) at_least = std::max(at_least, kMissing[lane.refused - 1]);
   }
-  later(persona, lane, answer ? retry_after(*answer) : 0s);
+  later(persona, lane, at_least);
 }
 
 void Webhooks::later(const AccountId& persona, Lane& lane, seconds at_least) {
+  lane.busy = false;
   const auto wait = lane.back_off.next(parts_.random);
-  lane.timer.arm(std::max<std::chrono::nanoseconds>(wait, at_least), [this, persona] { next(persona); });
+  lane.timer.arm(std::max<std::chrono::nanoseconds>(wait, at_least), [this, persona] {
+    line_up(persona, lanes_.at(persona));
+    take_turns();
+  });
 }
 
 void Webhooks::typing(const AccountId& persona, bool active) {
   const auto id = parts_.store.opaque_id(persona);
-  if (stopped_ || !id || !key_ || parts_.store.has_waiting(persona)) return;
+  if (stopped_ || under_way_ >= kUnderWay || !id || !key_ || parts_.store.has_waiting(persona)) return;
   ByteArray<msp::Uuid::kSize> fresh{};
   parts_.random.fill(fresh);
   Received message;
@@ -171,8 +192,10 @@ void Webhooks::typing(const AccountId& persona, bool active) {
   auto webhook = webhook_for(message, config_, parts_.service);
   if (!webhook) return;
   ++under_way_;
-  http_->request(request_of(std::move(*webhook)),
-                 [this](const Result<net::HttpResponse, net::NetError>&) { --under_way_; });
+  http_->request(request_of(std::move(*webhook)), [this](const Result<net::HttpResponse, net::NetError>&) {
+    --under_way_;
+    take_turns();
+  });
 }
 
 }  // namespace opaline::gateway

@@ -1,6 +1,7 @@
 #pragma once
 // Takes what waits to the business's software: in order for each person, many people at once, again and again until it
 // is taken or refused. Loop thread only.
+#include <deque>
 #include <map>
 #include <memory>
 
@@ -47,12 +48,16 @@ class Webhooks {
     Lane(net::EventLoop& loop, BackOff waits) : timer(loop), back_off(waits) {}
     net::Timer timer;
     BackOff back_off;
-    bool busy = false;
+    bool busy = false;         ///< in line, or under way
     Store::Number number = 0;  ///< of the message that is being tried
     unsigned refused = 0;      ///< times that it was refused for good
   };
-  void next(const AccountId& persona);
-  void attempt(const AccountId& persona, const Store::Waiting& waiting);
+  /// The person's next message goes behind those of everybody else.
+  void line_up(const AccountId& persona, Lane& lane);
+  /// As many as there is room for.
+  void take_turns();
+  void next(const AccountId& persona, Lane& lane);
+  void attempt(const AccountId& persona, Lane& lane, const Store::Waiting& waiting);
   void answered(const AccountId& persona, Store::Number number, const msp::Uuid& id,
                 const Result<net::HttpResponse, net::NetError>& answer);
   void later(const AccountId& persona, Lane& lane, seconds at_least);
@@ -64,6 +69,7 @@ class Webhooks {
   std::optional<msp::TokenKey> key_;
   std::unique_ptr<net::HttpClient> http_;
   std::map<AccountId, Lane> lanes_;
+  std::deque<AccountId> line_;  ///< whose turn it is when one of those under way has ended
   std::size_t under_way_ = 0;
   bool stopped_ = false;
   Counters counters_;

@@ -160,6 +160,42 @@ TEST_F(WebhooksTest, WhatIsRefusedThreeTimesIsADeadLetterAndTheNextGoesOn) {
   EXPECT_EQ(msp::to_text(msp::Uuid(store_->dead_letters()[0].message)), ids_[0]);
 }
 
+TEST_F(WebhooksTest, AnAddressThatIsMissingForAWhileCostsNoMessage) {
+  const auto anna = person();
+  answers_ = {404, 404};
+  write(anna, "deployed");
+  ASSERT_TRUE(run_until([this] { return webhooks_->counters().failed == 1; }));
+  clock_.advance(50s);
+  for (int i = 0; i < 20; ++i) loop_.run_once(1ms);
+  EXPECT_EQ(taken_.size(), 1U) << "not yet";
+  clock_.advance(10s);
+  ASSERT_TRUE(run_until([this] { return webhooks_->counters().failed == 2; }));
+  clock_.advance(10min);
+  ASSERT_TRUE(all_taken());
+  EXPECT_THAT(taken_, ElementsAre("deployed", "deployed", "deployed"));
+  EXPECT_TRUE(store_->dead_letters().empty());
+}
+
+TEST_F(WebhooksTest, OnlySoManyAreUnderWayAndTheNextInLineIsSomebodyElse) {
+  constexpr std::size_t kPeople = 100, kUnderWay = 64;
+  answers_.assign(2 * kPeople, std::nullopt);
+  const auto anna = person();
+  write(anna, "a1");
+  write(anna, "a2");
+  for (std::size_t i = 1; i < kPeople; ++i) write(person(), "other");
+  ASSERT_TRUE(run_until([this] { return held_.size() == kUnderWay; }));
+  for (int i = 0; i < 20; ++i) loop_.run_once(1ms);
+  EXPECT_EQ(held_.size(), kUnderWay) << "the rest is sealed on the disk";
+  webhooks_->typing(anna.persona(), true);  // there is no room to tell it now
+  for (std::size_t i = 0; i < kPeople + 1; ++i) {
+    ASSERT_TRUE(run_until([&] { return held_.size() > i; }));
+    held_[i].respond({.status = 200});
+  }
+  ASSERT_TRUE(all_taken());
+  EXPECT_EQ(taken_.size(), kPeople + 1);
+  EXPECT_EQ(taken_.back(), "a2");
+}
+
 TEST_F(WebhooksTest, AServerThatIsDownGetsItLater) {
   const std::uint16_t port = server_->port();
   server_.reset();
