@@ -76,13 +76,43 @@ void Api::Call::answer(unsigned status, std::string_view content_type, ByteView 
   answer({{"Content-Type", std::string(content_type)}}, status, to_bytes(bytes), std::move(held));
 }
 
-void Api::Call::refuse(const Problem& problem, seconds retry_after) {
-  net::HttpHeaders headers{{"Content-Type", "application/json"}};
-  if (problem.status == 401) headers.push_back({"WWW-Authenticate", "Bearer"});
+namespace {
+
+net::HttpHeaders headers_of(const Problem& problem, seconds retry_after = seconds(0)) {
+  net::HttpHeaders out{{"Content-Type", "application/json"}};
+  if (problem.status == 401) out.push_back({"WWW-Authenticate", "Bearer"});
   if (problem.status == 429 || problem.status == 503) {
-    headers.push_back({"Retry-After", std::to_string(std::max<std::int64_t>(retry_after.count(), 1))});
+    out.push_back({"Retry-After", std::to_string(std::max<std::int64_t>(retry_after.count(), 1))});
   }
-  answer(std::move(headers), problem.status, to_bytes(as_view(msp::to_json(problem))));
+  return out;
+}
+
+Problem unreadable(unsigned status) {
+  switch (status) {
+    case 413:
+      return problem(413, Error::oversized, "the body is larger than this call, or this token, may send");
+    case 431:
+      return problem(431, Error::oversized, "the headers are larger than 8192 bytes");
+    case 501:
+      return problem(501, Error::unsupported, "no Transfer-Encoding but chunked");
+    case 503:
+      return problem(503, Error::unavailable, "no room for the body at the moment; try again");
+    case 505:
+      return problem(505, Error::unsupported, "send HTTP/1.1");
+    default:
+      return problem(status, Error::malformed, "this is no request of HTTP/1.1 (RFC 9112)");
+  }
+}
+
+}  // namespace
+
+void Api::Call::refuse(const Problem& problem, seconds retry_after) {
+  answer(headers_of(problem, retry_after), problem.status, to_bytes(as_view(msp::to_json(problem))));
+}
+
+net::HttpResponse Api::refusal(unsigned status) {
+  const Problem problem = unreadable(status);
+  return {.status = status, .headers = headers_of(problem), .body = to_bytes(as_view(msp::to_json(problem)))};
 }
 
 std::optional<Files::Failure> internal::refusal_of(Outcome outcome) {

@@ -20,6 +20,8 @@ class Api {
   /// For net::HttpServerOptions::body_limit: whoever has no token of ours cannot fill memory, nor whoever has no
   /// upload-url or posts more than was announced for it.
   [[nodiscard]] std::size_t body_limit(const net::HttpRequest& head) const;
+  /// For net::HttpServerOptions::refusal: errors have one form, whoever finds them.
+  [[nodiscard]] static net::HttpResponse refusal(unsigned status);
 
  private:
   struct Call;

@@ -1,5 +1,3 @@
-#include <fstream>
-
 #include "crypto/aes_ctr.hpp"
 #include "crypto/hash.hpp"
 #include "gateway/gateway_test_support.hpp"
@@ -369,67 +367,6 @@ TEST_F(ApiTest, StatusOfAMessage) {
   expect_error(ask("GET", target,
                    {{"Authorization", "Bearer " + token(theirs_.config())}, {"source-id", std::string(kBusiness)}}),
                403, "forbidden");
-}
-
-// ---------------------------------------------------------------- the documents
-
-json::value openapi() {
-  std::ifstream in(OPALINE_SOURCE_DIR "/docs/openapi.json");
-  return json::parse(std::string(std::istreambuf_iterator<char>(in), {}));
-}
-
-TEST_F(ApiTest, EveryPathOfOpenapiIsServed) {
-  std::size_t count = 0;
-  for (const auto& path : openapi().at("paths").as_object()) {
-    for (const auto& operation : path.value().as_object()) {
-      std::string method(operation.key());
-      std::ranges::transform(method, method.begin(), [](char c) { return static_cast<char>(std::toupper(c)); });
-      std::string target(path.key());
-      for (std::size_t at; (at = target.find('{')) != target.npos;) {
-        target.replace(at, target.find('}') - at + 1, std::string(kId));
-      }
-      expect_error(ask(method, target, {}), 401, "unauthorized", target);
-      const auto wrong = ask(method == "GET" ? "POST" : "GET", target, headers());
-      expect_error(wrong, 405, "unsupported", target);
-      EXPECT_EQ(wrong.header("Allow"), method);
-      const auto& statuses = operation.value().at("responses").as_object();
-      EXPECT_TRUE(statuses.contains("401")) << target;
-      ++count;
-    }
-  }
-  EXPECT_GE(count, 7U);
-}
-
-TEST_F(ApiTest, ExamplesOfOpenapiAreAccepted) {
-  std::size_t count = 0;
-  for (const std::string target : {"/v1/message", "/v1/authenticate"}) {
-    const json::value document = openapi();
-    const auto& examples =
-        document.at("paths").at(target).at_pointer("/post/requestBody/content/application~1json/examples");
-    for (const auto& example : examples.as_object()) {
-      std::string body = json::serialize(example.value().at("value"));
-      const auto replace = [&body](std::string_view what, const std::string& with) {
-        for (std::size_t at = 0; (at = body.find(what, at)) != body.npos; at += with.size()) {
-          body.replace(at, what.size(), with);
-        }
-      };
-      replace("urn:mbid:AQAAY2xhdWRl-bm90aGluZw_", person_.text());
-      for (int i = 1; i < 4; ++i) {  // places of files
-        replace("https://service.example/b/" + std::to_string(i) + "\"",
-                url_of(endpoint::BlobId(ByteArray<32>{std::byte(i)}), service_url_) + "\"");
-      }
-      mine_.outcomes.clear();
-      const auto answer = post(target, body, message_headers());
-      // A reference without a key, and not of ours: all else is as it should be.
-      if (answer.status == 400) {
-        EXPECT_EQ(text_at(json_of(answer), "pointer"), "/interactiveDataRef/key") << example.key();
-      } else {
-        EXPECT_EQ(answer.status, 200U) << example.key() << as_text(answer.body);
-      }
-      ++count;
-    }
-  }
-  EXPECT_GE(count, 13U);
 }
 
 }  // namespace

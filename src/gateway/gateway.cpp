@@ -155,6 +155,7 @@ class Gateway::Impl final : public Businesses {
     server.tls = &*tls_;
     server.max_buffered_bytes = server.max_buffered_body_bytes = kMaxUploadsBytes;
     server.body_limit = [this](const net::HttpRequest& head) { return api_ ? api_->body_limit(head) : 0; };
+    server.refusal = Api::refusal;
     auto started = net::HttpServer::start(loop_, std::move(server),
                                           [this](net::HttpRequest request, net::HttpResponder responder) {
                                             api_->handle(std::move(request), std::move(responder));

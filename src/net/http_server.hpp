@@ -58,6 +58,9 @@ struct HttpServerOptions {
   /// Another limit for one request's body, decided from its head (`body` is empty then); empty: `max_body_bytes` for
   /// all.
   std::function<std::size_t(const HttpRequest& head)> body_limit{};
+  /// The answer to what is no request that a handler could see (400, 413, 431, 501, 505), or has no room (503); empty:
+  /// a line of plain text.
+  std::function<HttpResponse(unsigned status)> refusal{};
   std::chrono::nanoseconds handshake_within = std::chrono::seconds(10);  ///< TLS
   std::chrono::nanoseconds header_within =
       std::chrono::seconds(10);  ///< from the connection or the first byte to the whole head

@@ -88,6 +88,17 @@ TEST_F(HttpServerTest, bodies_by_length_and_in_chunks) {
   EXPECT_NE(p.receive_until("GET /x").find("200 OK"), std::string::npos) << "nothing of the body was left over";
 }
 
+TEST_F(HttpServerTest, what_is_refused_unseen_is_answered_as_the_owner_likes) {
+  HttpServerOptions options;
+  options.refusal = [](unsigned status) { return text_response(status, "application/json", "{}"); };
+  serve(std::move(options));
+  RawPeer p = peer();
+  p.send("GET / HTTP/2.0\r\nHost: a\r\n\r\n");
+  const std::string answer = p.receive_until("{}");
+  EXPECT_NE(answer.find("505"), std::string::npos) << answer;
+  EXPECT_NE(answer.find("application/json"), std::string::npos) << answer;
+}
+
 TEST_F(HttpServerTest, trailers_never_become_headers) {
   serve({}, [](HttpRequest request, HttpResponder responder) {
     responder.respond(text_response(200, "text/plain", request.header("x-role") ? "believed" : "ignored"));

@@ -190,8 +190,11 @@ void HttpConnection::refuse(HttpParseError error) {
 void HttpConnection::refuse(unsigned status) {
   host_.counters().bad_requests += 1;
   drop_request();
-  append_response(stream_->output(), text_response(status, "text/plain", std::string(reason_phrase(status)) + "\n"),
-                  {.keep_alive = false, .to_head_request = false}, core_.clock().now());
+  const auto& refusal = host_.options().refusal;
+  append_response(
+      stream_->output(),
+      refusal ? refusal(status) : text_response(status, "text/plain", std::string(reason_phrase(status)) + "\n"),
+      {.keep_alive = false, .to_head_request = false}, core_.clock().now());
   enter(State::lingering);
   stream_->finish();
 }
