@@ -32,6 +32,7 @@ struct AdminArguments {
   std::uint64_t after = 0;
   std::uint64_t limit = 100;
   bool verify = false;
+  bool all = false;
   std::string known_head;  ///< SEQUENCE:HASH
 };
 [[nodiscard]] Exit admin_operator_create(const GlobalOptions& options, const AdminArguments& arguments);
@@ -65,6 +66,11 @@ struct BusinessArguments {
                                         const BusinessArguments& business);
 [[nodiscard]] Exit admin_business_remove(const GlobalOptions& options, const AdminArguments& arguments,
                                          const BusinessArguments& business);
+
+/// Of the gateway that the configuration names, over its own socket.
+[[nodiscard]] Exit admin_dead_letters_list(const GlobalOptions& options, const AdminArguments& arguments);
+/// `arguments.name`: a message's id; empty: all.
+[[nodiscard]] Exit admin_dead_letters_retry(const GlobalOptions& options, const AdminArguments& arguments);
 
 struct BackupArguments {
   std::filesystem::path file;

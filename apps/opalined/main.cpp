@@ -92,6 +92,25 @@ void add_operators(CLI::App& admin, Arguments& a) {
   revoke->callback([&a] { a.run = [&a] { return admin_operator_revoke(a.global, a.admin); }; });
 }
 
+void add_dead_letters(CLI::App& admin, Arguments& a) {
+  auto* group = admin.add_subcommand("dead-letters", "Messages that a business's software did not take; of a gateway");
+  group->require_subcommand(1);
+  group->footer(
+      "Asks the gateway of the configuration (business.data), not the service.\n"
+      "Examples:\n  opalined admin dead-letters list\n  opalined admin dead-letters retry --all");
+  auto* list = group->add_subcommand("list", "Show them: when, how often tried, why refused; never a text");
+  list->footer("Example:\n  opalined admin dead-letters list");
+  list->callback([&a] { a.run = [&a] { return admin_dead_letters_list(a.global, a.admin); }; });
+  auto* retry = group->add_subcommand("retry", "Put one, or all, back into the queue; they come with the same ids");
+  auto* id = retry->add_option("message", a.admin.name, "Its id, as `list` shows it")->type_name("ID");
+  auto* all = retry->add_flag("--all", a.admin.all, "All whose messages were kept")->excludes(id);
+  retry->footer("Example:\n  opalined admin dead-letters retry 6b1d2c3e-9f80-4a1b-8c7d-112233445566");
+  retry->callback([&a, id, all] {
+    if (id->count() + all->count() == 0) throw CLI::RequiredError("ID or --all");
+    a.run = [&a] { return admin_dead_letters_retry(a.global, a.admin); };
+  });
+}
+
 void add_admin(CLI::App& app, Arguments& a) {
   auto* admin = app.add_subcommand("admin", "Administer the running server, over its admin socket");
   admin->require_subcommand(1);
@@ -103,6 +122,7 @@ void add_admin(CLI::App& app, Arguments& a) {
       "  opalined admin status");
   add_operators(*admin, a);
   add_businesses(*admin, a.global, a.admin, a.business, a.run);
+  add_dead_letters(*admin, a);
   auto* audit = admin->add_subcommand("audit", "What operators did, oldest first");
   audit->add_option("--after", a.admin.after, "Only entries after this number")->capture_default_str();
   audit->add_option("--limit", a.admin.limit, "At most so many")->capture_default_str();

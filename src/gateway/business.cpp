@@ -5,7 +5,6 @@
 
 #include "base/codec.hpp"
 #include "crypto/hash.hpp"
-#include "gateway/store.hpp"
 #include "gateway/webhooks.hpp"
 #include "net/http_client.hpp"
 #include "proto/device.pb.h"
@@ -140,6 +139,11 @@ class Business::Impl final : private uplink::ConnectionOwner {
   }
 
   [[nodiscard]] Store& store() { return *store_; }
+  [[nodiscard]] Result<Store::Retry, endpoint::StoreError> retry(const msp::Uuid& message) {
+    auto done = store_->retry(message);
+    for (const AccountId& persona : store_->take_arrived()) webhooks_.wake(persona);
+    return done;
+  }
   [[nodiscard]] Counters counters() const {
     Counters out = counters_;
     out.webhooks = webhooks_.counters().taken;
@@ -381,8 +385,14 @@ void Business::call(std::uint16_t method, ByteView body, uplink::CallDone done) 
 Result<ByteArray<32>, Business::OpenError> Business::fingerprint() {
   return impl_->fingerprint();
 }
-std::vector<DeadLetter> Business::dead_letters() {
+const msp::Uuid& Business::id() const {
+  return impl_->config().id;
+}
+std::vector<DeadLetter> Business::dead_letters() const {
   return impl_->store().dead_letters();
+}
+Result<Store::Retry, endpoint::StoreError> Business::retry(const msp::Uuid& message) {
+  return impl_->retry(message);
 }
 Counters Business::counters() const {
   return impl_->counters();

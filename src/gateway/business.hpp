@@ -10,9 +10,9 @@
 #include "base/log.hpp"
 #include "base/random.hpp"
 #include "gateway/business_port.hpp"
+#include "gateway/store.hpp"
 #include "net/event_loop.hpp"
 #include "net/tls.hpp"
-#include "store/sealed_rows.hpp"
 
 namespace opaline::gateway {
 
@@ -36,7 +36,18 @@ struct Counters {
   std::size_t waiting = 0, people = 0;
 };
 
-class Business final : public BusinessPort {
+/// A business's dead letters; what the operator asks for.
+class DeadLetterBox {
+ public:
+  virtual ~DeadLetterBox() = default;
+  [[nodiscard]] virtual const msp::Uuid& id() const = 0;
+  /// Oldest first.
+  [[nodiscard]] virtual std::vector<DeadLetter> dead_letters() const = 0;
+  /// As Store::retry; it is tried at once.
+  [[nodiscard]] virtual Result<Store::Retry, endpoint::StoreError> retry(const msp::Uuid& message) = 0;
+};
+
+class Business final : public BusinessPort, public DeadLetterBox {
  public:
   enum class OpenError : std::uint8_t {
     not_enrolled,  ///< enrol() first
@@ -68,7 +79,9 @@ class Business final : public BusinessPort {
 
   /// SHA-256 of the public account key of this gateway, 32 bytes: what entry links call `opaline-gateway`.
   [[nodiscard]] Result<ByteArray<32>, OpenError> fingerprint();
-  [[nodiscard]] std::vector<DeadLetter> dead_letters();
+  [[nodiscard]] const msp::Uuid& id() const override;
+  [[nodiscard]] std::vector<DeadLetter> dead_letters() const override;
+  [[nodiscard]] Result<Store::Retry, endpoint::StoreError> retry(const msp::Uuid& message) override;
   [[nodiscard]] Counters counters() const;
 
  private:

@@ -2,12 +2,15 @@
 
 #include <fmt/format.h>
 
+#include <unistd.h>
 #include <algorithm>
 #include <boost/json.hpp>
+
 #include <csignal>
 #include <map>
 #include <set>
 
+#include "gateway/admin.hpp"
 #include "gateway/api.hpp"
 #include "gateway/business.hpp"
 #include "gateway/internal/day_seal.hpp"
@@ -68,6 +71,7 @@ class Gateway::Impl final : public Businesses {
       : options_(std::move(options)), ports_(ports), loop_(ports.clock), ask_timer_(loop_), day_timer_(loop_) {}
 
   ~Impl() override {
+    admin_.reset();
     server_.reset();
     api_.reset();
     files_.reset();
@@ -80,6 +84,7 @@ class Gateway::Impl final : public Businesses {
       return fail(std::string("the system does not let us handle signals"));
     OPALINE_CHECK(open_store());
     OPALINE_CHECK(open_network());
+    OPALINE_CHECK(open_admin());
     return open_businesses();
   }
 
@@ -166,6 +171,22 @@ class Gateway::Impl final : public Businesses {
     if (base.empty()) base = "https://localhost:" + std::to_string(server_->port());
     api_ =
         std::make_unique<Api>(ports_.clock, ports_.random, *this, *files_, Api::Options{.base_url = std::move(base)});
+    return {};
+  }
+
+  [[nodiscard]] Result<void, std::string> open_admin() {
+    net::HttpServerOptions options;
+    options.address.unix_path = (options_.data / kAdminSocketName).string();
+    options.max_connections = 64;
+    const std::string where = options.address.unix_path;
+    auto started = net::HttpServer::start(loop_, std::move(options),
+                                          [this](const net::HttpRequest& request, net::HttpResponder responder) {
+                                            std::vector<DeadLetterBox*> all;
+                                            for (auto& [id, served] : businesses_) all.push_back(served.business.get());
+                                            serve_admin(request, std::move(responder), getuid(), all);
+                                          });
+    if (!started) return fail("the admin socket " + where + ": " + std::string(net::name(started.error())));
+    admin_ = std::move(*started);
     return {};
   }
 
@@ -332,7 +353,7 @@ class Gateway::Impl final : public Businesses {
   std::optional<net::TlsServerContext> tls_;
   std::unique_ptr<Files> files_;
   std::unique_ptr<Api> api_;
-  std::unique_ptr<net::HttpServer> server_;
+  std::unique_ptr<net::HttpServer> server_, admin_;
   std::unique_ptr<net::HttpClient> operator_;
   std::map<msp::Uuid, Served> businesses_;
   std::set<msp::Uuid> enrolling_;

@@ -36,6 +36,10 @@ struct DeadLetter {
   ByteArray<16> message{};
   Refusal refusal{};
   Time at;
+  std::uint32_t attempts = 0;  ///< since the gateway started, or the message was last retried
+  AccountId persona;
+  std::uint64_t number = 0;  ///< its place in the persona's queue
+  bool kept = false;         ///< whether the message itself is there, sealed under the key of its day
 };
 
 }  // namespace opaline::gateway

@@ -8,6 +8,7 @@
 #include "credentials/opaque_id.hpp"
 #include "endpoint/endpoint_store.hpp"
 #include "gateway/internal/day_seal.hpp"
+#include "gateway/internal/dead_letters.hpp"
 #include "gateway/internal/outcomes.hpp"
 #include "gateway/tables.hpp"
 #include "gateway/translate.hpp"
@@ -59,9 +60,15 @@ class Store final : public endpoint::EndpointStore {
   [[nodiscard]] Result<std::optional<Waiting>, endpoint::StoreError> front(const AccountId& persona);
   /// The webhook has taken it.
   [[nodiscard]] Result<void, endpoint::StoreError> finish(const AccountId& persona, Number number);
-  /// It never will.
+  /// It never will: it becomes a dead letter, with the message unless that could not be read or written anyway.
   [[nodiscard]] Result<void, endpoint::StoreError> bury(const AccountId& persona, Number number, const msp::Uuid& id,
-                                                        Refusal why);
+                                                        Refusal why, std::uint32_t attempts);
+  enum class Retry : std::uint8_t {
+    queued,   ///< it waits again, at its old place in its person's queue: before what is newer
+    unknown,  ///< there is no such dead letter
+    lost,     ///< its message was not kept, or its day is over
+  };
+  [[nodiscard]] Result<Retry, endpoint::StoreError> retry(const msp::Uuid& message);
   /// The person has closed the conversation: what waits of it is dropped, and the business is told (`closed` waits
   /// then). Nothing happens if that is known, or the persona is not.
   [[nodiscard]] Result<void, endpoint::StoreError> close(const AccountId& persona);
@@ -73,7 +80,8 @@ class Store final : public endpoint::EndpointStore {
 
   // ---- what became of the business's messages
   [[nodiscard]] Result<std::optional<Outcome>, endpoint::StoreError> outcome(const msp::Uuid& id);
-  [[nodiscard]] std::vector<DeadLetter> dead_letters();
+  /// Oldest first.
+  [[nodiscard]] std::vector<DeadLetter> dead_letters() const;
 
   /// Drops what is over: outcomes, dead letters. About hourly.
   void tick();
@@ -87,7 +95,7 @@ class Store final : public endpoint::EndpointStore {
   struct Person {
     credentials::OpaqueId id;
     bool closed = false;
-    std::deque<Number> waiting;
+    std::deque<Number> waiting;  ///< rising
   };
   Store(const Ports& ports, const msp::Uuid& business, const store::VaultKey& outcome_key);
   [[nodiscard]] Result<void, endpoint::StoreError> load();
@@ -116,17 +124,18 @@ class Store final : public endpoint::EndpointStore {
   [[nodiscard]] Bytes key(ByteView rest) const;
   [[nodiscard]] Bytes inbox_key(const AccountId& persona, Number number) const;
   [[nodiscard]] Bytes endpoint_key(endpoint::Table table, ByteView row) const;
-  [[nodiscard]] Bytes dead_letter_key(Time at, ByteView id) const;
   /// Rows of this business: what follows its id in the key, and the value. failed: also where `take` returns false.
   [[nodiscard]] Result<void, endpoint::StoreError> each_row(std::string_view table,
                                                             const std::function<bool(ByteView, ByteView)>& take);
-  /// The first in its person's queue, if it is that, and `changes` with it.
+  [[nodiscard]] bool is_waiting(const AccountId& persona, Number number) const;
+  /// What waits, and `changes` with it.
   [[nodiscard]] Result<void, endpoint::StoreError> remove(Changes changes, const AccountId& persona, Number number);
 
   Ports ports_;
   msp::Uuid business_;
   internal::DaySeal seal_;
   internal::Outcomes outcomes_;
+  internal::DeadLetters dead_letters_;
   std::map<AccountId, Person> people_;
   std::vector<AccountId> arrived_;
   std::size_t waiting_ = 0;

@@ -259,6 +259,69 @@ TEST_F(StoreTest, NothingReadableLiesInTheRows) {
   EXPECT_GE(rows, 4U);
 }
 
+TEST_F(StoreTest, ADeadLetterComesBackToItsPlaceInTheQueue) {
+  const auto anna = person();
+  write(anna, "refused");
+  write(anna, "second");
+  const auto front = store_->front(anna.persona());
+  ASSERT_TRUE(store_->bury(anna.persona(), (*front)->number, (*front)->message.id, Refusal::not_found, 3));
+  reopen();
+  ASSERT_EQ(store_->dead_letters().size(), 1U);
+  EXPECT_EQ(store_->dead_letters()[0].attempts, 3U);
+  EXPECT_TRUE(store_->dead_letters()[0].kept);
+  EXPECT_EQ(*store_->retry(msp::Uuid(random_.bytes<16>())), Store::Retry::unknown);
+  EXPECT_EQ(*store_->retry((*front)->message.id), Store::Retry::queued);
+  EXPECT_EQ(*store_->retry((*front)->message.id), Store::Retry::unknown) << "it is no dead letter any more";
+  EXPECT_THAT(store_->take_arrived(), ::testing::Contains(anna.persona()));
+  for (const bool again : {false, true}) {
+    if (again) reopen();
+    EXPECT_EQ(front_text(anna), "refused");
+    EXPECT_EQ((*store_->front(anna.persona()))->message.id, (*front)->message.id) << "by the same id";
+    EXPECT_EQ(store_->waiting(), 2U);
+    EXPECT_THAT(store_->dead_letters(), IsEmpty());
+  }
+  // The one behind it was under way when it came back.
+  ASSERT_TRUE(store_->finish(anna.persona(), (*front)->number + 1));
+  EXPECT_EQ(front_text(anna), "refused");
+}
+
+TEST_F(StoreTest, ADeadLettersPlaceIsNobodyElses) {
+  const auto anna = person();
+  write(anna, "refused");
+  const auto front = store_->front(anna.persona());
+  ASSERT_TRUE(store_->bury(anna.persona(), (*front)->number, (*front)->message.id, Refusal::gone, 3));
+  reopen();
+  write(anna, "newer");
+  EXPECT_EQ(*store_->retry((*front)->message.id), Store::Retry::queued);
+  EXPECT_EQ(store_->waiting(), 2U);
+  EXPECT_EQ(front_text(anna), "refused");
+  ASSERT_TRUE(store_->finish(anna.persona(), (*front)->number));
+  EXPECT_EQ(front_text(anna), "newer");
+}
+
+TEST_F(StoreTest, ADeadLetterEndsWithItsConversationOrItsDay) {
+  const auto anna = person(), ben = person();
+  for (const auto& one : {anna, ben}) {
+    write(one);
+    const auto front = store_->front(one.persona());
+    ASSERT_TRUE(store_->bury(one.persona(), (*front)->number, (*front)->message.id, Refusal::bad_request, 3));
+  }
+  const msp::Uuid of_ben(store_->dead_letters()[1].message);
+  ASSERT_TRUE(store_->close(anna.persona()));
+  for (const bool again : {false, true}) {
+    if (again) reopen();
+    ASSERT_EQ(store_->dead_letters().size(), 1U);
+    EXPECT_EQ(store_->dead_letters()[0].persona, ben.persona());
+  }
+  ASSERT_TRUE(vault_.destroy_through(day_of(clock_.now())));
+  EXPECT_EQ(*store_->retry(of_ben), Store::Retry::lost);
+  clock_.advance(std::chrono::days(30));
+  store_->tick();
+  EXPECT_THAT(store_->dead_letters(), IsEmpty());
+  reopen();
+  EXPECT_THAT(store_->dead_letters(), IsEmpty());
+}
+
 TEST_F(StoreTest, ADamagedMessageIsPassedOver) {
   const auto anna = person();
   write(anna, "damaged");

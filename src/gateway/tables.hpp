@@ -44,8 +44,12 @@ inline constexpr auto kHeldFields = std::to_array<store::HeldField>({
      "an id that comes again sends nothing, and the business may ask", "7 days"},
     {tables::kPeople, "opaque id of a persona, and whether it has closed the conversation",
      "webhooks name it also where the message does not", "as long as the business is served here"},
-    {tables::kDeadLetters, "message id, reason and time; no content",
-     "for the operator: what the business's software refused", "30 days"},
+    {tables::kDeadLetters, "message id, persona, place in its queue, reason, number of attempts and time",
+     "for the operator: what the business's software refused",
+     "until it is retried, the person closes the conversation, or 30 days"},
+    {tables::kDeadLetters, "the message itself, sealed under the key of its day",
+     "the operator may have it tried again once the business's software is well",
+     "as long as the row, at most 30 days since it came"},
 });
 
 /// Longest time for which outcomes are remembered.

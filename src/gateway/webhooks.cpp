@@ -130,17 +130,19 @@ net::HttpClientRequest Webhooks::request_of(msp::Webhook webhook) const {
 void Webhooks::attempt(const AccountId& persona, Lane& lane, const Store::Waiting& waiting) {
   if (lane.number != waiting.number) {
     lane.number = waiting.number;
+    lane.attempts = 0;
     lane.refused = 0;
     lane.back_off.reset();
   }
   auto webhook = webhook_for(waiting.message, config_, parts_.service);
   if (!webhook) {
     ++counters_.buried;
-    if (!parts_.store.bury(persona, waiting.number, waiting.message.id, Refusal::unwritable))
+    if (!parts_.store.bury(persona, waiting.number, waiting.message.id, Refusal::unwritable, lane.attempts))
       return later(persona, lane, 0s);
     return line_up(persona, lane);
   }
   if (!key_) return later(persona, lane, 0s);
+  ++lane.attempts;
   ++under_way_;
   http_->request(request_of(std::move(*webhook)), [this, persona, number = waiting.number, id = waiting.message.id](
                                                       Result<net::HttpResponse, net::NetError> answer) {
@@ -163,7 +165,7 @@ void Webhooks::answered(const AccountId& persona, Store::Number number, const ms
   if (const auto refusal = answer ? refusal_of(answer->status) : std::nullopt) {
     if (++lane.refused >= kRefusals) {
       ++counters_.buried;
-      if (!parts_.store.bury(persona, number, id, *refusal)) return later(persona, lane, 0s);
+      if (!parts_.store.bury(persona, number, id, *refusal, lane.attempts)) return later(persona, lane, 0s);
       return line_up(persona, lane);
     }
     if (is_about_address(*refusal)) at_least = std::max(at_least, kMissing[lane.refused - 1]);

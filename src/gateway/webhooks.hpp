@@ -48,9 +48,10 @@ class Webhooks {
     Lane(net::EventLoop& loop, BackOff waits) : timer(loop), back_off(waits) {}
     net::Timer timer;
     BackOff back_off;
-    bool busy = false;         ///< in line, or under way
-    Store::Number number = 0;  ///< of the message that is being tried
-    unsigned refused = 0;      ///< times that it was refused for good
+    bool busy = false;           ///< in line, or under way
+    Store::Number number = 0;    ///< of the message that is being tried
+    std::uint32_t attempts = 0;  ///< of them
+    unsigned refused = 0;        ///< times that it was refused for good
   };
   /// The person's next message goes behind those of everybody else.
   void line_up(const AccountId& persona, Lane& lane);

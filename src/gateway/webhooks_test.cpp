@@ -157,7 +157,13 @@ TEST_F(WebhooksTest, WhatIsRefusedThreeTimesIsADeadLetterAndTheNextGoesOn) {
   EXPECT_THAT(taken_, ElementsAre("poison", "poison", "poison", "next"));
   ASSERT_EQ(store_->dead_letters().size(), 1U);
   EXPECT_EQ(store_->dead_letters()[0].refusal, Refusal::bad_request);
+  EXPECT_EQ(store_->dead_letters()[0].attempts, 3U);
   EXPECT_EQ(msp::to_text(msp::Uuid(store_->dead_letters()[0].message)), ids_[0]);
+  ASSERT_EQ(*store_->retry(msp::Uuid(store_->dead_letters()[0].message)), Store::Retry::queued);
+  for (const AccountId& persona : store_->take_arrived()) webhooks_->wake(persona);
+  ASSERT_TRUE(all_taken());
+  EXPECT_EQ(taken_.back(), "poison");
+  EXPECT_EQ(ids_.back(), ids_[0]) << "by the same id";
 }
 
 TEST_F(WebhooksTest, AnAddressThatIsMissingForAWhileCostsNoMessage) {

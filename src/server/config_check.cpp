@@ -147,6 +147,8 @@ class Checker {
     if (!b.webhook_authority.empty()) readable("business.webhook_authority", b.webhook_authority);
     if (b.data.empty()) complain("business.data", "must not be empty");
     if (b.vault.empty()) complain("business.vault", "must not be empty");
+    if ((b.data / "admin.sock").native().size() >= sizeof(sockaddr_un::sun_path))
+      complain("business.data", "is too long for the admin socket in it (admin.sock; at most 107 bytes together)");
     if (inside(b.vault, b.data) || inside(b.data, b.vault))
       complain("business.vault",
                "must lie outside of business.data: whoever copies the data files must not get the keys");

@@ -11,6 +11,7 @@ import os
 import pathlib
 import re
 import ssl
+import subprocess
 import threading
 import time
 import types
@@ -289,7 +290,29 @@ def own_house(check, world):
     check(gateway.stop() == 0, "it ends when it is asked to")
 
 
-CASES = {f.__name__: f for f in (conversation, closing, strangers, killed, no_plaintext, own_house)}
+def dead_letters(check, world):
+    """What the business's software refuses is set aside, listed without its text, and comes back by the same id"""
+    shop, ben = world.shop, world.ben
+    shop.answers, shop.status = False, 400
+    check(opaline(ben, "send", shop.urn, "refused by mistake").code == 0, "written")
+    first = shop.heard("refused by mistake")
+    admin = [world.programs.opalined, "--dev", world.server.directory, "admin", "dead-letters"]
+
+    def listed():
+        done = subprocess.run([*admin, "list", "--json"], capture_output=True, text=True, check=True)
+        check("refused by" not in done.stdout and first["person"] not in done.stdout, "neither text nor person is shown")
+        return [one for one in json.loads(done.stdout)["dead_letters"] if one["message"] == first["id"]]
+    letter = wait_for("the dead letter", listed)[0]
+    check((letter["attempts"], letter["reason"], letter["kept"]) == (3, "bad_request", True), f"what became of it: {letter}")
+    shop.status, before = 200, len(shop.got)
+    check("1 back" in subprocess.run([*admin, "retry", first["id"]], capture_output=True, text=True, check=True).stdout, "put back")
+    wait_for("it to come again", lambda: [m for m in shop.got[before:] if m["id"] == first["id"] and m["body"] == "refused by mistake"])
+    check(not listed(), "and it is no dead letter any more")
+    check(subprocess.run([*admin, "retry", first["id"]], capture_output=True).returncode == 1, "which is said")
+    shop.answers = True
+
+
+CASES = {f.__name__: f for f in (conversation, closing, strangers, killed, dead_letters, no_plaintext, own_house)}
 
 if __name__ == "__main__":
     run_cases("business", CASES, lambda programs, scratch: [World(programs, scratch / "world")])
