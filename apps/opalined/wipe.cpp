@@ -8,6 +8,7 @@
 #include <cstring>
 #include <new>
 
+#include "base/assert.hpp"
 #include "crypto/memory.hpp"
 
 #if __has_feature(thread_sanitizer)  // it brings its own, and has no place for others: nothing is wiped there
@@ -54,7 +55,7 @@ void wipe_freed_memory() {
 #if OPALINE_OWN_NEW
   wiping = true;
 #endif
-  crypto::wipe_freed_library_memory();
+  OPALINE_ASSERT(crypto::wipe_freed_library_memory());
 }
 
 }  // namespace opaline::daemon

@@ -41,7 +41,10 @@ class SharedBuffers {
   }
   void give(Bytes&& buffer) {
     Bytes taken = std::move(buffer);
-    if (cleanse_ && !taken.empty()) wipe(taken.data(), taken.size());
+    if (cleanse_) {
+      taken.resize(taken.capacity());  // what was sent is beyond the end by now
+      wipe(taken.data(), taken.size());
+    }
     taken.clear();
     if (taken.capacity() != 0 && taken.capacity() <= kSpareBytes && spare_.size() < kSpares) {
       spare_.push_back(std::move(taken));

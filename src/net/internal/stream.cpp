@@ -107,7 +107,7 @@ void Stream::discard(std::size_t received) {
 void Stream::consume(std::span<std::byte> received) {
   if (!ssl_) {
     open_plain();
-    if (!closed()) deliver(received);
+    if (!closed()) deliver_and_wipe(received);
     return;
   }
   received_ = received;
@@ -129,6 +129,12 @@ void Stream::deliver(std::span<std::byte> data) {
   const std::size_t used = reading_ && !owner_changed_ ? owner_->on_stream_data(data) : 0;
   if (closed() || finishing_ || used == data.size()) return;
   unread_ = std::make_unique<Bytes>(to_bytes(data.subspan(used)));
+}
+
+/// For a buffer that other connections will use.
+void Stream::deliver_and_wipe(std::span<std::byte> data) {
+  deliver(data);
+  if (core_.buffers().cleanses()) wipe(data.data(), data.size());
 }
 
 void Stream::deliver_unread() {

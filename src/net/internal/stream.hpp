@@ -90,6 +90,7 @@ class Stream final : public Watcher, public Flushable, public Disposable {
   void handshake();
   void decrypt();
   void deliver(std::span<std::byte> data);
+  void deliver_and_wipe(std::span<std::byte> data);
   void deliver_unread();
   void write_out();
   [[nodiscard]] bool write_step();

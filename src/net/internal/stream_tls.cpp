@@ -111,15 +111,12 @@ void Stream::decrypt() {
     }
     used += got;
     if (used < plain.size()) continue;
-    deliver(plain);
+    deliver_and_wipe(plain);
     if (closed() || finishing_) return;
     used = 0;
   }
   if (!send_records()) return;
-  if (used != 0) {
-    deliver(plain.first(used));
-    if (core_.buffers().cleanses()) wipe(plain.data(), used);
-  }
+  if (used != 0) deliver_and_wipe(plain.first(used));
   if (closed() || error == SSL_ERROR_WANT_READ) return;
   end(error == SSL_ERROR_ZERO_RETURN ? StreamEnd::clean : StreamEnd::tls_failed);
 }
