@@ -8,7 +8,7 @@
 #include <cstring>
 #include <new>
 
-#include "base/assert.hpp"
+#include "base/result.hpp"
 #include "crypto/memory.hpp"
 
 #if __has_feature(thread_sanitizer)  // it brings its own, and has no place for others: nothing is wiped there
