@@ -10,6 +10,7 @@
 #include "apps/opalined/business_flags.hpp"
 #include "apps/opalined/commands.hpp"
 #include "base/fault_point.hpp"
+#include "crypto/memory.hpp"
 #include "crypto/version.hpp"
 #include "server/metrics.hpp"
 #include "server/process.hpp"
@@ -204,6 +205,8 @@ int run(int argc, char** argv) {
 }  // namespace opaline::daemon
 
 int main(int argc, char** argv) {
+  OPALINE_ASSERT(
+      opaline::crypto::own_library_memory());  // before OpenSSL's first allocation, so before the role is known
   umask(077);
   std::signal(SIGPIPE, SIG_IGN);
   opaline::server::forbid_core_dumps();

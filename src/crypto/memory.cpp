@@ -9,12 +9,14 @@
 namespace opaline::crypto {
 namespace {
 
+bool owned = false, wiping = false;  // set once, while there is one thread
+
 void* allocate(std::size_t size, const char*, int) {
   return std::malloc(size);
 }
 void release(void* memory, const char*, int) {
   if (memory == nullptr) return;
-  ::explicit_bzero(memory, ::malloc_usable_size(memory));
+  if (wiping) ::explicit_bzero(memory, ::malloc_usable_size(memory));
   std::free(memory);
 }
 void* resize(void* memory, std::size_t size, const char* file, int line) {
@@ -34,8 +36,14 @@ void* resize(void* memory, std::size_t size, const char* file, int line) {
 
 }  // namespace
 
+bool own_library_memory() {
+  owned = ::CRYPTO_set_mem_functions(allocate, resize, release) == 1;
+  return owned;
+}
+
 bool wipe_freed_library_memory() {
-  return ::CRYPTO_set_mem_functions(allocate, resize, release) == 1;
+  wiping = owned;
+  return wiping;
 }
 
 }  // namespace opaline::crypto
