@@ -21,12 +21,12 @@ def near(path):
 
 
 class Gateway:
-    """`opalined ... --role gateway`, once it listens on `port`."""
+    """The command `opalined ... --role gateway`, once it listens on `port`."""
 
     def __init__(self, command, ports_file, log):
         self.ports_file, self.log = ports_file, open(log, "ab")
         ports_file.unlink(missing_ok=True)  # of one that was killed
-        self.process = subprocess.Popen([*command, "--role", "gateway", "--set", f"business.ports_file={ports_file}"], stdout=self.log,
+        self.process = subprocess.Popen([*command, "--set", f"business.ports_file={ports_file}"], stdout=self.log,
                                         stderr=subprocess.STDOUT)
         self.port = wait_for("the gateway to start", self._port)
 
@@ -206,7 +206,7 @@ def hosted(running, program, server, directory, anna, any_port, check):
     told = admin_business(program, server, "create", "Tea House", *flags)
     say(f"   {DIM}The operator types:{OFF} opalined --dev {near(server.directory)} --role gateway")
     port = ["--set", "business.listen=127.0.0.1:0"] if any_port else []
-    gateway = started(running, Gateway([program, "--dev", server.directory, *port], server.directory / "gateway-ports.json", directory / "gateway.log"))
+    gateway = started(running, Gateway([program, "--dev", server.directory, "--role", "gateway", *port], server.directory / "gateway-ports.json", directory / "gateway.log"))
     wait_for("the gateway to serve the business", lambda: admin_business(program, server, "show", told["id"])["enrolled"])
     software.start(gateway, told["id"], told["msp"], server.directory / "ca.pem")
     check(True, f"{told['urn']} is there, at {gateway.url}")
@@ -232,7 +232,7 @@ def in_own_house(running, program, server, directory, ben, check):
     house = directory / "house"
     msp = furnish(house, server, told, "Own House", software.webhook)
     say(f"   {DIM}The business types:{OFF} opalined --config {near(house / 'gateway.toml')} --role gateway")
-    gateway = started(running, Gateway([program, "--config", house / "gateway.toml"], house / "ports.json", directory / "house.log"))
+    gateway = started(running, Gateway([program, "--config", house / "gateway.toml", "--role", "gateway"], house / "ports.json", directory / "house.log"))
     software.start(gateway, told["id"], msp, house / "certificate.pem")
     link = gateway.link()
     code, lines = ben.run("business", "open", link)

@@ -32,7 +32,7 @@ class Gateway(walkthrough_business.Gateway):
 
     def __init__(self, programs, server, port=0, name="gateway", house=None):
         command = ["--config", house / "gateway.toml"] if house else ["--dev", server.directory]
-        super().__init__([programs.opalined, *command, "--set", f"business.listen=127.0.0.1:{port}"], (house or server.directory) / f"{name}-ports.json",
+        super().__init__([programs.opalined, *command, "--role", "gateway", "--set", f"business.listen=127.0.0.1:{port}"], (house or server.directory) / f"{name}-ports.json",
                          server.directory.parent / f"{name}.log")
         atexit.register(self.process.kill)
 

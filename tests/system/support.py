@@ -53,7 +53,7 @@ class Programs:
     """The programs of a build tree."""
 
     def __init__(self, directory):
-        directory = pathlib.Path(directory)
+        directory = pathlib.Path(directory).resolve()
         self.opaline = directory / "opaline" / "opaline"
         self.opalined = directory / "opalined" / "opalined"
 
