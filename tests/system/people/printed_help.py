@@ -7,8 +7,14 @@ import socket
 import subprocess
 import threading
 
+from business_test import Gateway, Software
 from support import wait_for
 
+FORM = {"version": "1.2", "template": "messageForms", "data": {"startPageIdentifier": "size", "pages": [
+    {"pageIdentifier": "size", "type": "select", "title": "Size", "multipleSelection": False, "nextPageIdentifier": "colour",
+     "items": [{"identifier": name, "title": name, "value": name} for name in ("Small", "Large")]},
+    {"pageIdentifier": "colour", "type": "input", "title": "Colour", "submitForm": True, "options": {"inputType": "singleline"}}]}}
+LIST = {"sections": [{"title": "Tea", "order": 0, "items": [{"identifier": name, "title": name, "order": i} for i, name in enumerate(("Green", "Black"))]}]}
 LINE = re.compile(r"^  (?:-\w,)?(--[\w-]+)", re.MULTILINE)
 
 
@@ -48,7 +54,7 @@ class Shell:
     """Types the examples as they stand, with a directory of its own for each program's defaults."""
 
     def __init__(self, world):
-        self.world, self.directory, self.home = world, world.directory / "typed", None
+        self.world, self.directory, self.home, self.shop = world, world.directory / "typed", None, None
         self.directory.mkdir()
         (self.directory / "secret.txt").write_text("a passphrase\n")
         for name in ("plan.pdf", "photo.jpg"):
@@ -102,13 +108,9 @@ class Shell:
             if done.code != 0:
                 return done.code, str(done)
         if re.search(r"^opaline .*urn:biz:", line):
-            if re.search(r"opaline (send|answer|share) ", line):
-                return 0, "somebody has to be there: businesses_test.py types it"
-            made = re.search(r'"id":"([\w-]+)"', self.run("opalined admin --json business create Example --own-gateway", "")[1])
-            if made is None:
-                return 1, "no business"
-            self.run(f"opaline send urn:biz:{made.group(1)} hello", "")  # nobody reads it; the conversation is open
-            return self.run(re.sub(r"urn:biz:[\w-]{36}", f"urn:biz:{made.group(1)}", line).replace("https://chat.example.org", self.world.url), "")
+            return self.type_to_business(line)
+        if (example := re.search(r"dead-letters retry ([\w-]{36})", line)) is not None:
+            return self.run(line.replace(example.group(1), self.dead_letter()), "")
         if (example := re.search(r"urn:biz:([\w-]{36})", line)) is not None:  # a business for each, which the example may remove
             kind = "--own-gateway" if "enrol" in line else "--webhook https://shop.example.org/hook"
             made = re.search(r'"id":"([\w-]+)"', self.run(f"opalined admin --json business create Example {kind}", "")[1])
@@ -126,6 +128,53 @@ class Shell:
             ident = re.search(r'"id":"(\w+)"', said)
             return self.run(line.replace("00112233445566778899aabbccddeeff", ident.group(1)), "yes\n") if ident else (1, said)
         return None
+
+    def type_to_business(self, line):
+        """The examples of writing to a business: one that is there, and asks what is answered. Wrong if the business does not hear of it."""
+        shop = self.open_shop()
+        line = re.sub(r"urn:biz:[\w-]{36}", shop.urn, line).replace("https://chat.example.org", self.world.url)
+        if "business unblock" not in line:
+            person = self.greet(shop)["person"]
+        if " answer " in line:
+            shop.ask(person, "A question", **({"dynamic": FORM} if "=" in line else {"listPicker": LIST}))
+            self.run("opaline receive", "")
+        known, words = len(shop.got), {" answer ": "interactive", " share ": "text", " send ": "text", "business close": "close"}
+        code, said = self.run(line, "")
+        kind = next((kind for word, kind in words.items() if word in line), None)
+        if code == 0 and kind:
+            wait_for(f"the business to hear of: {line}", lambda: any(message["type"] == kind for message in shop.got[known:]))
+        return code, said
+
+    def greet(self, shop):
+        """The webhook of a text that is typed here."""
+        known = len(shop.got)
+        code, said = self.run(f"opaline send {shop.urn} hello", "")
+        if code != 0:
+            raise RuntimeError(f"the business is not to be written to: {said}")
+        return wait_for("the business to hear it", lambda: next((message for message in shop.got[known:] if message.get("body") == "hello"), None))
+
+    def dead_letter(self):
+        """The id of a message that a business's software has refused."""
+        shop = self.open_shop()
+        shop.status = 400
+        message = self.greet(shop)["id"]
+        wait_for("the dead letter", lambda: message in self.run("opalined admin dead-letters list --json", "")[1])
+        shop.status = 200
+        return message
+
+    def open_shop(self):
+        """A business with a gateway of the service's, from the first example that needs one."""
+        if self.shop is None:
+            self.world.server.programs = self.world.programs
+            self.shop = Software(self.world.server, "Example")
+            self.shop.answers = False
+            self.shop.gateway = Gateway(self.world.programs, self.world.server)
+            self.shop.reach(self.shop.gateway)
+        return self.shop
+
+    def close_shop(self):
+        """The gateway's exit code."""
+        return self.shop.gateway.stop() if self.shop else 0
 
     def run(self, line, typed):
         process = self.start(line)
@@ -186,6 +235,7 @@ def story_examples(check, world):
         code, said = shell.type(line)
         check(code == 0, f"$ {line}{'' if code == 0 else f': exit code {code}: {said}'}")
         lines[line] = None
+    check(shell.close_shop() == 0, "the gateway has shut down cleanly")
     backup = shell.directory / "opaline.backup"
     empty = shell.directory / "restored"
     empty.mkdir()
