@@ -16,7 +16,7 @@ namespace opaline {
 
 /// Every point there is: tests iterate over this list, and hitting a point that is not on it is a bug (asserted when
 /// armed).
-inline constexpr std::array<std::string_view, 65> kFaultPoints = {
+inline constexpr std::array<std::string_view, 72> kFaultPoints = {
     "store.before_day_key",        // the first envelope of a day is about to be committed, its key does not exist yet
     "store.before_day_family",     // the key is synced, the day's rows have no place yet
     "store.before_wal_sync",       // a group is sealed, not a byte of it was given to the disk
@@ -79,6 +79,13 @@ inline constexpr std::array<std::string_view, 65> kFaultPoints = {
     "files.after_part_removed",    // the ciphertext is removed
     "files.before_errand",         // the service is about to be told of a release or removal
     "files.after_errand",          // it was told, the home does not know it
+    "gateway.before_commit",       // what a person or a business wrote is about to be committed
+    "gateway.after_commit",        // it is committed, nobody was told
+    "gateway.after_frames",        // what there is to tell the service (acknowledgements, envelopes) is on its way
+    "gateway.before_webhook",      // a message is about to be given to the business's software
+    "gateway.after_webhook",       // the software has taken it, its row is still there
+    "gateway.after_taken",         // the row is gone
+    "gateway.before_answer",       // a business's message is accepted, the business was not told
     "recovery.before_file",        // a recovery file has a temporary name, and nothing in it
     "recovery.after_file",         // it is on stable storage under that name
     "recovery.after_name",         // it has its name, nobody was told

@@ -1,4 +1,5 @@
 // POST /v1/message, POST /v1/authenticate, GET /v1/messages/{id}.
+#include "base/fault_point.hpp"
 #include "gateway/internal/api_call.hpp"
 #include "gateway/tickets.hpp"
 #include "gateway/translate.hpp"
@@ -53,6 +54,7 @@ struct Api::Delivery {
   std::optional<msp::DataRef> answer_ref = std::nullopt;
 
   void answer(Outcome outcome) const {
+    fault_point("gateway.before_answer");
     if (const auto refusal = internal::refusal_of(outcome)) return call->refuse(*refusal);
     if (!answer_ref) return call->accept();
     call->answer(200, "application/json", msp::write_data_ref_answer(*answer_ref));

@@ -4,6 +4,7 @@
 #include <queue>
 
 #include "base/codec.hpp"
+#include "base/fault_point.hpp"
 #include "crypto/hash.hpp"
 #include "gateway/webhooks.hpp"
 #include "net/http_client.hpp"
@@ -242,6 +243,7 @@ class Business::Impl final : private uplink::ConnectionOwner {
     for (const AccountId& persona : std::exchange(closed_, {})) (void)store_->close(persona);
     for (const endpoint::Action& action : *actions) perform(action);
     if (connection_) connection_->flush();
+    if (!actions->empty()) fault_point("gateway.after_frames");
     for (const AccountId& persona : store_->take_arrived()) webhooks_.wake(persona);
     arm_tick();
   }

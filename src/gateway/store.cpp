@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/codec.hpp"
+#include "base/fault_point.hpp"
 #include "gateway/records.hpp"
 
 namespace opaline::gateway {
@@ -167,7 +168,10 @@ Result<void, StoreError> Store::commit(endpoint::Batch batch) {
       OPALINE_CHECK(add(changes, *state));
     }
   }
+  const bool is_message = !batch.history.empty();
+  if (is_message) fault_point("gateway.before_commit");
   OPALINE_CHECK(write(std::move(changes)));
+  if (is_message) fault_point("gateway.after_commit");
   apply(steps);
   return {};
 }

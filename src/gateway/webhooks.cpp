@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <charconv>
 
+#include "base/fault_point.hpp"
+
 namespace opaline::gateway {
 namespace {
 
@@ -143,6 +145,7 @@ void Webhooks::attempt(const AccountId& persona, Lane& lane, const Store::Waitin
   }
   if (!key_) return later(persona, lane, 0s);
   ++lane.attempts;
+  fault_point("gateway.before_webhook");
   ++under_way_;
   http_->request(request_of(std::move(*webhook)), [this, persona, number = waiting.number, id = waiting.message.id](
                                                       Result<net::HttpResponse, net::NetError> answer) {
@@ -157,7 +160,9 @@ void Webhooks::answered(const AccountId& persona, Store::Number number, const ms
   Lane& lane = lanes_.at(persona);
   if (answer && answer->status == 200) {
     ++counters_.taken;
+    fault_point("gateway.after_webhook");
     if (!parts_.store.finish(persona, number)) return later(persona, lane, 0s);
+    fault_point("gateway.after_taken");
     return line_up(persona, lane);
   }
   ++counters_.failed;
