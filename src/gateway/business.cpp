@@ -267,6 +267,9 @@ class Business::Impl final : private uplink::ConnectionOwner {
       (void)store_->close(changed->peer);  // the business is told, if it was not
     }
     if (changed->state == endpoint::MessageState::sent) ++counters_.sent;
+    const bool read = changed->state == endpoint::MessageState::read;
+    if (config_.status_webhooks && (read || changed->state == endpoint::MessageState::delivered))
+      (void)store_->tell_status(changed->peer, id, read);  // lost with a full disk; the business may still ask
     if (const auto outcome = store_->outcome(id); outcome && *outcome) {
       if (**outcome == Outcome::unknown) ++counters_.refused_unknown;
       settle(id, **outcome);

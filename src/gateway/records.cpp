@@ -27,6 +27,10 @@ class Out {
   SecretBytes& out_;
 };
 
+bool is_status(Received::Kind kind) {
+  return kind == Received::Kind::delivered || kind == Received::Kind::read;
+}
+
 void put(Out& out, const std::vector<endpoint::Attachment>& files) {
   OPALINE_ASSERT(files.size() <= wire::kMaxAttachments);
   out.number(files.size(), 1);
@@ -64,6 +68,7 @@ SecretBytes encode(const WaitingRecord& record) {
   out.number(static_cast<std::uint64_t>(message.kind), 1).bytes(message.id.view()).sized(message.opaque_id);
   out.sized(message.text).sized(message.part);
   put(out, message.attachments);
+  if (is_status(message.kind)) out.bytes(message.about.view());
   return bytes;
 }
 
@@ -73,13 +78,14 @@ std::optional<WaitingRecord> decode_waiting(ByteView bytes) {
   WaitingRecord out;
   out.received_at = from_unix_millis(static_cast<std::int64_t>(in.u64()));
   const std::uint8_t kind = in.u8();
-  if (kind < 1 || kind > static_cast<std::uint8_t>(Received::Kind::closed)) return std::nullopt;
+  if (kind < 1 || kind > static_cast<std::uint8_t>(Received::Kind::read)) return std::nullopt;
   out.message.kind = Received::Kind(kind);
   out.message.id = msp::Uuid(in.array<msp::Uuid::kSize>());
   out.message.opaque_id = to_string(in.bytes32());
   out.message.text = to_secret_bytes(in.bytes32());
   out.message.part = to_secret_bytes(in.bytes32());
   out.message.attachments = read_files(in);
+  if (is_status(out.message.kind)) out.message.about = msp::Uuid(in.array<msp::Uuid::kSize>());
   if (!in.finished()) return std::nullopt;
   return out;
 }

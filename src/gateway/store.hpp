@@ -72,6 +72,9 @@ class Store final : public endpoint::EndpointStore {
   /// The person has closed the conversation: what waits of it is dropped, and the business is told (`closed` waits
   /// then). Nothing happens if that is known, or the persona is not.
   [[nodiscard]] Result<void, endpoint::StoreError> close(const AccountId& persona);
+  /// For the business: its message has reached the person (or was read). Nothing happens if the conversation is closed.
+  [[nodiscard]] Result<void, endpoint::StoreError> tell_status(const AccountId& persona, const msp::Uuid& message,
+                                                               bool read);
   /// Of a persona that has written; nullopt: none such.
   [[nodiscard]] std::optional<credentials::OpaqueId> opaque_id(const AccountId& persona) const;
   /// True if that person has closed the conversation.

@@ -85,13 +85,27 @@ Result<void, StoreError> Store::close(Changes& changes, Steps& steps, const Acco
       changes.erase(tables::kInbox, store::clear(inbox_key(persona, *step.number)));
   }
   dead_letters_.erase_of(changes, persona);
-  ByteArray<msp::Uuid::kSize> fresh{};
-  ports_.random.fill(fresh);
   Received message;
   message.kind = Received::Kind::closed;
-  message.id = msp::Uuid(fresh);
+  message.id = msp::Uuid(ports_.random.bytes<msp::Uuid::kSize>());
   message.opaque_id = id.text();
   return enqueue(changes, steps, persona, id, message);
+}
+
+Result<void, StoreError> Store::tell_status(const AccountId& persona, const msp::Uuid& about, bool read) {
+  const auto person = people_.find(persona);
+  if (person == people_.end() || person->second.closed) return {};
+  Received message;
+  message.kind = read ? Received::Kind::read : Received::Kind::delivered;
+  message.id = msp::Uuid(ports_.random.bytes<msp::Uuid::kSize>());
+  message.opaque_id = person->second.id.text();
+  message.about = about;
+  Changes changes = ports_.rows.batch();
+  Steps steps;
+  OPALINE_CHECK(enqueue(changes, steps, persona, person->second.id, message));
+  OPALINE_CHECK(write(std::move(changes)));
+  apply(steps);
+  return {};
 }
 
 void Store::apply(const Steps& steps) {

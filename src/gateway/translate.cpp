@@ -158,6 +158,10 @@ struct Writing {
         return msp::Typing{.active = false};
       case Received::Kind::closed:
         return msp::Closed{};
+      case Received::Kind::delivered:
+        return msp::Status{.message = received.about, .read = false};
+      case Received::Kind::read:
+        return msp::Status{.message = received.about, .read = true};
       case Received::Kind::message:
         break;
     }

@@ -36,10 +36,18 @@ struct SealedFile {
 
 /// What came of a person, opened in RAM.
 struct Received {
-  enum class Kind : std::uint8_t { message = 1, typing_start = 2, typing_end = 3, closed = 4 };
+  enum class Kind : std::uint8_t {  // numbers are stored
+    message = 1,
+    typing_start = 2,
+    typing_end = 3,
+    closed = 4,
+    delivered = 5,
+    read = 6
+  };
   Kind kind = Kind::message;
   msp::Uuid id;
   std::string opaque_id;  ///< urn:mbid:...
+  msp::Uuid about{};      ///< of `delivered` and `read`: the business's message
   SecretBytes text;
   std::vector<endpoint::Attachment> attachments;
   /// A wire::BusinessPart, encoded; empty: none. Of other kinds than `message` it may be the person's last one: what it

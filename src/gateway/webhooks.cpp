@@ -133,6 +133,7 @@ void Webhooks::attempt(const AccountId& persona, Lane& lane, const Store::Waitin
   if (lane.number != waiting.number) {
     lane.number = waiting.number;
     lane.attempts = 0;
+    lane.is_status = waiting.message.kind == Received::Kind::delivered || waiting.message.kind == Received::Kind::read;
     lane.refused = 0;
     lane.back_off.reset();
   }
@@ -168,6 +169,10 @@ void Webhooks::answered(const AccountId& persona, Store::Number number, const ms
   ++counters_.failed;
   seconds at_least = answer ? retry_after(*answer) : 0s;
   if (const auto refusal = answer ? refusal_of(answer->status) : std::nullopt) {
+    if (lane.is_status) {  // nobody's words: who does not want it need not have it
+      if (!parts_.store.finish(persona, number)) return later(persona, lane, 0s);
+      return line_up(persona, lane);
+    }
     if (++lane.refused >= kRefusals) {
       ++counters_.buried;
       if (!parts_.store.bury(persona, number, id, *refusal, lane.attempts)) return later(persona, lane, 0s);

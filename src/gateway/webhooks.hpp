@@ -51,6 +51,7 @@ class Webhooks {
     bool busy = false;           ///< in line, or under way
     Store::Number number = 0;    ///< of the message that is being tried
     std::uint32_t attempts = 0;  ///< of them
+    bool is_status = false;      ///< of the business's own message: refused once is enough
     unsigned refused = 0;        ///< times that it was refused for good
   };
   /// The person's next message goes behind those of everybody else.

@@ -202,6 +202,30 @@ TEST_F(WebhooksTest, OnlySoManyAreUnderWayAndTheNextInLineIsSomebodyElse) {
   EXPECT_EQ(taken_.back(), "a2");
 }
 
+TEST_F(WebhooksTest, WhatWasDeliveredAndReadIsToldInItsTurn) {
+  const auto anna = person();
+  const msp::Uuid mine(random_.bytes<16>());
+  answers_ = {500, 200, 404};
+  write(anna, "before");
+  ASSERT_TRUE(store_->tell_status(anna.persona(), mine, false));
+  ASSERT_TRUE(store_->tell_status(anna.persona(), mine, true));
+  write(anna, "after");
+  ASSERT_TRUE(store_->tell_status(person().persona(), mine, true)) << "a stranger's is nothing";
+  ASSERT_TRUE(all_taken());
+  EXPECT_THAT(taken_, ElementsAre("before", "before", "status", "status", "after"));
+  EXPECT_EQ(webhooks_->counters().buried, 0U) << "what is not wanted is dropped at once";
+  ASSERT_TRUE(store_->tell_status(anna.persona(), mine, true));
+  webhooks_.reset();
+  store_.reset();
+  store_ = std::move(*Store::open({rows_, vault_, clock_, random_}, business_));
+  start();
+  ASSERT_TRUE(all_taken());
+  const auto told = json::parse(as_text(*msp::gunzip(last_.body, 1 << 20)));
+  EXPECT_EQ(told.at("status"), "read");
+  EXPECT_EQ(told.at("messageId"), json::value(msp::to_text(mine)));
+  EXPECT_NE(told.at("id"), told.at("messageId"));
+}
+
 TEST_F(WebhooksTest, AServerThatIsDownGetsItLater) {
   const std::uint16_t port = server_->port();
   server_.reset();

@@ -57,7 +57,7 @@ Inbound inbound(decltype(Inbound::content) content) {
 
 TEST(OpenApi, ExamplesOfWebhooksAreWhatIsWritten) {
   const auto& all = examples("/webhooks/message");
-  EXPECT_EQ(all.size(), 4U);
+  EXPECT_EQ(all.size(), 5U);
   const auto expect_written = [&](std::string_view name, const Inbound& message) {
     const auto webhook = write_webhook(message, {.capabilities = {}, .device_agent = {}, .gzip = false});
     ASSERT_TRUE(webhook.has_value());
@@ -80,6 +80,9 @@ TEST(OpenApi, ExamplesOfWebhooksAreWhatIsWritten) {
   expect_written("attachment", inbound(std::move(with)));
   expect_written("typing_start", inbound(Typing{true}));
   expect_written("close", inbound(Closed{}));
+  Inbound status = inbound(Status{.message = *parse_uuid("7c2e3d4f-a091-4b2c-9d8e-223344556677"), .read = true});
+  status.locale = {};
+  expect_written("status", status);
 }
 
 TEST(OpenApi, LimitsAreTheCodes) {

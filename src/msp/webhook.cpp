@@ -83,6 +83,11 @@ struct ContentWriter {
     json.key("type").string("close");
     return {};
   }
+  Result<void, Error> operator()(const Status& status) {
+    json.key("type").string("status").key("messageId").string(to_text(status.message));
+    json.key("status").string(status.read ? "read" : "delivered");
+    return {};
+  }
 };
 
 }  // namespace

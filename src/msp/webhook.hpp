@@ -16,13 +16,18 @@ struct InboundReply {
 };
 /// The person has deleted the conversation.
 struct Closed {};
+/// A message of the business has reached a device of the person, or was read there. Sent on demand alone.
+struct Status {
+  Uuid message;
+  bool read = false;
+};
 
 struct Inbound {
   Uuid id;
   std::string source;  ///< is_opaque_id()
   Uuid destination;    ///< the business
   Text group, intent, locale;
-  std::variant<InboundText, InboundReply, DataRef, Typing, Closed> content;
+  std::variant<InboundText, InboundReply, DataRef, Typing, Closed, Status> content;
 };
 struct WebhookOptions {
   Capabilities capabilities;
