@@ -60,6 +60,7 @@ Webhooks::~Webhooks() = default;
 void Webhooks::connect() {
   auto key = msp::TokenKey::from_secret(config_.msp_secret);
   key_ = key ? std::optional(std::move(*key)) : std::nullopt;
+  signer_ = key_ && config_.signed_webhooks ? std::optional<msp::WebhookSigner>(*key_) : std::nullopt;
   net::HttpClientOptions options;
   options.origin = config_.webhook;
   options.tls = &parts_.tls;
@@ -115,7 +116,7 @@ void Webhooks::next(const AccountId& persona, Lane& lane) {
   lanes_.erase(persona);
 }
 
-net::HttpClientRequest Webhooks::request_of(msp::Webhook webhook) const {
+net::HttpClientRequest Webhooks::request_of(const msp::Uuid& id, msp::Webhook webhook) const {
   net::HttpClientRequest request;
   request.method = "POST";
   request.target = config_.webhook.target;
@@ -124,6 +125,10 @@ net::HttpClientRequest Webhooks::request_of(msp::Webhook webhook) const {
   for (auto& header : webhook.headers) request.headers.push_back({std::move(header.name), std::move(header.value)});
   request.headers.push_back({"Authorization", "Bearer " + msp::make_token(msp::TokenUse::call_of_service,
                                                                           config_.msp_id, parts_.clock.now(), *key_)});
+  if (signer_) {
+    for (auto& header : signer_->sign(msp::to_text(id), parts_.clock.now(), webhook.body))
+      request.headers.push_back({std::move(header.name), std::move(header.value)});
+  }
   request.body = to_bytes(ByteView(webhook.body));
   request.deadline = kAnswerWithin;
   return request;
@@ -148,12 +153,13 @@ void Webhooks::attempt(const AccountId& persona, Lane& lane, const Store::Waitin
   ++lane.attempts;
   fault_point("gateway.before_webhook");
   ++under_way_;
-  http_->request(request_of(std::move(*webhook)), [this, persona, number = waiting.number, id = waiting.message.id](
-                                                      Result<net::HttpResponse, net::NetError> answer) {
-    --under_way_;
-    answered(persona, number, id, answer);
-    take_turns();
-  });
+  http_->request(request_of(waiting.message.id, std::move(*webhook)),
+                 [this, persona, number = waiting.number,
+                  id = waiting.message.id](Result<net::HttpResponse, net::NetError> answer) {
+                   --under_way_;
+                   answered(persona, number, id, answer);
+                   take_turns();
+                 });
 }
 
 void Webhooks::answered(const AccountId& persona, Store::Number number, const msp::Uuid& id,
@@ -204,7 +210,7 @@ void Webhooks::typing(const AccountId& persona, bool active) {
   auto webhook = webhook_for(message, config_, parts_.service);
   if (!webhook) return;
   ++under_way_;
-  http_->request(request_of(std::move(*webhook)), [this](const Result<net::HttpResponse, net::NetError>&) {
+  http_->request(request_of(message.id, std::move(*webhook)), [this](const Result<net::HttpResponse, net::NetError>&) {
     --under_way_;
     take_turns();
   });

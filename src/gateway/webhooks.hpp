@@ -64,11 +64,12 @@ class Webhooks {
                 const Result<net::HttpResponse, net::NetError>& answer);
   void later(const AccountId& persona, Lane& lane, seconds at_least);
   void connect();
-  [[nodiscard]] net::HttpClientRequest request_of(msp::Webhook webhook) const;
+  [[nodiscard]] net::HttpClientRequest request_of(const msp::Uuid& id, msp::Webhook webhook) const;
 
   Parts parts_;
   const BusinessConfig& config_;
   std::optional<msp::TokenKey> key_;
+  std::optional<msp::WebhookSigner> signer_;  ///< where the business wants it
   std::unique_ptr<net::HttpClient> http_;
   std::map<AccountId, Lane> lanes_;
   std::deque<AccountId> line_;  ///< whose turn it is when one of those under way has ended

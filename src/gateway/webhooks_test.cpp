@@ -226,6 +226,29 @@ TEST_F(WebhooksTest, WhatWasDeliveredAndReadIsToldInItsTurn) {
   EXPECT_NE(told.at("id"), told.at("messageId"));
 }
 
+TEST_F(WebhooksTest, ASignatureIsOfThisAttemptAndOnlyWhereItIsWanted) {
+  const auto anna = person();
+  write(anna, "plain");
+  ASSERT_TRUE(all_taken());
+  EXPECT_FALSE(last_.header("webhook-signature"));
+  config_.signed_webhooks = true;
+  webhooks_->reconfigured();
+  answers_ = {500};
+  write(anna, "signed");
+  ASSERT_TRUE(run_until([this] { return taken_.size() == 2; }));
+  auto first = last_;
+  clock_.advance(2s);
+  ASSERT_TRUE(all_taken());
+  EXPECT_EQ(first.header("webhook-id"), last_.header("webhook-id")) << "the message's";
+  EXPECT_EQ(last_.header("webhook-id"), last_.header("id"));
+  EXPECT_NE(first.header("webhook-timestamp"), last_.header("webhook-timestamp"));
+  const msp::WebhookSigner signer(*msp::TokenKey::from_secret(config_.msp_secret));
+  for (const auto* request : {&first, &last_}) {
+    const Time at(seconds(std::stoll(std::string(*request->header("webhook-timestamp")))));
+    EXPECT_EQ(request->header("webhook-signature"), signer.sign(*request->header("id"), at, request->body)[2].value);
+  }
+}
+
 TEST_F(WebhooksTest, AServerThatIsDownGetsItLater) {
   const std::uint16_t port = server_->port();
   server_.reset();

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "msp/base64.hpp"
 #include "msp/gzip.hpp"
 #include "msp/internal/blob_fields.hpp"
 #include "msp/internal/placeholders.hpp"
@@ -121,6 +122,15 @@ Result<Webhook, Error> write_webhook(const Inbound& message, const WebhookOption
     out.body = gzip(out.body);
   }
   return out;
+}
+
+WebhookSigner::WebhookSigner(const TokenKey& secret) : key_(secret.mac("opaline webhook signature v1")) {}
+
+std::vector<Webhook::Header> WebhookSigner::sign(std::string_view id, Time now, ByteView body) const {
+  const std::string timestamp = std::to_string(std::chrono::floor<seconds>(now).time_since_epoch().count());
+  const auto mac = key_.mac({as_view(id), as_view("."), as_view(timestamp), as_view("."), body});
+  return {
+      {"webhook-id", std::string(id)}, {"webhook-timestamp", timestamp}, {"webhook-signature", "v1," + to_base64(mac)}};
 }
 
 }  // namespace opaline::msp

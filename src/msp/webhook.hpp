@@ -1,5 +1,6 @@
 #pragma once
 // Messages of a person to a business, as the MSP's webhook gets them: `POST {registered url}/message`.
+#include "msp/jwt.hpp"
 #include "msp/message.hpp"
 #include "msp/reply.hpp"
 
@@ -46,5 +47,18 @@ struct Webhook {
 /// signature, ids in lower case, empty fields left out. Errors: oversized, malformed, mismatch: a device broke the
 /// rules that parse_message holds the MSP to (the placeholders are put right instead); never sent then.
 [[nodiscard]] Result<Webhook, Error> write_webhook(const Inbound& message, const WebhookOptions& options);
+
+/// Signatures of webhooks as Standard Webhooks 1.0 has them (standardwebhooks.com): HMAC-SHA256 over
+/// `id.timestamp.body`. The key is a business's own, made of its MSP secret: HMAC-SHA256(secret, "opaline webhook
+/// signature v1"), so that no key serves two purposes and none more has to be given out.
+class WebhookSigner {
+ public:
+  explicit WebhookSigner(const TokenKey& secret);
+  /// webhook-id, webhook-timestamp (seconds, of this attempt) and webhook-signature. `body`: as it is sent.
+  [[nodiscard]] std::vector<Webhook::Header> sign(std::string_view id, Time now, ByteView body) const;
+
+ private:
+  crypto::HmacSha256Key key_;
+};
 
 }  // namespace opaline::msp

@@ -191,5 +191,17 @@ TEST(Webhook, DescriptorsGoThereAndBack) {
   EXPECT_EQ(one.url, original.url);
 }
 
+TEST(WebhookSigner, IsWhatStandardWebhooksLibrariesVerify) {
+  // Made with Python's hmac and hashlib: docs/business-api.md, "Signed webhooks".
+  const WebhookSigner signer(*TokenKey::from_secret(to_base64(Bytes(32, std::byte{0x2a}))));
+  const auto headers =
+      signer.sign("6b1d2c3e-9f80-4a1b-8c7d-112233445566", from_unix_millis(1'780'000'000'999), as_view(R"({"v":1})"));
+  ASSERT_EQ(headers.size(), 3U);
+  EXPECT_EQ(headers[0].name + ": " + headers[0].value, "webhook-id: 6b1d2c3e-9f80-4a1b-8c7d-112233445566");
+  EXPECT_EQ(headers[1].name + ": " + headers[1].value, "webhook-timestamp: 1780000000");
+  EXPECT_EQ(headers[2].name + ": " + headers[2].value,
+            "webhook-signature: v1,xBuSsPg5Vm/GOwrJSZPEa4Ka8ZzTFV61oswxwMEpkuM=");
+}
+
 }  // namespace
 }  // namespace opaline::msp

@@ -9,6 +9,7 @@ import importlib.util
 import json
 import os
 import pathlib
+import re
 import ssl
 import subprocess
 import threading
@@ -51,6 +52,7 @@ class Software(echo.Business):
     """A business's software: keeps what it got, answers through the API from inside its webhook handler if told to."""
 
     def __init__(self, server, name, own_gateway=False, compressed=True):
+        self.raw = []  # headers and body of each webhook, as they came
         self.seen, self.got, self.held, self.answers, self.status = set(), [], None, True, 200
         outer = self
 
@@ -84,6 +86,7 @@ class Software(echo.Business):
     def webhook(self, headers, body):
         if not echo.is_from_service(headers.get("Authorization", ""), self.options.msp_id, self.options.secret):
             return 403
+        self.raw.append(({k.lower(): v for k, v in headers.items()}, body))
         message = json.loads(gzip.decompress(body) if headers.get("Content-Encoding") == "gzip" else body)
         message["person"] = headers["source-id"]
         self.got.append(message)
@@ -270,7 +273,44 @@ def dead_letters(check, world):
     shop.answers = True
 
 
-CASES = {f.__name__: f for f in (conversation, closing, strangers, killed, dead_letters, own_house)}
+def told_and_signed(check, world):
+    """Delivered and read are told where the business asks for it and the person allows it; the page's verifier takes each webhook"""
+    page = (SOURCE / "docs" / "business-api.md").read_text()
+    verifier = {}
+    exec(next(one for one in re.findall(r"```python\n(.*?)```", page, re.DOTALL) if "def is_signed" in one), verifier)
+    shop, anna = world.shop, world.anna
+    admin_business(world.programs.opalined, world.server, "update", shop.urn, "--status-webhooks", "true", "--signed-webhooks", "true")
+    shop.answers = False
+
+    def statuses(message):
+        return [m["status"] for m in shop.got if m["type"] == "status" and m["messageId"] == message]
+
+    def signed_now():  # once the gateway has the new settings
+        check(opaline(anna, "send", shop.urn, "tell me").code == 0, "written")
+        return any(h.get("webhook-signature") for h, _ in shop.raw)
+    wait_for("a signed webhook", signed_now)
+    person = shop.heard("tell me")["person"]
+    message = str(uuid.uuid4())
+    check(shop.post(person, "was it read?", message)[0] == 200 and world.receives(anna, "was it read?"), "it is read")
+    wait_for("read", lambda: "read" in statuses(message))
+    check(set(statuses(message)) <= {"delivered", "read"}, f"in words of the page: {statuses(message)}")
+    signed = [(h, b) for h, b in shop.raw if h.get("webhook-signature")]
+    check(all(verifier["is_signed"](h, b, shop.options.secret) for h, b in signed), f"{len(signed)} signatures are right")
+    headers, body = signed[-1]
+    check(not verifier["is_signed"](headers, body + b" ", shop.options.secret), "not of another body")
+    check(not verifier["is_signed"](headers, body, shop.options.secret, time.time() + 301), "not after five minutes")
+    check(opaline(anna, "receipts", "off").code == 0, "receipts off")
+    silent, after = str(uuid.uuid4()), str(uuid.uuid4())
+    check(shop.post(person, "and this one?", silent)[0] == 200 and world.receives(anna, "and this one?"), "read again")
+    check(opaline(anna, "receipts", "on").code == 0, "receipts on")
+    check(shop.post(person, "and now?", after)[0] == 200 and world.receives(anna, "and now?"), "read again")
+    wait_for("read", lambda: "read" in statuses(after))
+    check(not statuses(silent), "what the person does not allow is not told")
+    admin_business(world.programs.opalined, world.server, "update", shop.urn, "--status-webhooks", "false", "--signed-webhooks", "false")
+    shop.answers = True
+
+
+CASES = {f.__name__: f for f in (conversation, closing, strangers, killed, dead_letters, told_and_signed, own_house)}
 
 if __name__ == "__main__":
     run_cases("business", CASES, lambda programs, scratch: [World(programs, scratch / "world")])
