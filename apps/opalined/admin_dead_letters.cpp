@@ -2,25 +2,10 @@
 #include <fmt/format.h>
 
 #include "apps/opalined/asking.hpp"
-#include "gateway/admin.hpp"
 
 namespace opaline::daemon {
 
 namespace json = boost::json;
-
-namespace {
-
-Asked ask_gateway(const GlobalOptions& options, AdminArguments arguments, const std::string& method,
-                  const std::string& target, const std::string& body = {}) {
-  if (!arguments.socket) {
-    const auto loaded = load(options, false);
-    if (!loaded) return {Exit::usage, {}};
-    arguments.socket = loaded->config.business.data / gateway::kAdminSocketName;
-  }
-  return ask(options, arguments, method, target, body);
-}
-
-}  // namespace
 
 Exit admin_dead_letters_list(const GlobalOptions& options, const AdminArguments& arguments) {
   const auto asked = ask_gateway(options, arguments, "GET", "dead-letters");

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "gateway/admin.hpp"
 #include "server/admin_client.hpp"
 
 namespace opaline::daemon {
@@ -51,6 +52,16 @@ Asked ask(const GlobalOptions& options, const AdminArguments& arguments, const s
     return {};
   }
   return {Exit::ok, std::move(value)};
+}
+
+Asked ask_gateway(const GlobalOptions& options, AdminArguments arguments, const std::string& method,
+                  const std::string& target, const std::string& body) {
+  if (!arguments.socket) {
+    const auto loaded = load(options, false);
+    if (!loaded) return {Exit::usage, {}};
+    arguments.socket = loaded->config.business.data / gateway::kAdminSocketName;
+  }
+  return ask(options, arguments, method, target, body);
 }
 
 std::string escaped(const std::string& name) {

@@ -18,6 +18,10 @@ struct Asked {
 [[nodiscard]] Asked ask(const GlobalOptions& options, const AdminArguments& arguments, const std::string& method,
                         const std::string& target, const std::string& body = {});
 
+/// The same question to a gateway, over the socket in its own data directory.
+[[nodiscard]] Asked ask_gateway(const GlobalOptions& options, AdminArguments arguments, const std::string& method,
+                                const std::string& target, const std::string& body = {});
+
 /// For a path: a name that is none must not become another path.
 [[nodiscard]] std::string escaped(const std::string& name);
 

@@ -146,8 +146,10 @@ void add_admin(CLI::App& app, Arguments& a) {
       "confirm-clock", "Say that the clock is right after it moved by more than 2 days, so that expiry goes on");
   clock->footer(
       "Check `date` first: with a wrong clock, keys of envelopes that are still wanted are destroyed.\n"
-      "Example:\n"
-      "  opalined admin confirm-clock");
+      "A gateway has a clock of its own to confirm: --role gateway.\n"
+      "Examples:\n"
+      "  opalined admin confirm-clock\n"
+      "  opalined --role gateway admin confirm-clock");
   clock->callback([&a] { a.run = [&a] { return admin_confirm_clock(a.global, a.admin); }; });
 }
 

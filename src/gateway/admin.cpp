@@ -11,6 +11,7 @@ namespace {
 namespace json = boost::json;
 
 constexpr std::string_view kPrefix = "/v1/admin/";
+constexpr std::string_view kNotTaken = "the store did not take it; see the log";
 
 void answer(net::HttpResponder& responder, unsigned status, const json::value& body) {
   responder.respond(net::text_response(status, "application/json", json::serialize(body) + "\n"));
@@ -39,7 +40,7 @@ void retry_all(net::HttpResponder& responder, const std::vector<DeadLetterBox*>&
   for (auto* const business : businesses) {
     for (const DeadLetter& letter : business->dead_letters()) {
       const auto done = business->retry(msp::Uuid(letter.message));
-      if (!done) return refuse(responder, 503, "unavailable", "the store did not take it; see the log");
+      if (!done) return refuse(responder, 503, "unavailable", kNotTaken);
       queued += *done == Store::Retry::queued ? 1 : 0;
     }
   }
@@ -49,7 +50,7 @@ void retry_all(net::HttpResponder& responder, const std::vector<DeadLetterBox*>&
 void retry(net::HttpResponder& responder, const std::vector<DeadLetterBox*>& businesses, const msp::Uuid& message) {
   for (auto* const business : businesses) {
     const auto done = business->retry(message);
-    if (!done) return refuse(responder, 503, "unavailable", "the store did not take it; see the log");
+    if (!done) return refuse(responder, 503, "unavailable", kNotTaken);
     if (*done == Store::Retry::queued) return answer(responder, 200, {{"queued", 1}});
     if (*done == Store::Retry::lost)
       return refuse(responder, 409, "lost", "its message is not there any more: nothing can be sent");
@@ -72,22 +73,26 @@ std::optional<std::string> wanted_message(const Bytes& body) {
 
 }  // namespace
 
-void serve_admin(const net::HttpRequest& request, net::HttpResponder responder, std::uint32_t own_user,
-                 const std::vector<DeadLetterBox*>& businesses) {
+void serve_admin(const net::HttpRequest& request, net::HttpResponder responder, const AdminParts& parts) {
   const auto& peer = request.peer.credentials;
-  if (!peer || (peer->user != 0 && peer->user != own_user))
+  if (!peer || (peer->user != 0 && peer->user != parts.own_user))
     return refuse(responder, 403, "forbidden", "only root and the gateway's own user may use the admin socket");
   std::string_view path = request.path();
   if (path.starts_with(kPrefix)) path.remove_prefix(kPrefix.size());
+  const bool post = request.method == "POST";
   if (path == "dead-letters" && request.method == "GET")
-    return answer(responder, 200, {{"dead_letters", list(businesses)}});
-  if (path != "dead-letters/retry" || request.method != "POST")
-    return refuse(responder, 404, "not_found", "GET dead-letters, POST dead-letters/retry");
+    return answer(responder, 200, {{"dead_letters", list(parts.businesses)}});
+  if (path == "clock/confirm" && post) {
+    if (!parts.confirm_clock()) return refuse(responder, 503, "unavailable", kNotTaken);
+    return answer(responder, 200, {{"confirmed", true}});
+  }
+  if (path != "dead-letters/retry" || !post)
+    return refuse(responder, 404, "not_found", "GET dead-letters, POST dead-letters/retry, POST clock/confirm");
   const auto message = wanted_message(request.body);
-  if (message && message->empty()) return retry_all(responder, businesses);
+  if (message && message->empty()) return retry_all(responder, parts.businesses);
   const auto id = message ? msp::parse_uuid(*message) : std::nullopt;
   if (!id) return refuse(responder, 400, "invalid", R"(wanted: {} or {"message": "<uuid>"})");
-  retry(responder, businesses, *id);
+  retry(responder, parts.businesses, *id);
 }
 
 }  // namespace opaline::gateway

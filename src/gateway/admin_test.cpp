@@ -42,10 +42,13 @@ class AdminTest : public ::testing::Test {
   AdminTest() {
     net::HttpServerOptions options;
     options.address.unix_path = path_;
-    server_ = std::move(*net::HttpServer::start(loop_, std::move(options),
-                                                [this](const net::HttpRequest& request, net::HttpResponder responder) {
-                                                  serve_admin(request, std::move(responder), user_, {&one_, &other_});
-                                                }));
+    server_ = std::move(*net::HttpServer::start(
+        loop_, std::move(options), [this](const net::HttpRequest& request, net::HttpResponder responder) {
+          serve_admin(request, std::move(responder),
+                      {.own_user = user_, .businesses = {&one_, &other_}, .confirm_clock = [this] {
+                         return ++confirmed_ < 2;
+                       }});
+        }));
     client_.emplace(loop_,
                     net::HttpClientOptions{.origin = {.tls = false, .host = "localhost", .port = 80, .target = "/"},
                                            .unix_path = path_});
@@ -77,6 +80,7 @@ class AdminTest : public ::testing::Test {
   const std::string path_ = (folder_ / std::string(kAdminSocketName)).string();
   net::EventLoop loop_{clock_};
   std::uint32_t user_ = getuid();
+  int confirmed_ = 0;
   FakeBox one_{msp::Uuid(random_.bytes<16>())}, other_{msp::Uuid(random_.bytes<16>())};
   std::unique_ptr<net::HttpServer> server_;
   std::optional<net::HttpClient> client_;
@@ -113,6 +117,13 @@ TEST_F(AdminTest, OneIsRetriedOrAllThatWereKept) {
   EXPECT_EQ(one_.letters.size(), 1U);
   one_.broken = true;
   EXPECT_EQ(ask("POST", "dead-letters/retry").first, 503U);
+}
+
+TEST_F(AdminTest, TheClockIsConfirmed) {
+  EXPECT_EQ(ask("POST", "clock/confirm"), std::pair(200U, std::string("{\"confirmed\":true}\n")));
+  EXPECT_EQ(ask("POST", "clock/confirm").first, 503U) << "the store did not take it";
+  EXPECT_EQ(ask("GET", "clock/confirm").first, 404U);
+  EXPECT_EQ(confirmed_, 2);
 }
 
 TEST_F(AdminTest, OthersAndNonsenseAreRefused) {

@@ -312,7 +312,7 @@ void Business::enrol(const Surroundings& around, const msp::Uuid& business, std:
   if (!parsed) return done(fail(std::string("this is no enrolment; it begins with opaline-enrol-")));
   if (parsed->device.account != account_of(business))
     return done(fail(std::string("this enrolment is for another business")));
-  const Store::Ports ports{around.rows, around.vault, around.clock, around.random};
+  const Store::Ports ports{around.rows, around.vault, around.clock, around.expiry, around.random};
   const std::string kStore = "the gateway's store cannot be read or written";
   // Who enrols anew has new keys: what was sealed for the old ones is of no use.
   if (!Store::erase(ports, business)) return done(fail(kStore));
@@ -349,7 +349,7 @@ void Business::enrol(const Surroundings& around, const msp::Uuid& business, std:
 
 Result<std::unique_ptr<Business>, Business::OpenError> Business::open(const Surroundings& around,
                                                                       BusinessConfig config) {
-  auto store = Store::open({around.rows, around.vault, around.clock, around.random}, config.id);
+  auto store = Store::open({around.rows, around.vault, around.clock, around.expiry, around.random}, config.id);
   if (!store) return fail(OpenError::store);
   auto impl = std::make_unique<Impl>(around, std::move(config), std::move(*store));
   if (const auto loaded = impl->load(); !loaded)

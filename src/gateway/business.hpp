@@ -20,6 +20,7 @@ namespace opaline::gateway {
 struct Surroundings {
   net::EventLoop& loop;
   const Clock& clock;
+  const Clock& expiry;  ///< of Store::Ports
   RandomSource& random;
   Log& log;
   store::SealedRows& rows;  ///< opened with kTables

@@ -14,6 +14,7 @@
 #include "gateway/api.hpp"
 #include "gateway/business.hpp"
 #include "gateway/internal/day_seal.hpp"
+#include "gateway/internal/expiry_clock.hpp"
 #include "gateway/tables.hpp"
 #include "msp/entry_link.hpp"
 #include "net/http_server.hpp"
@@ -68,7 +69,12 @@ std::optional<std::vector<Listed>> parse_listed(ByteView body) {
 class Gateway::Impl final : public Businesses {
  public:
   Impl(Options options, const Ports& ports)
-      : options_(std::move(options)), ports_(ports), loop_(ports.clock), ask_timer_(loop_), day_timer_(loop_) {}
+      : options_(std::move(options)),
+        ports_(ports),
+        expiry_clock_(ports.clock),
+        loop_(ports.clock),
+        ask_timer_(loop_),
+        day_timer_(loop_) {}
 
   ~Impl() override {
     admin_.reset();
@@ -129,6 +135,10 @@ class Gateway::Impl final : public Businesses {
     auto sealed = store::SealedRows::open(*rows_, *vault_, ports_.random, tables::kSealCheck);
     if (!sealed) return fail("the data in " + rows.directory.string() + ": " + sealed.error().message);
     sealed_.emplace(std::move(*sealed));
+    guard_.emplace(*rows_, tables::kClock);
+    const auto tick = guard_->last_tick();
+    if (!tick) return fail("the clock's row in " + rows.directory.string() + " cannot be read");
+    if (*tick) expiry_clock_.trust(**tick);
     return {};
   }
 
@@ -179,20 +189,20 @@ class Gateway::Impl final : public Businesses {
     options.address.unix_path = (options_.data / kAdminSocketName).string();
     options.max_connections = 64;
     const std::string where = options.address.unix_path;
-    auto started = net::HttpServer::start(loop_, std::move(options),
-                                          [this](const net::HttpRequest& request, net::HttpResponder responder) {
-                                            std::vector<DeadLetterBox*> all;
-                                            for (auto& [id, served] : businesses_) all.push_back(served.business.get());
-                                            serve_admin(request, std::move(responder), getuid(), all);
-                                          });
+    auto started = net::HttpServer::start(
+        loop_, std::move(options), [this](const net::HttpRequest& request, net::HttpResponder responder) {
+          AdminParts parts{.own_user = getuid(), .confirm_clock = [this] { return confirm_clock(); }};
+          for (auto& [id, served] : businesses_) parts.businesses.push_back(served.business.get());
+          serve_admin(request, std::move(responder), parts);
+        });
     if (!started) return fail("the admin socket " + where + ": " + std::string(net::name(started.error())));
     admin_ = std::move(*started);
     return {};
   }
 
   [[nodiscard]] Surroundings surroundings() {
-    return {loop_,   ports_.clock,     ports_.random, ports_.log,   *sealed_,
-            *vault_, options_.service, *to_service_,  *to_webhooks_};
+    return {loop_,    ports_.clock, expiry_clock_,    ports_.random, ports_.log,
+            *sealed_, *vault_,      options_.service, *to_service_,  *to_webhooks_};
   }
 
   [[nodiscard]] Result<void, std::string> open_businesses() {
@@ -329,11 +339,33 @@ class Gateway::Impl final : public Businesses {
   // ---- upkeep
 
   void expire() {
-    const auto today = number(day_of(ports_.clock.now()));
+    const Time now = ports_.clock.now();
+    switch (guard_->tick(now)) {
+      case store::ExpiryGuard::Verdict::proceed:
+        expiry_clock_.trust(now);
+        destroy_keys(number(day_of(now)));
+        break;
+      case store::ExpiryGuard::Verdict::wait_for_operator:
+        ports_.log.event(LogLevel::warning, "gateway_clock_jumped",
+                         {{"help",
+                           "nothing is over and nothing is destroyed until `opalined --role gateway admin "
+                           "confirm-clock` says that the clock is right"}});
+        break;
+      case store::ExpiryGuard::Verdict::failed:
+        ports_.log.event(LogLevel::error, "gateway_expiry_failed");
+        break;
+    }
+    day_timer_.arm(kDayEvery, [this] { expire(); });
+  }
+  [[nodiscard]] bool confirm_clock() {
+    if (!guard_->confirm(ports_.clock.now())) return false;
+    expire();
+    return true;
+  }
+  void destroy_keys(std::uint32_t today) {
     // The newest day that nothing is served of any more.
     if (today > internal::kWaitingDays + 1 && !vault_->destroy_through(Day{today - internal::kWaitingDays - 1}))
       ports_.log.event(LogLevel::error, "gateway_expiry_failed");
-    day_timer_.arm(kDayEvery, [this] { expire(); });
   }
   void reload() {
     if (!tls_->reload()) ports_.log.event(LogLevel::error, "gateway_certificate_not_reloaded");
@@ -345,10 +377,12 @@ class Gateway::Impl final : public Businesses {
 
   Options options_;
   const Ports ports_;
+  internal::ExpiryClock expiry_clock_;
   net::EventLoop loop_;
   std::unique_ptr<store::FileKeyVault> vault_;
   std::unique_ptr<store::RocksdbRowStore> rows_;
   std::optional<store::SealedRows> sealed_;
+  std::optional<store::ExpiryGuard> guard_;
   std::optional<net::TlsClientContext> to_service_, to_webhooks_;
   std::optional<net::TlsServerContext> tls_;
   std::unique_ptr<Files> files_;

@@ -40,8 +40,8 @@ Outcome outcome_of(endpoint::MessageState state, endpoint::Reason reason) {
 Store::Store(const Ports& ports, const msp::Uuid& business, const store::VaultKey& outcome_key)
     : ports_(ports),
       business_(business),
-      seal_(ports.vault, ports.clock, ports.random),
-      outcomes_(ports.rows, ports.clock, business, outcome_key),
+      seal_(ports.vault, ports.clock, ports.expiry, ports.random),
+      outcomes_(ports.rows, ports.expiry, business, outcome_key),
       dead_letters_(ports.rows, business) {}
 
 Result<std::unique_ptr<Store>, StoreError> Store::open(const Ports& ports, const msp::Uuid& business) {
@@ -204,7 +204,7 @@ std::vector<DeadLetter> Store::dead_letters() const {
 }
 
 void Store::tick() {
-  const Time now = ports_.clock.now();
+  const Time now = ports_.expiry.now();
   Changes changes = ports_.rows.batch();
   outcomes_.drop_old(changes);
   std::vector<Bytes> over;

@@ -21,6 +21,7 @@ class Store final : public endpoint::EndpointStore {
     store::SealedRows& rows;  ///< opened with kTables
     store::KeyVault& vault;
     const Clock& clock;
+    const Clock& expiry;  ///< what is over is over by this one (internal::ExpiryClock)
     RandomSource& random;
   };
   /// Reads what waits. failed: the rows or the vault's keys cannot be read.

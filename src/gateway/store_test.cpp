@@ -3,6 +3,7 @@
 
 #include <gmock/gmock.h>
 
+#include "gateway/internal/expiry_clock.hpp"
 #include "store/drivers/memory_disk.hpp"
 #include "store/drivers/memory_key_vault.hpp"
 #include "store/drivers/memory_row_store.hpp"
@@ -31,7 +32,7 @@ class StoreTest : public ::testing::Test {
     ASSERT_TRUE(opened);
     store_ = std::move(*opened);
   }
-  Store::Ports ports() { return {rows_, vault_, clock_, random_}; }
+  Store::Ports ports() { return {rows_, vault_, clock_, clock_, random_}; }
 
   credentials::OpaqueId person() { return credentials::OpaqueId(random_.bytes<credentials::kOpaqueIdBytes>()); }
 
@@ -115,6 +116,26 @@ TEST_F(StoreTest, NothingIsServedAfterThirtyDaysWhateverTheVaultStillHas) {
   write(anna, "new");
   clock_.advance(std::chrono::days(1));
   EXPECT_EQ(front_text(anna), "new");
+}
+
+TEST_F(StoreTest, AClockThatJumpsEndsNothingUntilItIsTrusted) {
+  internal::ExpiryClock expiry(clock_);
+  expiry.trust(clock_.now());
+  store_ = std::move(*Store::open({rows_, vault_, clock_, expiry, random_}, business_));
+  const auto anna = person();
+  write(anna, "before");
+  endpoint::OutgoingMessage answer;
+  answer.id = random_.id<MessageId>();
+  answer.peer = anna.persona();
+  const msp::Uuid sent(answer.id.view());
+  commit(endpoint::AddOutgoing{std::move(answer)});
+  clock_.jump(std::chrono::days(400));
+  store_->tick();
+  EXPECT_EQ(front_text(anna), "before");
+  EXPECT_TRUE(*store_->outcome(sent)) << "its id sends nothing twice";
+  write(anna, "while it is wrong");
+  expiry.trust(clock_.now());
+  EXPECT_EQ(front_text(anna), "while it is wrong") << "now the other is over";
 }
 
 TEST_F(StoreTest, WhoIsSomebodyElseOrNobodyIsDropped) {

@@ -23,13 +23,15 @@ inline constexpr std::string_view kOutcomes = "gateway_outcomes";
 inline constexpr std::string_view kPeople = "gateway_people";
 /// key: business || u64 milliseconds || message id
 inline constexpr std::string_view kDeadLetters = "gateway_dead_letters";
+/// One row, store::ExpiryGuard's: not of a business, not sealed.
+inline constexpr std::string_view kClock = "gateway_clock";
 inline constexpr std::string_view kSealCheck = "gateway_seal_check";
 
 }  // namespace tables
 
-inline constexpr std::array<std::string_view, 7> kTables = {tables::kEndpoint, tables::kInbox,  tables::kOutbox,
-                                                            tables::kOutcomes, tables::kPeople, tables::kDeadLetters,
-                                                            tables::kSealCheck};
+inline constexpr std::array<std::string_view, 8> kTables = {tables::kEndpoint, tables::kInbox,    tables::kOutbox,
+                                                            tables::kOutcomes, tables::kPeople,   tables::kDeadLetters,
+                                                            tables::kClock,    tables::kSealCheck};
 
 /// A field that is not here may not be stored.
 inline constexpr auto kHeldFields = std::to_array<store::HeldField>({
@@ -44,6 +46,8 @@ inline constexpr auto kHeldFields = std::to_array<store::HeldField>({
      "an id that comes again sends nothing, and the business may ask", "7 days"},
     {tables::kPeople, "opaque id of a persona, and whether it has closed the conversation",
      "webhooks name it also where the message does not", "as long as the business is served here"},
+    {tables::kClock, "the last time that the gateway saw", "a clock that jumps must not destroy anything by mistake",
+     "overwritten every hour"},
     {tables::kDeadLetters, "message id, persona, place in its queue, reason, number of attempts and time",
      "for the operator: what the business's software refused",
      "until it is retried, the person closes the conversation, or 30 days"},

@@ -28,7 +28,7 @@ class WebhooksTest : public ::testing::Test {
     config_.webhook = {.tls = false, .host = "127.0.0.1", .port = server_->port(), .target = "/hooks"};
     config_.msp_id = "msp-1";
     config_.msp_secret = msp::to_base64(random_.bytes<32>());
-    store_ = std::move(*Store::open({rows_, vault_, clock_, random_}, business_));
+    store_ = std::move(*Store::open({rows_, vault_, clock_, clock_, random_}, business_));
     start();
   }
 
@@ -268,7 +268,7 @@ TEST_F(WebhooksTest, ARestartGoesOnWhereItWas) {
   webhooks_.reset();
   store_.reset();
   held_.clear();
-  store_ = std::move(*Store::open({rows_, vault_, clock_, random_}, business_));
+  store_ = std::move(*Store::open({rows_, vault_, clock_, clock_, random_}, business_));
   start();
   ASSERT_TRUE(all_taken());
   EXPECT_THAT(taken_, ElementsAre("twice", "twice"));

@@ -33,7 +33,7 @@ Result<std::optional<SecretBytes>, StoreError> DaySeal::open(ByteView place, Byt
   const std::uint8_t version = in.u8();
   const Day day{in.u32()};
   const auto nonce = in.array<crypto::kAeadNonceBytes>();
-  const bool over = number(day_of(clock_.now())) >= number(day) + kWaitingDays;
+  const bool over = number(day_of(expiry_.now())) >= number(day) + kWaitingDays;
   if (version != kVersion || over) return std::optional<SecretBytes>();
   const auto key = vault_.existing_day_key(day);
   if (!key) {

@@ -14,8 +14,8 @@ inline constexpr std::uint32_t kWaitingDays = 30;
 /// Borrows all it is given.
 class DaySeal {
  public:
-  DaySeal(store::KeyVault& vault, const Clock& clock, RandomSource& random)
-      : vault_(vault), clock_(clock), random_(random) {}
+  DaySeal(store::KeyVault& vault, const Clock& clock, const Clock& expiry, RandomSource& random)
+      : vault_(vault), clock_(clock), expiry_(expiry), random_(random) {}
 
   /// Under today's key; `place` binds it to its row. full, failed: the vault has no key for today.
   [[nodiscard]] Result<Bytes, endpoint::StoreError> seal(ByteView place, ByteView plain);
@@ -25,6 +25,7 @@ class DaySeal {
  private:
   store::KeyVault& vault_;
   const Clock& clock_;
+  const Clock& expiry_;
   RandomSource& random_;
 };
 
