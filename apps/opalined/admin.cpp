@@ -134,7 +134,8 @@ Exit admin_reload(const GlobalOptions& options, const AdminArguments& arguments)
 
 Exit admin_confirm_clock(const GlobalOptions& options, const AdminArguments& arguments) {
   const bool gateway = options.role == "gateway";
-  const auto asked = (gateway ? ask_gateway : ask)(options, arguments, "POST", "clock/confirm", {});
+  const auto asked = gateway ? ask_gateway(options, arguments, "POST", "clock/confirm")
+                             : ask(options, arguments, "POST", "clock/confirm");
   if (asked.answer) fmt::print("the clock counts as right; expiry goes on\n");
   return asked.exit;
 }

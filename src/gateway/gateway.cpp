@@ -191,7 +191,7 @@ class Gateway::Impl final : public Businesses {
     const std::string where = options.address.unix_path;
     auto started = net::HttpServer::start(
         loop_, std::move(options), [this](const net::HttpRequest& request, net::HttpResponder responder) {
-          AdminParts parts{.own_user = getuid(), .confirm_clock = [this] { return confirm_clock(); }};
+          AdminParts parts{.own_user = getuid(), .businesses = {}, .confirm_clock = [this] { return confirm_clock(); }};
           for (auto& [id, served] : businesses_) parts.businesses.push_back(served.business.get());
           serve_admin(request, std::move(responder), parts);
         });

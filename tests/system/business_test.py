@@ -29,11 +29,11 @@ spec.loader.exec_module(echo)
 
 
 class Gateway(walkthrough_business.Gateway):
-    """`opalined --role gateway` beside a development server, or (`house`) with the configuration of its own house."""
+    """`opalined --role gateway` beside a development server, or (`house`) with the configuration of its own house. `around`: env and what it is told."""
 
-    def __init__(self, programs, server, port=0, name="gateway", house=None):
+    def __init__(self, programs, server, port=0, name="gateway", house=None, around=()):
         command = ["--config", house / "gateway.toml"] if house else ["--dev", server.directory]
-        super().__init__([programs.opalined, *command, "--role", "gateway", "--set", f"business.listen=127.0.0.1:{port}"], (house or server.directory) / f"{name}-ports.json",
+        super().__init__([*around, programs.opalined, *command, "--role", "gateway", "--set", f"business.listen=127.0.0.1:{port}"], (house or server.directory) / f"{name}-ports.json",
                          server.directory.parent / f"{name}.log")
         atexit.register(self.process.kill)
 
