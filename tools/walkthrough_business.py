@@ -199,7 +199,7 @@ def started(running, thing):
 
 
 def hosted(running, program, server, directory, anna, any_port, check):
-    say(f"\n{BOLD}9. A business.{OFF} The operator makes one. The gateway is a process of its own: people's ends are there, and what they write is in its memory alone.")
+    say(f"\n{BOLD}9. A business.{OFF} The operator makes one. The gateway is a process of its own: the encryption ends there, and what people write is readable in its memory alone.")
     software = started(running, Software(directory / "tea-house.log"))
     flags = ["--webhook", software.webhook, "--allow-private-webhooks", "true"]
     say(f"   {DIM}The operator types:{OFF} opalined --dev {near(server.directory)} admin business create \"Tea House\" {' '.join(flags)}")

@@ -8,6 +8,7 @@ import json
 import os
 import re
 import shutil
+import ssl
 import subprocess
 import sys
 import threading
@@ -125,6 +126,20 @@ class Listener:
         threading.Thread(target=http.server.HTTPServer(("127.0.0.1", place.port), Handler).serve_forever, daemon=True).start()
 
 
+def openapi(check, world):
+    """Each path of openapi.json is at the running gateway; what it answers to a stranger is named (gateway_api_test brings about all statuses)"""
+    trusts = ssl.create_default_context(cafile=world.server.directory / "ca.pem")
+    document = json.loads((SOURCE / "docs" / "openapi.json").read_text())
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            request = urllib.request.Request(world.gateway.url + re.sub(r"{\w+}", "00000000-0000-0000-0000-000000000000", path), b"{}" if method == "post" else None, method=method.upper())
+            try:
+                status = urllib.request.urlopen(request, context=trusts, timeout=30).status
+            except urllib.error.HTTPError as error:
+                status, said = error.code, json.loads(error.read())
+            check(status == (404 if "security" in operation else 401) and str(status) in operation["responses"] and {"error", "message"} <= said.keys(), f"{method} {path}: {status}")
+
+
 OURS = re.compile(r"^(useradd|chown|systemctl|journalctl) .*\n", re.MULTILINE)  # what would change this machine
 
 
@@ -174,6 +189,9 @@ def own_gateway(check, world):
     size = int(re.search(r"VmHWM:\s+(\d+)", open(f"/proc/{gateway.process.pid}/status").read())[1]) >> 10
     check(size < 100 or world.sanitized, f"it takes {size} MiB")
 
+    letters = subprocess.run([world.programs.opalined, "--config", root / "etc/opaline/opalined.toml", "admin", "dead-letters", "list"], capture_output=True, text=True)
+    check(letters.returncode == 0 and "no dead letter" in letters.stdout, f"it has {letters.stdout}{letters.stderr}")
+
     check(gateway.stop() == 0, "stopped")
     root = root.rename(world.directory / "elsewhere")
     config = root / "etc/opaline/opalined.toml"
@@ -201,7 +219,7 @@ def own_gateway(check, world):
     check(gateway.stop() == 0, "stopped")
 
 
-CASES = {f.__name__: f for f in (in_python, in_a_shell, own_gateway)}
+CASES = {f.__name__: f for f in (in_python, in_a_shell, openapi, own_gateway)}
 
 if __name__ == "__main__":
     run_cases("business-docs", CASES, lambda programs, scratch: [World(programs, scratch)])
