@@ -68,7 +68,7 @@ class World:
 def in_python(check, world):
     """The example in Python answers people, and takes nothing from strangers"""
     place, urn, values = world.business("In Python")
-    (program,) = blocks("business-api.md", "python")
+    (program,) = [block for block in blocks("business-api.md", "python") if "serve_forever" in block]  # business_test runs the one of signed webhooks
     script = world.directory / "example.py"
     script.write_text(with_values(program, {**values, "PORT": place.port}))
     process = subprocess.Popen([sys.executable, script], env=world.environment, stdout=place.log, stderr=subprocess.STDOUT)
