@@ -111,8 +111,10 @@ Bytes Store::endpoint_key(endpoint::Table table, ByteView row) const {
 }
 
 Result<void, StoreError> Store::write(Changes changes) {
+  for (const Bytes& row : taken_) changes.erase(tables::kInbox, store::clear(row));
   if (changes.empty()) return {};
   if (const auto done = ports_.rows.write(std::move(changes)); !done) return fail(error_of(done.error()));
+  taken_.clear();
   return {};
 }
 

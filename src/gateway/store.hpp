@@ -59,8 +59,11 @@ class Store final : public endpoint::EndpointStore {
   /// The oldest that waits, opened; nullopt: none. One whose day is over is buried as `expired`, and one that cannot be
   /// read too, so that the next one has its turn. failed: nothing is known.
   [[nodiscard]] Result<std::optional<Waiting>, endpoint::StoreError> front(const AccountId& persona);
-  /// The webhook has taken it.
-  [[nodiscard]] Result<void, endpoint::StoreError> finish(const AccountId& persona, Number number);
+  /// The webhook has taken it: it waits no more. Its row goes with the next commit or forget_taken(), so that one
+  /// write ends many; after a crash before that it comes again, by its id.
+  void finish(const AccountId& persona, Number number);
+  /// To be called soon after finish(). failed, full: the next time.
+  [[nodiscard]] Result<void, endpoint::StoreError> forget_taken();
   /// It never will: it becomes a dead letter, with the message unless that could not be read or written anyway.
   [[nodiscard]] Result<void, endpoint::StoreError> bury(const AccountId& persona, Number number, const msp::Uuid& id,
                                                         Refusal why, std::uint32_t attempts);
@@ -132,8 +135,8 @@ class Store final : public endpoint::EndpointStore {
   [[nodiscard]] Result<void, endpoint::StoreError> each_row(std::string_view table,
                                                             const std::function<bool(ByteView, ByteView)>& take);
   [[nodiscard]] bool is_waiting(const AccountId& persona, Number number) const;
-  /// What waits, and `changes` with it.
-  [[nodiscard]] Result<void, endpoint::StoreError> remove(Changes changes, const AccountId& persona, Number number);
+  /// From memory.
+  void remove(const AccountId& persona, Number number);
 
   Ports ports_;
   msp::Uuid business_;
@@ -142,6 +145,7 @@ class Store final : public endpoint::EndpointStore {
   internal::DeadLetters dead_letters_;
   std::map<AccountId, Person> people_;
   std::vector<AccountId> arrived_;
+  std::vector<Bytes> taken_;  ///< rows of kInbox that are to be erased
   std::size_t waiting_ = 0;
   Number next_ = 1;
   std::uint64_t dropped_ = 0;

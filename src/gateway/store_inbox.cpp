@@ -166,17 +166,20 @@ bool Store::is_waiting(const AccountId& persona, Number number) const {
   return person != people_.end() && std::ranges::binary_search(person->second.waiting, number);
 }
 
-Result<void, StoreError> Store::remove(Changes changes, const AccountId& persona, Number number) {
-  changes.erase(tables::kInbox, store::clear(inbox_key(persona, number)));
-  OPALINE_CHECK(write(std::move(changes)));
+void Store::remove(const AccountId& persona, Number number) {
   std::erase(people_.at(persona).waiting, number);
   --waiting_;
-  return {};
 }
 
-Result<void, StoreError> Store::finish(const AccountId& persona, Number number) {
-  if (!is_waiting(persona, number)) return {};
-  return remove(ports_.rows.batch(), persona, number);
+void Store::finish(const AccountId& persona, Number number) {
+  if (!is_waiting(persona, number)) return;
+  remove(persona, number);
+  taken_.push_back(inbox_key(persona, number));
+}
+
+Result<void, StoreError> Store::forget_taken() {
+  Changes changes = ports_.rows.batch();
+  return write(std::move(changes));
 }
 
 Result<void, StoreError> Store::bury(const AccountId& persona, Number number, const msp::Uuid& id, Refusal why,
@@ -194,7 +197,9 @@ Result<void, StoreError> Store::bury(const AccountId& persona, Number number, co
   letter.kept = !sealed.empty();
   Changes changes = ports_.rows.batch();
   dead_letters_.put(changes, letter, sealed);
-  OPALINE_CHECK(remove(std::move(changes), persona, number));
+  changes.erase(tables::kInbox, store::clear(inbox_key(persona, number)));
+  OPALINE_CHECK(write(std::move(changes)));
+  remove(persona, number);
   dead_letters_.is_put(letter);
   return {};
 }

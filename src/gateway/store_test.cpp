@@ -87,12 +87,32 @@ TEST_F(StoreTest, EachPersonsMessagesComeInOrderAlsoAfterARestart) {
   EXPECT_EQ(store_->waiting(), 3U);
   const auto first = store_->front(anna.persona());
   EXPECT_EQ((*first)->message.opaque_id, anna.text());
-  ASSERT_TRUE(store_->finish(anna.persona(), (*first)->number));
+  store_->finish(anna.persona(), (*first)->number);
   EXPECT_EQ(front_text(anna), "a2");
   EXPECT_EQ(front_text(ben), "b1");
   write(anna, "a3");
-  ASSERT_TRUE(store_->finish(anna.persona(), (*first)->number)) << "a late answer to what is gone changes nothing";
+  store_->finish(anna.persona(), (*first)->number);  // a late answer to what is gone changes nothing
   EXPECT_EQ(front_text(anna), "a2");
+}
+
+TEST_F(StoreTest, WhatWasTakenIsForgottenByTheNextWriteAndComesAgainIfThereWasNone) {
+  const auto anna = person(), ben = person();
+  const auto take = [&] { store_->finish(anna.persona(), (*store_->front(anna.persona()))->number); };
+  write(anna, "a1");
+  take();
+  EXPECT_EQ(front_text(anna), "");
+  reopen();
+  EXPECT_EQ(front_text(anna), "a1") << "nothing was written";
+  take();
+  ASSERT_TRUE(store_->forget_taken());
+  reopen();
+  EXPECT_EQ(front_text(anna), "");
+  write(anna, "a2");
+  take();
+  write(ben, "b1");
+  reopen();
+  EXPECT_EQ(front_text(anna), "") << "another's commit took it along";
+  EXPECT_EQ(front_text(ben), "b1");
 }
 
 TEST_F(StoreTest, WithoutTheKeyOfItsDayAMessageIsGone) {
@@ -160,7 +180,7 @@ TEST_F(StoreTest, ClosingDropsWhatWaitsAndIsToldOnce) {
   const auto front = store_->front(anna.persona());
   ASSERT_TRUE(*front);
   EXPECT_EQ((*front)->message.kind, Received::Kind::closed);
-  ASSERT_TRUE(store_->finish(anna.persona(), (*front)->number));
+  store_->finish(anna.persona(), (*front)->number);
   EXPECT_FALSE(*store_->front(anna.persona()));
   ASSERT_TRUE(store_->close(anna.persona()));
   EXPECT_FALSE(store_->has_waiting(anna.persona()));
@@ -183,7 +203,7 @@ TEST_F(StoreTest, InOneBatchTheOrderCounts) {
     EXPECT_EQ(store_->waiting(), 2U);
     EXPECT_EQ((*store_->front(anna.persona()))->message.kind, Received::Kind::closed);
   }
-  ASSERT_TRUE(store_->finish(anna.persona(), (*store_->front(anna.persona()))->number));
+  store_->finish(anna.persona(), (*store_->front(anna.persona()))->number);
   EXPECT_EQ(front_text(anna), "after");
   ASSERT_TRUE(store_->close(anna.persona()));
   EXPECT_EQ(store_->waiting(), 1U) << "it was open again";
@@ -302,7 +322,7 @@ TEST_F(StoreTest, ADeadLetterComesBackToItsPlaceInTheQueue) {
     EXPECT_THAT(store_->dead_letters(), IsEmpty());
   }
   // The one behind it was under way when it came back.
-  ASSERT_TRUE(store_->finish(anna.persona(), (*front)->number + 1));
+  store_->finish(anna.persona(), (*front)->number + 1);
   EXPECT_EQ(front_text(anna), "refused");
 }
 
@@ -316,7 +336,7 @@ TEST_F(StoreTest, ADeadLettersPlaceIsNobodyElses) {
   EXPECT_EQ(*store_->retry((*front)->message.id), Store::Retry::queued);
   EXPECT_EQ(store_->waiting(), 2U);
   EXPECT_EQ(front_text(anna), "refused");
-  ASSERT_TRUE(store_->finish(anna.persona(), (*front)->number));
+  store_->finish(anna.persona(), (*front)->number);
   EXPECT_EQ(front_text(anna), "newer");
 }
 

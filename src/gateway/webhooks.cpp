@@ -168,15 +168,14 @@ void Webhooks::answered(const AccountId& persona, Store::Number number, const ms
   if (answer && answer->status == 200) {
     ++counters_.taken;
     fault_point("gateway.after_webhook");
-    if (!parts_.store.finish(persona, number)) return later(persona, lane, 0s);
-    fault_point("gateway.after_taken");
+    finish(persona, number);
     return line_up(persona, lane);
   }
   ++counters_.failed;
   seconds at_least = answer ? retry_after(*answer) : 0s;
   if (const auto refusal = answer ? refusal_of(answer->status) : std::nullopt) {
     if (lane.is_status) {  // nobody's words: who does not want it need not have it
-      if (!parts_.store.finish(persona, number)) return later(persona, lane, 0s);
+      finish(persona, number);
       return line_up(persona, lane);
     }
     if (++lane.refused >= kRefusals) {
@@ -187,6 +186,16 @@ void Webhooks::answered(const AccountId& persona, Store::Number number, const ms
     if (is_about_address(*refusal)) at_least = std::max(at_least, kMissing[lane.refused - 1]);
   }
   later(persona, lane, at_least);
+}
+
+void Webhooks::finish(const AccountId& persona, Store::Number number) {
+  parts_.store.finish(persona, number);
+  if (std::exchange(forgets_, true)) return;
+  parts_.loop.post([this, alive = std::weak_ptr(alive_)] {
+    if (alive.expired()) return;
+    forgets_ = false;
+    if (parts_.store.forget_taken()) fault_point("gateway.after_taken");
+  });
 }
 
 void Webhooks::later(const AccountId& persona, Lane& lane, seconds at_least) {

@@ -62,6 +62,7 @@ class Webhooks {
   void attempt(const AccountId& persona, Lane& lane, const Store::Waiting& waiting);
   void answered(const AccountId& persona, Store::Number number, const msp::Uuid& id,
                 const Result<net::HttpResponse, net::NetError>& answer);
+  void finish(const AccountId& persona, Store::Number number);
   void later(const AccountId& persona, Lane& lane, seconds at_least);
   void connect();
   [[nodiscard]] net::HttpClientRequest request_of(const msp::Uuid& id, msp::Webhook webhook) const;
@@ -75,6 +76,8 @@ class Webhooks {
   std::deque<AccountId> line_;  ///< whose turn it is when one of those under way has ended
   std::size_t under_way_ = 0;
   bool stopped_ = false;
+  bool forgets_ = false;  ///< rows of what was taken go at the end of this turn of the loop
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
   Counters counters_;
 };
 

@@ -217,7 +217,7 @@ TEST_F(WebhooksTest, WhatWasDeliveredAndReadIsToldInItsTurn) {
   ASSERT_TRUE(store_->tell_status(anna.persona(), mine, true));
   webhooks_.reset();
   store_.reset();
-  store_ = std::move(*Store::open({rows_, vault_, clock_, random_}, business_));
+  store_ = std::move(*Store::open({rows_, vault_, clock_, clock_, random_}, business_));
   start();
   ASSERT_TRUE(all_taken());
   const auto told = json::parse(as_text(*msp::gunzip(last_.body, 1 << 20)));
