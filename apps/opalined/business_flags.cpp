@@ -14,7 +14,10 @@ void add_switch(CLI::App& command, const char* name, std::optional<bool>& into, 
 void add_profile(CLI::App& command, BusinessArguments& b) {
   command.add_option("--website", b.website, "Its domain, as shop.example.org")->type_name("DOMAIN");
   command.add_option("--logo", b.logo, "A PNG or JPEG image of at most 48 KiB")->type_name("FILE");
-  command.add_option("--away-text", b.away_text, "Sent by itself out of hours")->type_name("TEXT");
+  command
+      .add_option("--away-text", b.away_text,
+                  "Out of hours: while it is set, whoever writes gets it by itself, once in 24 hours; \"\" ends that")
+      ->type_name("TEXT");
   command.add_option("--webhook", b.webhook, "Where people's messages are sent to: https://...")->type_name("URL");
   command.add_option("--msp-id", b.msp_id, "The id that the business's software signs its tokens with")
       ->type_name("ID");

@@ -7,6 +7,7 @@ namespace opaline::gateway {
 namespace {
 
 constexpr std::uint8_t kVersion = 1;
+constexpr std::uint8_t kPersonVersion = 2;  // 1 had no away_told
 
 /// Writes into memory that is wiped; a Writer's buffer is not.
 class Out {
@@ -111,15 +112,18 @@ std::optional<endpoint::MessageBody> decode_body(ByteView bytes) {
 
 Bytes encode(const PersonRecord& record) {
   Bytes out;
-  Writer(out).u8(kVersion).u8(record.closed ? 1 : 0).bytes(record.id.bytes());
+  Writer(out).u8(kPersonVersion).u8(record.closed ? 1 : 0).bytes(record.id.bytes());
+  Writer(out).u64(static_cast<std::uint64_t>(unix_millis(record.away_told)));
   return out;
 }
 
 std::optional<PersonRecord> decode_person(ByteView bytes) {
   Reader in(bytes);
-  if (in.u8() != kVersion) return std::nullopt;
+  const std::uint8_t version = in.u8();
+  if (version != kVersion && version != kPersonVersion) return std::nullopt;
   const std::uint8_t closed = in.u8();
   PersonRecord out{credentials::OpaqueId(in.array<credentials::kOpaqueIdBytes>()), closed == 1};
+  if (version == kPersonVersion) out.away_told = from_unix_millis(static_cast<std::int64_t>(in.u64()));
   if (!in.finished() || closed > 1) return std::nullopt;
   return out;
 }

@@ -19,6 +19,7 @@ struct WaitingRecord {
 struct PersonRecord {
   credentials::OpaqueId id;
   bool closed = false;
+  Time away_told{};  ///< when the text out of hours was last sent; zero: never
 };
 [[nodiscard]] Bytes encode(const PersonRecord& record);
 [[nodiscard]] std::optional<PersonRecord> decode_person(ByteView bytes);

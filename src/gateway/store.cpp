@@ -68,7 +68,7 @@ Result<void, StoreError> Store::load() {
     const auto persona = AccountId::from(key);
     const auto record = decode_person(value);
     if (!persona || !record) return false;
-    people_.emplace(*persona, Person{record->id, record->closed, {}});
+    people_.emplace(*persona, Person{record->id, record->closed, record->away_told, {}});
     return true;
   }));
   OPALINE_CHECK(each_row(tables::kInbox, [this](ByteView key, ByteView) {

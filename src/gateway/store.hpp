@@ -79,6 +79,8 @@ class Store final : public endpoint::EndpointStore {
   /// For the business: its message has reached the person (or was read). Nothing happens if the conversation is closed.
   [[nodiscard]] Result<void, endpoint::StoreError> tell_status(const AccountId& persona, const msp::Uuid& message,
                                                                bool read);
+  /// True once in kAwayAgain for each person that has written: the text out of hours is theirs now.
+  [[nodiscard]] Result<bool, endpoint::StoreError> take_away_turn(const AccountId& persona);
   /// Of a persona that has written; nullopt: none such.
   [[nodiscard]] std::optional<credentials::OpaqueId> opaque_id(const AccountId& persona) const;
   /// True if that person has closed the conversation.
@@ -102,6 +104,7 @@ class Store final : public endpoint::EndpointStore {
   struct Person {
     credentials::OpaqueId id;
     bool closed = false;
+    Time away_told;
     std::deque<Number> waiting;  ///< rising
   };
   Store(const Ports& ports, const msp::Uuid& business, const store::VaultKey& outcome_key);

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "base/codec.hpp"
+#include "gateway/away.hpp"
 #include "gateway/records.hpp"
 #include "gateway/store.hpp"
 
@@ -68,7 +69,8 @@ Result<void, StoreError> Store::enqueue(Changes& changes, Steps& steps, const Ac
   const bool closes = message.kind == Received::Kind::closed;
   const auto person = people_.find(persona);
   if (person == people_.end() || person->second.closed != closes || !steps.empty())
-    changes.put(tables::kPeople, store::clear(key(persona.view())), encode(PersonRecord{id, closes}));
+    changes.put(tables::kPeople, store::clear(key(persona.view())),
+                encode(PersonRecord{id, closes, person == people_.end() ? Time() : person->second.away_told}));
   steps.push_back({.persona = persona, .id = id, .closes = closes, .number = number});
   return {};
 }
@@ -108,9 +110,23 @@ Result<void, StoreError> Store::tell_status(const AccountId& persona, const msp:
   return {};
 }
 
+Result<bool, StoreError> Store::take_away_turn(const AccountId& persona) {
+  const auto person = people_.find(persona);
+  const Time now = ports_.clock.now();
+  // A clock that was set back must not silence it for longer.
+  if (person == people_.end() || (person->second.away_told <= now && now < person->second.away_told + kAwayAgain))
+    return false;
+  Changes changes = ports_.rows.batch();
+  changes.put(tables::kPeople, store::clear(key(persona.view())),
+              encode(PersonRecord{person->second.id, person->second.closed, now}));
+  OPALINE_CHECK(write(std::move(changes)));
+  person->second.away_told = now;
+  return true;
+}
+
 void Store::apply(const Steps& steps) {
   for (const Step& step : steps) {
-    Person& person = people_.try_emplace(step.persona, Person{step.id, false, {}}).first->second;
+    Person& person = people_.try_emplace(step.persona, Person{step.id, false, {}, {}}).first->second;
     person.id = step.id;
     person.closed = step.closes;
     if (step.closes) {

@@ -1,6 +1,8 @@
 // What survives in a gateway, and what does not: queues, closing, outcomes, expiry by destroyed keys.
 #include "gateway/store.hpp"
 
+#include "gateway/away.hpp"
+
 #include <gmock/gmock.h>
 
 #include "gateway/internal/expiry_clock.hpp"
@@ -361,6 +363,37 @@ TEST_F(StoreTest, ADeadLetterEndsWithItsConversationOrItsDay) {
   EXPECT_THAT(store_->dead_letters(), IsEmpty());
   reopen();
   EXPECT_THAT(store_->dead_letters(), IsEmpty());
+}
+
+TEST_F(StoreTest, TheTextOutOfHoursIsForEachPersonOnceADay) {
+  const auto anna = person(), ben = person();
+  EXPECT_FALSE(*store_->take_away_turn(anna.persona())) << "a stranger";
+  write(anna);
+  write(ben);
+  EXPECT_TRUE(*store_->take_away_turn(anna.persona()));
+  for (const bool again : {false, true}) {
+    if (again) reopen();
+    write(anna);
+    EXPECT_FALSE(*store_->take_away_turn(anna.persona()));
+  }
+  EXPECT_TRUE(*store_->take_away_turn(ben.persona()));
+  ASSERT_TRUE(store_->close(anna.persona()));
+  write(anna, "again");
+  reopen();
+  EXPECT_FALSE(*store_->take_away_turn(anna.persona())) << "closing and opening asks for no other";
+  clock_.advance(kAwayAgain);
+  EXPECT_TRUE(*store_->take_away_turn(anna.persona()));
+  clock_.jump(-std::chrono::days(2));
+  EXPECT_TRUE(*store_->take_away_turn(anna.persona())) << "a clock that was set right";
+}
+
+TEST(Away, ItsIdsAreRecognisedAndOthersAreNot) {
+  SeededRandom random(9);
+  const MessageId id = make_away_id(random);
+  EXPECT_TRUE(is_away_id(id));
+  EXPECT_NE(id, make_away_id(random));
+  EXPECT_FALSE(is_away_id(random.id<MessageId>()));
+  EXPECT_TRUE(wire::decode_business_part(away_part())->automatic);
 }
 
 TEST_F(StoreTest, ADamagedMessageIsPassedOver) {

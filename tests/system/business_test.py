@@ -310,7 +310,32 @@ def told_and_signed(check, world):
     shop.answers = True
 
 
-CASES = {f.__name__: f for f in (conversation, closing, strangers, killed, dead_letters, told_and_signed, own_house)}
+def away(check, world):
+    """Out of hours: whoever writes gets the business's text once, marked as automatic, and the business still gets what was written"""
+    bank, ben = world.bank, world.ben
+    text, bank.answers = "We are closed until Monday.", False
+    admin_business(world.programs.opalined, world.server, "update", bank.urn, "--away-text", text, "--status-webhooks", "true")
+    got, sent = [], []
+
+    def told():
+        sent.append(f"anybody in? {len(sent)}")
+        check(opaline(ben, "send", bank.urn, sent[-1]).code == 0, "written")
+        bank.heard(sent[-1])
+        got.extend(line for line in opaline(ben, "receive").lines if line.get("text") == text)
+        return got
+    wait_for("the text", told)
+    check(got[0].get("automatic"), f"marked: {got[0]}")
+    told()
+    check(bank.post(bank.heard(sent[-1])["person"], "A human after all")[0] == 200 and world.receives(ben, "A human after all"), "the business may write, too")
+    told()
+    check(len(got) == 1, f"once: {len(got)}")
+    wait_for("what became of the business's own", lambda: [m for m in bank.got if m["type"] == "status" and m["status"] == "read"])
+    check(len({m["messageId"] for m in bank.got if m["type"] == "status"}) == 1, "and it hears of nothing that it did not write")
+    admin_business(world.programs.opalined, world.server, "update", bank.urn, "--away-text", "", "--status-webhooks", "false")
+    bank.answers = True
+
+
+CASES = {f.__name__: f for f in (conversation, closing, strangers, killed, dead_letters, told_and_signed, away, own_house)}
 
 if __name__ == "__main__":
     run_cases("business", CASES, lambda programs, scratch: [World(programs, scratch / "world")])
