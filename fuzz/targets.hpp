@@ -12,6 +12,7 @@ void client(ByteView input);       ///< the wrapped key of a local store, and it
 void contents(ByteView input);     ///< plaintexts of sessions; libprotobuf reads along
 void credentials(ByteView input);  ///< device lists, prekey sets and bundles, as parsed and as changed on the way
 void endpoint(ByteView input);     ///< the rows of an EndpointStore
+void gateway(ByteView input);      ///< a gateway's settings, tickets and rows, and messages on their way to a webhook
 void identity(ByteView input);     ///< handles, the directory's rows, renewal tokens
 void link(ByteView input);         ///< link codes, messages of linking, recovery files
 void msp(ByteView input);          ///< what a business's software, a device or a link hands to a gateway and a client
@@ -32,6 +33,7 @@ inline constexpr Target kTargets[] = {{"agent", agent},
                                       {"contents", contents},
                                       {"credentials", credentials},
                                       {"endpoint", endpoint},
+                                      {"gateway", gateway},
                                       {"identity", identity},
                                       {"link", link},
                                       {"msp", msp},
