@@ -61,19 +61,22 @@ Exit serve_gateway(const server::Config& config) {
   if (!lock) return failed("business.data: " + lock.error());
   auto source = source_of(config);
   if (!source) return failed(source.error());
-  gateway::Options options{.data = section.data,
-                           .vault = section.vault,
-                           .service = *net::Url::parse(section.service),
-                           .service_authority = section.authority,
-                           .webhook_authority = section.webhook_authority,
-                           .listen = *net::ListenAddress::parse(section.listen),
-                           .certificate = section.tls.certificate,
-                           .key = section.tls.key,
-                           .base_url = section.base_url,
-                           .source = std::move(*source)};
+  gateway::Options options{
+      .data = section.data,
+      .vault = section.vault,
+      .service = *net::Url::parse(section.service),
+      .service_authority = section.authority,
+      .webhook_authority = section.webhook_authority,
+      .listen = *net::ListenAddress::parse(section.listen),
+      .certificate = section.tls.certificate,
+      .key = section.tls.key,
+      .base_url = section.base_url,
+      .metrics = section.metrics.empty() ? std::nullopt : std::optional(*net::ListenAddress::parse(section.metrics)),
+      .source = std::move(*source)};
   auto gateway = gateway::Gateway::open(std::move(options), {.log = **log, .clock = clock, .random = random});
   if (!gateway) return failed(gateway.error());
-  const std::string ports = fmt::format("{{\"business\":{}}}\n", (*gateway)->port());
+  const std::string ports =
+      fmt::format("{{\"business\":{},\"metrics\":{}}}\n", (*gateway)->port(), (*gateway)->metrics_port());
   if (!section.ports_file.empty()) {
     if (const auto written = server::write_file_atomically(section.ports_file, ports, 0644); !written)
       return failed("business.ports_file: " + written.error());

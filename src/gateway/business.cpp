@@ -117,6 +117,7 @@ class Business::Impl final : private uplink::ConnectionOwner {
     out.webhooks = webhooks_.counters().taken;
     out.webhook_failures = webhooks_.counters().failed;
     out.dead_letters = webhooks_.counters().buried;
+    out.dropped = store_->dropped();
     out.repeated = repeated_;
     out.waiting = store_->waiting();
     out.people = store_->people();

@@ -32,7 +32,7 @@ struct Surroundings {
 
 /// No identifiers; for metrics.
 struct Counters {
-  std::uint64_t received = 0, webhooks = 0, webhook_failures = 0, dead_letters = 0, dropped_closed = 0;
+  std::uint64_t received = 0, webhooks = 0, webhook_failures = 0, dead_letters = 0, dropped = 0;
   std::uint64_t sent = 0, repeated = 0, refused_closed = 0, refused_unknown = 0;
   std::size_t waiting = 0, people = 0;
 };

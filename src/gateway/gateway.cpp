@@ -15,6 +15,7 @@
 #include "gateway/business.hpp"
 #include "gateway/internal/day_seal.hpp"
 #include "gateway/internal/expiry_clock.hpp"
+#include "gateway/metrics.hpp"
 #include "gateway/tables.hpp"
 #include "msp/entry_link.hpp"
 #include "net/http_server.hpp"
@@ -77,6 +78,7 @@ class Gateway::Impl final : public Businesses {
         day_timer_(loop_) {}
 
   ~Impl() override {
+    metrics_.reset();
     admin_.reset();
     server_.reset();
     api_.reset();
@@ -91,10 +93,12 @@ class Gateway::Impl final : public Businesses {
     OPALINE_CHECK(open_store());
     OPALINE_CHECK(open_network());
     OPALINE_CHECK(open_admin());
+    OPALINE_CHECK(open_metrics());
     return open_businesses();
   }
 
   [[nodiscard]] std::uint16_t port() const { return server_->port(); }
+  [[nodiscard]] std::uint16_t metrics_port() const { return metrics_ ? metrics_->port() : std::uint16_t{0}; }
 
   void run() {
     expire();
@@ -198,6 +202,31 @@ class Gateway::Impl final : public Businesses {
     if (!started) return fail("the admin socket " + where + ": " + std::string(net::name(started.error())));
     admin_ = std::move(*started);
     return {};
+  }
+
+  [[nodiscard]] Result<void, std::string> open_metrics() {
+    if (!options_.metrics) return {};
+    net::HttpServerOptions options;
+    options.address = *options_.metrics;
+    options.max_connections = 64;
+    auto started = net::HttpServer::start(loop_, std::move(options),
+                                          [this](const net::HttpRequest& request, net::HttpResponder responder) {
+                                            responder.respond(serve_metrics(request, figures()));
+                                          });
+    if (!started) return fail("business.metrics: " + std::string(net::name(started.error())));
+    metrics_ = std::move(*started);
+    return {};
+  }
+
+  [[nodiscard]] MetricsSnapshot figures() const {
+    MetricsSnapshot out{.counters = gone_, .api = server_->counters()};
+    out.businesses = businesses_.size();
+    for (const auto& [id, served] : businesses_) {
+      add(out.counters, served.business->counters());
+      out.connected += served.business->online() ? 1 : 0;
+      out.dead_letters += served.business->dead_letters().size();
+    }
+    return out;
   }
 
   [[nodiscard]] Surroundings surroundings() {
@@ -332,6 +361,9 @@ class Gateway::Impl final : public Businesses {
 
   void retire(std::unique_ptr<Business> business) {
     business->stop();
+    Counters last = business->counters();
+    last.waiting = last.people = 0;
+    add(gone_, last);
     std::shared_ptr<Business> kept(std::move(business));
     loop_.post([kept] {});  // not from inside its own callbacks
   }
@@ -387,7 +419,8 @@ class Gateway::Impl final : public Businesses {
   std::optional<net::TlsServerContext> tls_;
   std::unique_ptr<Files> files_;
   std::unique_ptr<Api> api_;
-  std::unique_ptr<net::HttpServer> server_, admin_;
+  std::unique_ptr<net::HttpServer> server_, admin_, metrics_;
+  Counters gone_;  ///< of businesses that are not served any more
   std::unique_ptr<net::HttpClient> operator_;
   std::map<msp::Uuid, Served> businesses_;
   std::set<msp::Uuid> enrolling_;
@@ -407,6 +440,9 @@ Gateway::~Gateway() = default;
 
 std::uint16_t Gateway::port() const {
   return impl_->port();
+}
+std::uint16_t Gateway::metrics_port() const {
+  return impl_->metrics_port();
 }
 void Gateway::run() {
   impl_->run();

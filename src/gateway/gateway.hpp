@@ -27,6 +27,7 @@ struct Options {
   net::ListenAddress listen;
   std::filesystem::path certificate, key;  ///< PEM
   std::string base_url;                    ///< as the MSP reaches it; empty: https://localhost:<the port listened on>
+  std::optional<net::ListenAddress> metrics;  ///< plain HTTP on loopback; nullopt: none
   std::variant<Hosted, OwnHouse> source;
 };
 
@@ -46,6 +47,8 @@ class Gateway {
 
   /// Of the MSP API.
   [[nodiscard]] std::uint16_t port() const;
+  /// Of the metrics; 0: there are none.
+  [[nodiscard]] std::uint16_t metrics_port() const;
   /// Serves until SIGTERM or SIGINT; SIGHUP reloads the certificate.
   void run();
 

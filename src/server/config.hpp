@@ -63,6 +63,7 @@ struct BusinessSection {
   std::string listen = "[::]:8445";  ///< the MSP API, TLS 1.2 and 1.3
   TlsFiles tls{"/etc/opaline/tls/certificate.pem", "/etc/opaline/tls/key.pem"};
   std::string base_url;  ///< how a business's software reaches it; empty: https://localhost:<port>
+  std::string metrics;   ///< /metrics, /healthz, /readyz: plain HTTP on loopback; empty: none
   std::filesystem::path data = "/var/lib/opaline/gateway";
   std::filesystem::path vault = "/var/lib/opaline/gateway-vault";
   std::filesystem::path ports_file;         ///< empty: not written

@@ -91,9 +91,9 @@ class Checker {
     private_file(section + ".key", tls.key);
   }
 
-  void loopback(const std::string& section, const std::string& listen, const std::string& advice) {
+  void loopback(const std::string& key, const std::string& listen, const std::string& advice) {
     const auto address = net::ListenAddress::parse(listen);
-    if (address && !address->ip.starts_with("127.") && address->ip != "::1") complain(section + ".listen", advice);
+    if (address && !address->ip.starts_with("127.") && address->ip != "::1") complain(key, advice);
   }
 
   void listeners() {
@@ -105,10 +105,10 @@ class Checker {
     } else if (!op.tls.empty()) {
       certificate("operator", op.tls);
     } else if (!op.listen.empty()) {
-      loopback("operator", op.listen, "without operator.certificate and operator.key only loopback is allowed");
+      loopback("operator.listen", op.listen, "without operator.certificate and operator.key only loopback is allowed");
     }
     if (!c_.metrics.listen.empty()) {
-      loopback("metrics", c_.metrics.listen,
+      loopback("metrics.listen", c_.metrics.listen,
                "metrics are served without encryption and so on loopback alone; put a proxy in front to reach them");
     }
   }
@@ -145,6 +145,8 @@ class Checker {
       complain("business.base_url", "must begin with https://");
     if (!b.authority.empty()) readable("business.authority", b.authority);
     if (!b.webhook_authority.empty()) readable("business.webhook_authority", b.webhook_authority);
+    if (!b.metrics.empty())
+      loopback("business.metrics", b.metrics, "metrics are served without encryption and so on loopback alone");
     if (b.data.empty()) complain("business.data", "must not be empty");
     if (b.vault.empty()) complain("business.vault", "must not be empty");
     if ((b.data / "admin.sock").native().size() >= sizeof(sockaddr_un::sun_path))

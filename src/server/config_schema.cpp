@@ -159,6 +159,7 @@ std::vector<ConfigKey> config_schema(Config& c) {
       {"business", "certificate", path(c.business.tls.certificate)},
       {"business", "key", path(c.business.tls.key)},
       {"business", "base_url", text(c.business.base_url)},
+      {"business", "metrics", address(c.business.metrics, true)},
       {"business", "data", path(c.business.data)},
       {"business", "vault", path(c.business.vault)},
       {"business", "ports_file", path(c.business.ports_file)},

@@ -33,7 +33,7 @@ class Gateway(walkthrough_business.Gateway):
 
     def __init__(self, programs, server, port=0, name="gateway", house=None, around=()):
         command = ["--config", house / "gateway.toml"] if house else ["--dev", server.directory]
-        super().__init__([*around, programs.opalined, *command, "--role", "gateway", "--set", f"business.listen=127.0.0.1:{port}"], (house or server.directory) / f"{name}-ports.json",
+        super().__init__([*around, programs.opalined, *command, "--role", "gateway", "--set", f"business.listen=127.0.0.1:{port}", "--set", "business.metrics=127.0.0.1:0"], (house or server.directory) / f"{name}-ports.json",
                          server.directory.parent / f"{name}.log")
         atexit.register(self.process.kill)
 
@@ -335,7 +335,22 @@ def away(check, world):
     bank.answers = True
 
 
-CASES = {f.__name__: f for f in (conversation, closing, strangers, killed, dead_letters, told_and_signed, away, own_house)}
+def metrics(check, world):
+    """The gateway's figures: readiness, what webhooks took; nothing of whom"""
+    port = json.loads((world.server.directory / "gateway-ports.json").read_text())["metrics"]
+
+    def ask(path):
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as answer:
+            return answer.read().decode()
+    check(ask("/healthz") == "ok\n" and wait_for("readiness", lambda: ask("/readyz")) == "ready\n", "well and ready")
+    check(opaline(world.anna, "send", world.shop.urn, "count me").code == 0 and world.receives(world.anna, "You wrote: count me"), "written and answered")
+    page = ask("/metrics")
+    figures = dict(line.rsplit(" ", 1) for line in page.splitlines() if not line.startswith("#"))
+    check(int(figures['opaline_gateway_webhooks_total{outcome="taken"}']) > 0 and int(figures["opaline_gateway_businesses"]) == 3, f"figures: {figures}")
+    check(world.shop.options.business not in page and "mbid" not in page, "no identifier")
+
+
+CASES = {f.__name__: f for f in (conversation, closing, strangers, killed, dead_letters, told_and_signed, away, metrics, own_house)}
 
 if __name__ == "__main__":
     run_cases("business", CASES, lambda programs, scratch: [World(programs, scratch / "world")])
