@@ -311,7 +311,7 @@ def main():
             if shop:
                 say(f"   {DIM}to the business, which knows the words list, time, quick, form, sign in, link and app:{OFF}")
                 say(f"   opaline --home {options.dir / 'anna'} send {shop} \"a form, please\"")
-                say(f"   opaline --home {options.dir / 'anna'} receive")
+                say(f"   opaline --home {options.dir / 'anna'} receive    {DIM}unless receive --follow runs, which shows it{OFF}")
                 say(f"   opaline --home {options.dir / 'anna'} answer {shop}")
                 say(f"   tail -f {options.dir / 'tea-house.log'}    {DIM}what the business sees{OFF}")
             say(f"   {DIM}(codes are in {options.dir / 'server' / 'outbox.jsonl'}; every command has --help){OFF}")
