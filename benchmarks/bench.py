@@ -9,7 +9,7 @@ import sys
 import time
 import traceback
 
-from harness import machine, rows_files, rows_memory, rows_relay, rows_session, rows_store
+from harness import machine, rows_business, rows_files, rows_memory, rows_relay, rows_session, rows_store
 from harness.figures import table
 from harness.processes import Failed, Programs, make_certificates
 
@@ -22,6 +22,7 @@ ROWS = {
     "setup": rows_session.setup,
     "fanout": rows_session.fanout,
     "files": rows_files.files,
+    "business": rows_business.business,
     "expiry": rows_store.expiry,
     "cold": rows_store.cold,
 }
