@@ -12,8 +12,8 @@ constexpr std::size_t kRandomBytes = 8;
 static_assert(MessageId::kSize == 2 * kRandomBytes);
 
 /// Random bytes, and as many of their hash.
-MessageId away_id(const ByteArray<kRandomBytes>& fresh) {
-  const auto hash = crypto::sha256({as_view("opaline away text"), fresh});
+MessageId own_id(const ByteArray<kRandomBytes>& fresh) {
+  const auto hash = crypto::sha256({as_view("opaline gateway message"), fresh});
   ByteArray<MessageId::kSize> out{};
   std::ranges::copy(fresh, out.begin());
   std::ranges::copy(ByteView(hash).first(kRandomBytes), out.begin() + kRandomBytes);
@@ -22,20 +22,21 @@ MessageId away_id(const ByteArray<kRandomBytes>& fresh) {
 
 }  // namespace
 
-MessageId make_away_id(RandomSource& random) {
-  return away_id(random.bytes<kRandomBytes>());
+MessageId make_own_id(RandomSource& random) {
+  return own_id(random.bytes<kRandomBytes>());
 }
 
-bool is_away_id(const MessageId& id) {
+bool is_own_id(const MessageId& id) {
   ByteArray<kRandomBytes> fresh{};
   std::ranges::copy(id.view().first(kRandomBytes), fresh.begin());
-  return away_id(fresh) == id;
+  return own_id(fresh) == id;
 }
 
-SecretBytes away_part() {
+SecretBytes automatic_part(const std::optional<MessageId>& answers) {
   SecretBytes out;
   wire::BusinessPart part;
   part.automatic = true;
+  part.answers = answers;
   const auto encoded = wire::encode(out, part);
   OPALINE_ASSERT(encoded.has_value());
   return out;

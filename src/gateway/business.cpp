@@ -26,7 +26,9 @@ class Business::Impl final : private uplink::ConnectionOwner {
       : around_(around),
         config_(std::move(config)),
         store_(std::move(store)),
-        webhooks_({around.loop, around.clock, around.random, *store_, around.service, around.webhook_tls}, config_),
+        webhooks_({around.loop, around.clock, around.random, *store_, around.service, around.webhook_tls,
+                   [this](const AccountId& persona, const msp::Uuid& message) { tell_refused(persona, message); }},
+                  config_),
         tick_(around.loop),
         reconnect_(around.loop),
         deadlines_timer_(around.loop),
@@ -232,7 +234,7 @@ class Business::Impl final : private uplink::ConnectionOwner {
     const auto* changed = std::get_if<endpoint::MessageStateChanged>(&event);
     if (changed == nullptr) return;
     const msp::Uuid id(changed->id.view());
-    if (changed->state == endpoint::MessageState::queued || is_away_id(changed->id)) return;
+    if (changed->state == endpoint::MessageState::queued || is_own_id(changed->id)) return;
     if (changed->reason == endpoint::Reason::closed) {
       ++counters_.refused_closed;
       (void)store_->close(changed->peer);  // the business is told, if it was not
@@ -251,11 +253,17 @@ class Business::Impl final : private uplink::ConnectionOwner {
     if (config_.away_text.empty() || store_->is_closed(persona)) return;
     const auto due = store_->take_away_turn(persona);
     if (!due || !*due) return;
+    write(persona, config_.away_text, automatic_part());
+  }
+  void tell_refused(const AccountId& persona, const msp::Uuid& message) {
+    if (!store_->is_closed(persona)) write(persona, kRefusedText, automatic_part(MessageId(message.view())));
+  }
+  /// In the gateway's own words.
+  void write(const AccountId& persona, std::string_view text, const SecretBytes& part) {
     endpoint::NewMessage out;
-    const SecretBytes part = away_part();
-    out.utf8 = config_.away_text;
+    out.utf8 = text;
     out.part = part;
-    out.id = make_away_id(around_.random);
+    out.id = make_own_id(around_.random);
     if (device_->send(persona, std::move(out))) schedule_round();
   }
   void arm_tick() {

@@ -389,11 +389,11 @@ TEST_F(StoreTest, TheTextOutOfHoursIsForEachPersonOnceADay) {
 
 TEST(Away, ItsIdsAreRecognisedAndOthersAreNot) {
   SeededRandom random(9);
-  const MessageId id = make_away_id(random);
-  EXPECT_TRUE(is_away_id(id));
-  EXPECT_NE(id, make_away_id(random));
-  EXPECT_FALSE(is_away_id(random.id<MessageId>()));
-  EXPECT_TRUE(wire::decode_business_part(away_part())->automatic);
+  const MessageId id = make_own_id(random);
+  EXPECT_TRUE(is_own_id(id));
+  EXPECT_NE(id, make_own_id(random));
+  EXPECT_FALSE(is_own_id(random.id<MessageId>()));
+  EXPECT_TRUE(wire::decode_business_part(automatic_part())->automatic);
 }
 
 TEST_F(StoreTest, ADamagedMessageIsPassedOver) {

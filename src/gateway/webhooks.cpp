@@ -147,6 +147,7 @@ void Webhooks::attempt(const AccountId& persona, Lane& lane, const Store::Waitin
     ++counters_.buried;
     if (!parts_.store.bury(persona, waiting.number, waiting.message.id, Refusal::unwritable, lane.attempts))
       return later(persona, lane, 0s);
+    if (parts_.refused) parts_.refused(persona, waiting.message.id);
     return line_up(persona, lane);
   }
   if (!key_) return later(persona, lane, 0s);
@@ -181,6 +182,7 @@ void Webhooks::answered(const AccountId& persona, Store::Number number, const ms
     if (++lane.refused >= kRefusals) {
       ++counters_.buried;
       if (!parts_.store.bury(persona, number, id, *refusal, lane.attempts)) return later(persona, lane, 0s);
+      if (parts_.refused) parts_.refused(persona, id);
       return line_up(persona, lane);
     }
     if (is_about_address(*refusal)) at_least = std::max(at_least, kMissing[lane.refused - 1]);

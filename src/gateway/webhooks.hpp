@@ -22,6 +22,8 @@ class Webhooks {
     Store& store;
     const net::Url& service;  ///< for the urls of attachments
     const net::TlsClientContext& tls;
+    /// A message of this person has become a dead letter.
+    std::function<void(const AccountId&, const msp::Uuid& message)> refused{};
   };
   struct Counters {
     std::uint64_t taken = 0, failed = 0, buried = 0;

@@ -41,7 +41,12 @@ class WebhooksTest : public ::testing::Test {
                                                 }));
   }
   void start() {
-    webhooks_ = std::make_unique<Webhooks>(Webhooks::Parts{loop_, clock_, random_, *store_, service_, *tls_}, config_);
+    webhooks_ = std::make_unique<Webhooks>(Webhooks::Parts{loop_, clock_, random_, *store_, service_, *tls_,
+                                                           [this](const AccountId& persona, const msp::Uuid& id) {
+                                                             refused_.push_back(msp::to_text(id));
+                                                             EXPECT_TRUE(store_->opaque_id(persona));
+                                                           }},
+                                           config_);
     for (const AccountId& persona : store_->take_arrived()) webhooks_->wake(persona);
   }
   void take(net::HttpRequest request, net::HttpResponder responder) {
@@ -103,7 +108,7 @@ class WebhooksTest : public ::testing::Test {
   std::unique_ptr<Webhooks> webhooks_;
   std::deque<std::optional<unsigned>> answers_;  ///< nullopt: none for now
   std::vector<net::HttpResponder> held_;
-  std::vector<std::string> taken_, ids_;
+  std::vector<std::string> taken_, ids_, refused_;
   net::HttpRequest last_;
 };
 
@@ -158,6 +163,7 @@ TEST_F(WebhooksTest, WhatIsRefusedThreeTimesIsADeadLetterAndTheNextGoesOn) {
   ASSERT_EQ(store_->dead_letters().size(), 1U);
   EXPECT_EQ(store_->dead_letters()[0].refusal, Refusal::bad_request);
   EXPECT_EQ(store_->dead_letters()[0].attempts, 3U);
+  EXPECT_THAT(refused_, ElementsAre(ids_[0])) << "its person is told, once";
   EXPECT_EQ(msp::to_text(msp::Uuid(store_->dead_letters()[0].message)), ids_[0]);
   ASSERT_EQ(*store_->retry(msp::Uuid(store_->dead_letters()[0].message)), Store::Retry::queued);
   for (const AccountId& persona : store_->take_arrived()) webhooks_->wake(persona);

@@ -265,6 +265,7 @@ def dead_letters(check, world):
         return [one for one in json.loads(done.stdout)["dead_letters"] if one["message"] == first["id"]]
     letter = wait_for("the dead letter", listed)[0]
     check((letter["attempts"], letter["reason"], letter["kept"]) == (3, "bad_request", True), f"what became of it: {letter}")
+    check(world.receives(ben, "Not delivered: the business's system did not take this message."), "its person is told")
     shop.status, before = 200, len(shop.got)
     check("1 back" in subprocess.run([*admin, "retry", first["id"]], capture_output=True, text=True, check=True).stdout, "put back")
     wait_for("it to come again", lambda: [m for m in shop.got[before:] if m["id"] == first["id"] and m["body"] == "refused by mistake"])
