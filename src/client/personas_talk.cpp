@@ -5,6 +5,8 @@
 #include "client/personas.hpp"
 #include "client/personas_internal.hpp"
 #include "client/replies.hpp"
+#include "msp/limits.hpp"
+#include "msp/text.hpp"
 #include "proto/device.pb.h"
 #include "wire/business_part.hpp"
 
@@ -214,6 +216,10 @@ Result<MessageId, Failure> Personas::queue(One& one, BusinessMessage message) {
 }
 
 void Personas::send(const AccountId& business, BusinessMessage message, Done<MessageId> done) {
+  // The gateway could not write it into a webhook, and would set it aside without a word.
+  if (const auto text = as_text(message.text);
+      msp::is_text(text) && msp::count_characters(text) > msp::kMaxTextCharacters)
+    return done(fail(Failure{ClientError::bad_text, "a message to a business has at most 10,000 characters"}));
   auto kept = std::make_shared<BusinessMessage>(std::move(message));
   open(business, [this, business, kept, done = std::move(done)](const Result<std::monostate, Failure>& opened) {
     if (!opened) return done(fail(opened.error()));

@@ -130,6 +130,8 @@ def texts(check, world):
         for size, kind in ((40_000, "text"), (300_000, "text"), (48, "no type")):
             markers.append(Marker(f"a business's text of {size} bytes that is refused", size))
             check(shop.post(person, markers[-1].text, type=kind)[0] == 400, f"refused: {size} bytes, {kind}")
+    long = opaline(anna, "send", world.shop.urn, "x" * 10_001)
+    check(long.code == 1 and "10,000" in long.said, f"what no webhook could carry is refused before it leaves: {long}")
     opaline(anna, "receive")
     search(check, world, "after texts")
 
