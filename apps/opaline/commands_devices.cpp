@@ -315,6 +315,7 @@ Exit run_devices_remove(Context& context, std::uint32_t wanted, bool yes) {
   context.output().line(
       {{"event", "device_removed"}, {"device", wanted}},
       fmt::format("\"{}\" is no device of yours any more. What it has received is still on it.", label));
+  context.personas().start();  // it is not to know the roots of conversations with businesses any more
   context.finish(10s);
   return Exit::ok;
 }

@@ -16,7 +16,7 @@ namespace opaline {
 
 /// Every point there is: tests iterate over this list, and hitting a point that is not on it is a bug (asserted when
 /// armed).
-inline constexpr std::array<std::string_view, 72> kFaultPoints = {
+inline constexpr std::array<std::string_view, 75> kFaultPoints = {
     "store.before_day_key",        // the first envelope of a day is about to be committed, its key does not exist yet
     "store.before_day_family",     // the key is synced, the day's rows have no place yet
     "store.before_wal_sync",       // a group is sealed, not a byte of it was given to the disk
@@ -52,6 +52,9 @@ inline constexpr std::array<std::string_view, 72> kFaultPoints = {
     "client.after_frames",         // its frames are with the kernel
     "client.persona_made",         // a device for a business has keys, the service does not know it
     "client.persona_joined",       // the service has it, the home does not know that
+    "client.persona_root_made",    // the home has the new root, the service was not asked
+    "client.persona_root_taken",   // the service has it, the person's other devices were not told
+    "client.persona_root_told",    // they are, the home still goes on with it
     "client.persona_confirmed",    // the home knows it, the person's other devices were not told
     "client.persona_opened",       // they were told, or will be; the home has not forgotten the plan
     "client.persona_closing",      // a business is to be closed, nobody was told

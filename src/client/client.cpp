@@ -56,7 +56,8 @@ Result<std::unique_ptr<Client>, Failure> Client::open(net::EventLoop& loop, cons
                                                       const LocalStore& store, const Service& service, Events events,
                                                       Kind kind) {
   std::unique_ptr<Client> client(new Client(loop, clock, random, store, service, std::move(events), kind));
-  auto device = endpoint::Endpoint::load(client->rows_, random, clock);
+  auto device = endpoint::Endpoint::load(
+      client->rows_, random, clock, {.serves_strangers = kind == Kind::business, .persona = kind == Kind::persona});
   if (!device) return fail(failure_of(device.error()));
   client->device_ = std::move(*device);
   client->rows_.set_own_device(client->device_->address().device);
@@ -197,7 +198,7 @@ void Client::look_again(const AccountId& account) {
 
 /// A sender says by which handle it is reached. The directory is asked, once; only then is it shown by that name.
 void Client::confirm_claim(const AccountId& account) {
-  if (kind_ == Kind::persona) return;  // a business has no handle
+  if (kind_ != Kind::person) return;  // a business has no handle
   const auto known = contacts_.find(account);
   const auto claim = contacts_.claim(account);
   if (!known || *known || !claim || !*claim || !online()) return;

@@ -30,8 +30,9 @@ class Client final : private uplink::ConnectionOwner {
     std::function<void(const Failure&)> on_fatal = [](const Failure&) {};
   };
 
-  /// An account of a person, whose contacts are looked up by handle; or of a persona, which knows one business.
-  enum class Kind : std::uint8_t { person, persona };
+  /// An account of a person, whose contacts are looked up by handle; or of a persona, which knows one business; or a
+  /// business's own, to which anybody may write (for tests: the service's gateway has its own).
+  enum class Kind : std::uint8_t { person, persona, business };
   /// All arguments must outlive the client. not_registered, store_damaged, store_failed.
   [[nodiscard]] static Result<std::unique_ptr<Client>, Failure> open(net::EventLoop& loop, const Clock& clock,
                                                                      RandomSource& random, const LocalStore& store,

@@ -17,7 +17,8 @@ using endpoint::Reason;
 constexpr std::string_view kFolder = "businesses";
 // Names of what is remembered.
 constexpr std::string_view kProfile = "profile", kTags = "tags", kFingerprint = "fingerprint", kOpening = "opening",
-                           kClosing = "closing", kJoin = "join";
+                           kClosing = "closing", kJoin = "join", kRenewal = "renewal",
+                           kRootMadeAfter = "root made after", kNewest = "newest list";
 
 std::string uuid_text(const AccountId& business) {
   return msp::to_text(msp::Uuid(business.view()));
@@ -179,6 +180,42 @@ Result<void, ClientError> PersonaHome::set_join_at(const std::optional<Time>& at
   return put(kJoin, out);
 }
 
+Result<std::optional<RenewalPlan>, ClientError> PersonaHome::renewal() const {
+  OPALINE_TRY(const auto kept, progress().get(kRenewal));
+  if (!kept) return std::optional<RenewalPlan>();
+  Reader in(*kept);
+  RenewalPlan out;
+  const std::uint32_t size = in.u32();
+  out.list = to_bytes(in.bytes(size));
+  out.root = to_secret_bytes(in.rest());
+  if (in.failed()) return fail(ClientError::store_damaged);
+  return std::optional<RenewalPlan>(std::move(out));
+}
+
+Result<void, ClientError> PersonaHome::set_renewal(const std::optional<RenewalPlan>& plan) const {
+  if (!plan) return progress().erase(kRenewal);
+  Bytes list;
+  Writer(list).u32(static_cast<std::uint32_t>(plan->list.size())).bytes(plan->list);
+  SecretBytes out = to_secret_bytes(list);
+  out.insert(out.end(), plan->root.begin(), plan->root.end());
+  return put(kRenewal, out);
+}
+
+Result<std::optional<std::uint32_t>, ClientError> PersonaHome::root_made_after() const {
+  OPALINE_TRY(const auto kept, progress().get(kRootMadeAfter));
+  if (!kept) return std::nullopt;
+  Reader in(*kept);
+  const std::uint32_t out = in.u32();
+  if (in.failed() || in.left() > 0) return fail(ClientError::store_damaged);
+  return out;
+}
+
+Result<void, ClientError> PersonaHome::set_root_made_after(std::uint32_t devices_lost) const {
+  Bytes out;
+  Writer(out).u32(devices_lost);
+  return put(kRootMadeAfter, out);
+}
+
 namespace {
 
 /// The one number that a statement gives; 0: it gives none.
@@ -263,6 +300,20 @@ Result<std::optional<AccountId>, ClientError> PersonaHome::device_of() {
                                                                : ClientError::store_failed);
 }
 
+Result<std::optional<credentials::VerifiedDeviceList>, ClientError> PersonaHome::newest_list() {
+  const SystemClock clock;  // as above
+  if (const auto device = endpoint::Endpoint::load(rows_, random_, clock)) {
+    auto list = (*device)->own_list();
+    if (!list) return fail(ClientError::store_failed);
+    return std::move(*list);
+  }
+  OPALINE_TRY(const auto kept, progress().get(kNewest));
+  if (!kept) return std::nullopt;
+  auto list = credentials::load_device_list(*kept);
+  if (!list) return fail(ClientError::store_damaged);
+  return std::move(*list);
+}
+
 namespace {
 
 Result<void, DatabaseError> drop(const Database& database) {
@@ -277,6 +328,9 @@ Result<void, DatabaseError> drop(const Database& database) {
 }  // namespace
 
 Result<void, ClientError> PersonaHome::drop_device() {
+  // If the service is set back, it is to hear of a list after this one.
+  OPALINE_TRY(const auto newest, newest_list());
+  if (newest) OPALINE_CHECK(put(kNewest, newest->bytes()));
   if (const auto done = drop(store_.database()); !done) return fail(client_error(done.error()));
   return {};
 }

@@ -6,6 +6,7 @@
 #include "client/home.hpp"
 #include "client/progress.hpp"
 #include "client/sqlite_endpoint_store.hpp"
+#include "credentials/device_list.hpp"
 #include "credentials/opaque_id.hpp"
 #include "msp/text.hpp"
 
@@ -29,6 +30,12 @@ struct ClosingPlan {
   Time since;
   endpoint::PersonaStanding standing{};  ///< closed or blocked
   bool told = false;                     ///< the business was told, or could not be
+};
+
+/// A new root, on its way to the service.
+struct RenewalPlan {
+  SecretBytes root;  ///< session::AccountKey::serialise
+  Bytes list;        ///< signed by it
 };
 
 /// What the person gave a business.
@@ -78,6 +85,12 @@ class PersonaHome {
   [[nodiscard]] Result<std::optional<Time>, ClientError> join_at() const;
   [[nodiscard]] Result<void, ClientError> set_join_at(const std::optional<Time>& at) const;
 
+  [[nodiscard]] Result<std::optional<RenewalPlan>, ClientError> renewal() const;
+  [[nodiscard]] Result<void, ClientError> set_renewal(const std::optional<RenewalPlan>& plan) const;
+  /// How many devices the person's account had lost before the root was made; nullopt: not known.
+  [[nodiscard]] Result<std::optional<std::uint32_t>, ClientError> root_made_after() const;
+  [[nodiscard]] Result<void, ClientError> set_root_made_after(std::uint32_t devices_lost) const;
+
   /// Whether the business has written since then.
   [[nodiscard]] Result<bool, ClientError> answered_since(Time since) const;
   /// When the newest message came or went; the epoch: none did.
@@ -92,6 +105,9 @@ class PersonaHome {
   // ---- the persona's device
   /// The account that it is a device of; nullopt: it is none (yet).
   [[nodiscard]] Result<std::optional<AccountId>, ClientError> device_of();
+  /// The persona's list, as the device knows it that there is, or knew that drop_device forgot; nullopt: there was
+  /// none.
+  [[nodiscard]] Result<std::optional<credentials::VerifiedDeviceList>, ClientError> newest_list();
   /// Forgets keys, sessions and all that waits; the conversation stays, what had not gone out has failed (closed).
   [[nodiscard]] Result<void, ClientError> drop_device();
   /// Deletes of the conversation what was sent up to `through`; the person's other devices do not bring it back.

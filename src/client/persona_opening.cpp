@@ -18,9 +18,11 @@ Failure no_business() {
   return {ClientError::no_such_business, "there is no such business at this service"};
 }
 Failure elsewhere() {
-  return {ClientError::keys_elsewhere,
-          "another device of yours has the keys for this business; it gives them to this one when it is connected. If "
-          "there is no such device any more: opaline business new"};
+  return {
+      ClientError::keys_elsewhere,
+      "another device of yours has the keys for this business; it gives them to this one when it is connected. If "
+      "there is no such device any more, remove it from your account (opaline devices remove), and write again: the "
+      "business still knows you, but what only that device had of the conversation is lost"};
 }
 Failure not_as_known() {
   return {ClientError::expired, "the conversation is not what your devices know of it (any more)"};
@@ -97,16 +99,17 @@ void PersonaOpening::answered(const Result<Bytes, Failure>& body, bool be_new) {
     // Asked once more after a crash, the service has another id already: then nothing is left to be left.
     if (*plan && (*plan)->left && equal((*plan)->left->bytes(), as_view(reply->opaque_id()))) return ask(true);
   }
-  const auto taken =
-      take(as_view(reply->opaque_id()), as_view(reply->device_list()), reply->open(), as_view(reply->mailbox()));
+  const auto taken = take(*reply);
   if (!taken) return end(fail(taken.error()));
   if (is_in_) return end(confirmed());
   join();
 }
 
 /// Brings the home to where a join is what is missing, or to where nothing is.
-Result<void, Failure> PersonaOpening::take(ByteView opaque_id, ByteView device_list, bool open, ByteView mailbox_id) {
-  const auto mailbox = MailboxId::from(mailbox_id);
+Result<void, Failure> PersonaOpening::take(const wire::v1::PersonaOpenReply& reply) {
+  const ByteView opaque_id = as_view(reply.opaque_id()), device_list = as_view(reply.device_list());
+  const bool open = reply.open();
+  const auto mailbox = MailboxId::from(as_view(reply.mailbox()));
   if (opaque_id.size() != credentials::kOpaqueIdBytes || !mailbox) return fail(senseless_answer());
   opaque_id_.emplace(to_array<credentials::kOpaqueIdBytes>(opaque_id));
   const AccountId persona = opaque_id_->persona();
@@ -127,33 +130,74 @@ Result<void, Failure> PersonaOpening::take(ByteView opaque_id, ByteView device_l
   OPALINE_TRY(const std::optional<Own> own, this->own());
   is_in_ = own && open && own->enrolment.account == persona && find(*list, own->enrolment, own->keys) != nullptr;
   if (is_in_) return {};
-  return make(own, list, open, *mailbox);
+  return make(own, list, reply, *mailbox);
+}
+
+Result<PersonaOpening::Lists, Failure> PersonaOpening::lists_of(const Parts& parts, const OpaqueId& opaque_id,
+                                                                std::optional<VerifiedDeviceList> services) {
+  auto ours = parts.home.newest_list();
+  if (!ours) return fail(persona_store_failure(ours.error()));
+  const auto word = parts.book.find(parts.home.business());
+  if (!word) return fail(store_failure(word.error()));
+  if (*ours && (*ours)->list().account != opaque_id.persona()) ours->reset();  // the person is new since
+  return Lists{std::move(services), std::move(*ours), *word && (*word)->opaque_id == opaque_id.bytes()};
+}
+
+bool PersonaOpening::Lists::set_back() const {
+  if (!services) return ours || known_before;
+  return ours && services->list().number < ours->list().number;
+}
+
+session::DeviceList PersonaOpening::next_list(const Lists& lists, const wire::v1::PersonaOpenReply& reply, Time now) {
+  session::DeviceList next;
+  if (lists.services) next = session::next_device_list(*lists.services, now);
+  if (!reply.open()) next.devices.clear();
+  std::erase_if(next.devices, [&](const session::DeviceEntry& entry) {
+    return std::ranges::find(reply.gone(), static_cast<std::uint32_t>(entry.number)) != reply.gone().end();
+  });
+  if (!lists.set_back()) return next;
+  next.account = credentials::OpaqueId(to_array<credentials::kOpaqueIdBytes>(as_view(reply.opaque_id()))).persona();
+  // Nobody needs to know what came in between: no list and no device has had a number above the minutes since 1970.
+  const auto minutes = static_cast<std::uint32_t>(duration_cast<std::chrono::minutes>(now.time_since_epoch()).count());
+  next.number = ListNumber{std::max(static_cast<std::uint32_t>(next.number), minutes)};
+  next.next_device = std::max(next.next_device, DeviceNumber{minutes});
+  if (next.previous.is_zero())
+    next.previous = lists.ours ? lists.ours->hash() : session::ListHash(ByteArray<32>{std::byte{1}});
+  if (!lists.ours) return next;
+  const session::DeviceList& ours = lists.ours->list();
+  next.number = std::max(next.number, ListNumber{static_cast<std::uint32_t>(ours.number) + 1});
+  next.next_device = std::max(next.next_device, ours.next_device);
+  // Who came under a number that another device had joins again.
+  std::erase_if(next.devices, [&](const session::DeviceEntry& entry) {
+    const auto* known = lists.ours->find(entry.number);
+    return entry.number < ours.next_device && (known == nullptr || *known != entry);
+  });
+  return next;
 }
 
 /// A device for the next list.
 Result<void, Failure> PersonaOpening::make(const std::optional<Own>& own, const std::optional<VerifiedDeviceList>& list,
-                                           bool open, const MailboxId& mailbox) {
+                                           const wire::v1::PersonaOpenReply& reply, const MailboxId& mailbox) {
+  OPALINE_TRY(const Lists lists, lists_of(parts_, *opaque_id_, list));
+  const bool set_back = lists.set_back();
+  // Who was removed from the account since it was opened is not to know the root: what is opened has a new one.
   std::optional<session::AccountKey> root;
-  if (list) {
+  if (reply.open() && !set_back) {
     OPALINE_TRY(root, known_root(own, list->list().account_key));
     if (!root) return fail(elsewhere());
   }
   if (own)
     if (const auto dropped = parts_.home.drop_device(); !dropped) return fail(persona_store_failure(dropped.error()));
   auto& rows = parts_.home.rows();
-  if (!list) {
-    const auto made =
-        Endpoint::create(rows, parts_.random, parts_.clock, {opaque_id_->persona(), DeviceNumber{1}, mailbox});
-    if (!made) return fail(failure_of(made.error()));
+  Result<endpoint::Registration, endpoint::Error> made = fail(endpoint::Error::bad_device);
+  if (!list && !set_back) {
+    made = Endpoint::create(rows, parts_.random, parts_.clock, {opaque_id_->persona(), DeviceNumber{1}, mailbox});
   } else {
-    std::vector<DeviceNumber> left_out;  // of a closed one all: their mailboxes are gone
-    if (!open)
-      for (const session::DeviceEntry& entry : list->list().devices) left_out.push_back(entry.number);
-    const auto made =
-        Endpoint::create_recovered(rows, parts_.random, parts_.clock,
-                                   {opaque_id_->persona(), list->list().next_device, mailbox}, *list, *root, left_out);
-    if (!made) return fail(failure_of(made.error()));
+    if (!root) root.emplace(session::AccountKey::generate(parts_.random));
+    made = Endpoint::create_in_persona(rows, parts_.random, parts_.clock, next_list(lists, reply, parts_.clock.now()),
+                                       mailbox, *root);
   }
+  if (!made) return fail(failure_of(made.error()));
   fault_point("client.persona_made");
   return {};
 }

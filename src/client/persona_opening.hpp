@@ -4,6 +4,7 @@
 #include "client/client.hpp"
 #include "client/persona_book.hpp"
 #include "client/persona_home.hpp"
+#include "proto/device.pb.h"
 
 namespace opaline::client {
 
@@ -35,6 +36,19 @@ class PersonaOpening {
   /// knows. connect_failed, no_such_business, refused, quota, keys_elsewhere, list_full, protocol, store_*; of `book`
   /// also expired: it is not what the book says.
   void start() { ask(false); }
+  /// What the service has of a persona, and what its devices know that the service may have lost.
+  struct Lists {
+    std::optional<session::VerifiedDeviceList> services, ours;
+    bool known_before = false;  ///< the person's devices know of it
+    /// The service was set back to a time before the newest list.
+    [[nodiscard]] bool set_back() const;
+  };
+  [[nodiscard]] static Result<Lists, Failure> lists_of(const Parts& parts, const credentials::OpaqueId& opaque_id,
+                                                       std::optional<session::VerifiedDeviceList> services);
+  /// The list that comes next, without a device of ours and under no key yet. Of a closed one it has no devices; at a
+  /// service that was set back it has a number that is above all that there can have been.
+  [[nodiscard]] static session::DeviceList next_list(const Lists& lists, const wire::v1::PersonaOpenReply& reply,
+                                                     Time now);
 
  private:
   /// What the home has: a device that is in, or one that was made and perhaps is.
@@ -49,10 +63,10 @@ class PersonaOpening {
       const std::optional<Own>& own, const crypto::HybridPublicKey& account_key) const;
   void ask(bool be_new);
   void answered(const Result<Bytes, Failure>& body, bool be_new);
-  [[nodiscard]] Result<void, Failure> take(ByteView opaque_id, ByteView device_list, bool open, ByteView mailbox);
+  [[nodiscard]] Result<void, Failure> take(const wire::v1::PersonaOpenReply& reply);
   [[nodiscard]] Result<void, Failure> make(const std::optional<Own>& own,
-                                           const std::optional<session::VerifiedDeviceList>& list, bool open,
-                                           const MailboxId& mailbox);
+                                           const std::optional<session::VerifiedDeviceList>& list,
+                                           const wire::v1::PersonaOpenReply& reply, const MailboxId& mailbox);
   void join();
   void joined(const Result<Bytes, Failure>& body);
   [[nodiscard]] Result<Opened, Failure> confirmed();

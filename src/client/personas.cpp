@@ -130,7 +130,7 @@ bool Personas::settled() const {
   return std::ranges::all_of(ones_, [](const auto& each) {
     const One* const one = each.second.get();
     if (one == nullptr) return true;
-    if (one->opening || one->closing) return false;
+    if (one->opening || one->closing || one->renewal) return false;
     return !one->client || !one->client->online() || one->client->settled();
   });
 }
@@ -150,7 +150,8 @@ bool Personas::offline() const {
 }
 
 void Personas::account_event(const endpoint::Event& event) {
-  if (std::holds_alternative<endpoint::PersonasChanged>(event)) {
+  if (std::holds_alternative<endpoint::PersonasChanged>(event) ||
+      (started_ && std::holds_alternative<endpoint::OwnDevicesChanged>(event))) {
     parts_.loop.post([this, alive = std::weak_ptr(alive_)] {  // not within a round of the account's
       if (!alive.expired()) look_at_all();
     });
@@ -193,7 +194,7 @@ Result<void, Failure> Personas::look_closer(const AccountId& business) {
   if (std::ranges::find(all, business) == all.end() && (!word || word->state != Standing::open)) return {};
   OPALINE_CHECK(follow_deletion(business));
   OPALINE_TRY(One* const one, at(business));
-  if (one->opening || one->closing) return {};
+  if (one->opening || one->closing || one->renewal) return {};
   const auto closing = one->home->closing();
   if (!closing) return fail(persona_store_failure(closing.error()));
   const bool overtaken = *closing && word && word->state == Standing::open && word->changed_at > (*closing)->since;
@@ -219,8 +220,14 @@ Result<void, Failure> Personas::look_closer(const AccountId& business) {
   const bool in = *device && open && **device == credentials::OpaqueId(word->opaque_id).persona();
   if (in) {
     OPALINE_CHECK(run(*one));
-    return {};
+    OPALINE_CHECK(follow_root(*one, *word));
   }
+  if (open && parts_.account.online()) {
+    OPALINE_TRY(const bool due, renewal_due(*one));
+    if (due) renew(*one);
+    if (due) return {};
+  }
+  if (in) return {};
   if (*device) {
     retire(*one);
     if (const auto done = one->home->drop_device(); !done) return fail(persona_store_failure(done.error()));
@@ -327,7 +334,9 @@ void Personas::lost(const AccountId& business, const Failure& why) {
   retire(one);
   if (why.error == ClientError::removed && !one.opening) {
     (void)one.home->drop_device();
-    if (one.closing) go_on_closing(one);
+    if (one.closing) return go_on_closing(one);
+    (void)one.home->set_join_at(parts_.clock.now());
+    look(business);
   }
   events_.on_progress();
 }
@@ -338,6 +347,12 @@ void Personas::on_event(One& one, const endpoint::Event& event) {
     parts_.loop.post([this, business = one.business(), alive = std::weak_ptr(alive_)] {
       if (alive.expired()) return;
       if (const auto found = ones_.find(business); found != ones_.end() && found->second->closing) told(*found->second);
+    });
+  }
+  if (const auto* unknown = std::get_if<endpoint::RootUnknown>(&event); unknown != nullptr && unknown->set_back) {
+    one.set_back = true;
+    parts_.loop.post([this, business = one.business(), alive = std::weak_ptr(alive_)] {
+      if (!alive.expired()) look(business);
     });
   }
   events_.on_event(one.business(), event);

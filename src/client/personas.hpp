@@ -4,7 +4,7 @@
 // other devices; what those say is followed here.
 #include <map>
 
-#include "client/persona_opening.hpp"
+#include "client/persona_renewal.hpp"
 #include "wire/business_part.hpp"
 
 namespace opaline::client {
@@ -138,6 +138,12 @@ class Personas {
   void opened(One& one, PersonaOpening::For whom, Result<PersonaOpening::Opened, Failure> result);
   [[nodiscard]] Result<void, Failure> settle_in(One& one, PersonaOpening::For whom,
                                                 const PersonaOpening::Opened& opened);
+  [[nodiscard]] Result<std::uint32_t, Failure> devices_lost() const;
+  [[nodiscard]] Result<bool, Failure> renewal_due(const One& one) const;
+  void renew(One& one);
+  void renewed(One& one, Result<std::optional<SecretBytes>, Failure> result);
+  [[nodiscard]] Result<void, Failure> settle_root(One& one, std::optional<SecretBytes> root);
+  [[nodiscard]] Result<void, Failure> follow_root(One& one, const endpoint::PersonaState& word);
   [[nodiscard]] Result<MessageId, Failure> queue(One& one, BusinessMessage message);
   [[nodiscard]] Result<bool, Failure> check_key(One& one);
   void await_key(One& one, int looks, Done<std::monostate> then);

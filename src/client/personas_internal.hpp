@@ -14,6 +14,8 @@ struct Personas::One {
   bool drained = false;
   bool unreachable = false;  ///< its last connection ended, and none has come up since
   std::unique_ptr<PersonaOpening> opening;
+  std::unique_ptr<PersonaRenewal> renewal;
+  bool set_back = false;                     ///< the service has an older root than this device
   std::vector<Done<std::monostate>> opened;  ///< who waits for it
   bool closing = false;                      ///< a step of it is under way
   std::optional<MessageId> close_message;    ///< what tells the business, on its way

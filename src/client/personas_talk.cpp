@@ -155,10 +155,14 @@ Result<void, Failure> Personas::settle_in(One& one, PersonaOpening::For whom, co
   OPALINE_TRY(const std::optional<PersonaState> word, this->word(one.business()));
   const bool known = word && word->state == Standing::open && word->opaque_id == opened.opaque_id.bytes() &&
                      equal(word->root, opened.root);
-  if (!known && whom == PersonaOpening::For::person) {
+  // A service that was set back made another root necessary.
+  const bool renewed = !known && word && word->state == Standing::open && word->opaque_id == opened.opaque_id.bytes();
+  if (!known && (whom == PersonaOpening::For::person || renewed)) {
     PersonaState state{one.business(), opened.opaque_id.bytes(), opened.root, Standing::open,
                        PersonaBook::next_word(parts_.clock.now(), word)};
     OPALINE_CHECK(say(std::move(state)));
+    OPALINE_TRY(const std::uint32_t lost, devices_lost());
+    if (const auto done = one.home->set_root_made_after(lost); !done) return fail(persona_store_failure(done.error()));
   }
   fault_point("client.persona_opened");
   auto done = one.home->set_opening(std::nullopt);

@@ -159,6 +159,13 @@ bool is_alarm(ListChange change) {
   return true;
 }
 
+bool renews_account_key(const VerifiedDeviceList& pinned, const VerifiedDeviceList& candidate) {
+  const DeviceList& before = pinned.list();
+  const DeviceList& after = candidate.list();
+  return before.account == after.account && before.account_key != after.account_key && after.number > before.number &&
+         devices_follow(before, candidate);
+}
+
 DeviceList next_device_list(const VerifiedDeviceList& current, Time now) {
   DeviceList list = current.list();
   list.number = ListNumber{raw(list.number) + 1};

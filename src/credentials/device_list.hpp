@@ -102,6 +102,10 @@ enum class ListChange : std::uint8_t {
 };
 [[nodiscard]] ListChange compare_lists(const VerifiedDeviceList& pinned, const VerifiedDeviceList& candidate);
 [[nodiscard]] bool is_alarm(ListChange change);
+/// `candidate` may come after `pinned` under another account key: of the same account, with a higher number, and what
+/// it says of devices keeps the rules. For personas alone, whose roots are renewed (docs/adr/0015-personas.md); who is
+/// to be believed that it is so, the caller knows.
+[[nodiscard]] bool renews_account_key(const VerifiedDeviceList& pinned, const VerifiedDeviceList& candidate);
 
 /// The list that follows `current`, with the same devices, to be changed and signed.
 [[nodiscard]] DeviceList next_device_list(const VerifiedDeviceList& current, Time now);

@@ -148,12 +148,17 @@ struct ThisDeviceRemoved {};
 struct HistoryArrived {
   std::uint32_t part = 0, parts = 0;
 };
+/// Of a persona: the service shows its list under a root that this device does not know (yet).
+struct RootUnknown {
+  bool set_back = false;  ///< an older list than this device's: the service was restored from a copy
+};
 /// Nothing is left to be done for now on the outbox: every message has gone out or waits for a time or a person.
 struct OutboxIdle {};
 
-using Event = std::variant<MessageReceived, MessageStateChanged, NoticeAdded, TypingChanged, MessagesMissed,
-                           StrangersDropped, OwnListForged, MessageCopied, ConversationChanged, OwnDevicesChanged,
-                           DeviceChangeRefused, ThisDeviceRemoved, HistoryArrived, PersonasChanged, OutboxIdle>;
+using Event =
+    std::variant<MessageReceived, MessageStateChanged, NoticeAdded, TypingChanged, MessagesMissed, StrangersDropped,
+                 OwnListForged, MessageCopied, ConversationChanged, OwnDevicesChanged, DeviceChangeRefused,
+                 ThisDeviceRemoved, HistoryArrived, PersonasChanged, RootUnknown, OutboxIdle>;
 using Action = std::variant<OpenRoute, SubmitEnvelope, ClearRoute, AcknowledgePushes, Request, Event>;
 
 }  // namespace opaline::endpoint

@@ -281,6 +281,10 @@ Result<void, Error> Endpoint::become_primary(const session::AccountKey& key, Dev
   return engine->own_devices.become_primary(key, replaced);
 }
 
+void Endpoint::adopt_account_key(const session::AccountKey& key) {
+  if (Engine* const engine = state_->touch()) engine->own_devices.adopt(key);
+}
+
 bool Endpoint::list_change_pending() const {
   return state_->engine && state_->engine->own_devices.change_pending();
 }

@@ -94,6 +94,9 @@ struct Options {
   /// A business's gateway: whoever writes is served. Lists of strangers are fetched without kMaxStrangerFetches (its
   /// service does not charge for them), and the outbox and what waits for lists are kServingFactor times as large.
   bool serves_strangers = false;
+  /// A persona's device: the account's key is renewed by another device of the person, who tells of it by another way
+  /// (adopt_account_key), perhaps later than the service does.
+  bool persona = false;
 };
 
 /// A message to be sent.
@@ -147,6 +150,13 @@ class Endpoint {
                                                                     const session::VerifiedDeviceList& list,
                                                                     const session::AccountKey& key,
                                                                     const std::vector<DeviceNumber>& left_out);
+  /// Makes a device of a persona, and the list with which it joins: `next` as it is to be signed by `key`, but for the
+  /// new device, which gets `next.next_device` as its number, and `mailbox`. Then as for a new account. bad_device:
+  /// that breaks the rules of lists; list_full, registered, store_full, store_failed.
+  [[nodiscard]] static Result<Registration, Error> create_in_persona(EndpointStore& store, RandomSource& random,
+                                                                     const Clock& clock, session::DeviceList next,
+                                                                     const MailboxId& mailbox,
+                                                                     const session::AccountKey& key);
   /// The first three arguments must outlive the Endpoint. not_registered, store_failed, corrupt_state.
   [[nodiscard]] static Result<std::unique_ptr<Endpoint>, Error> load(EndpointStore& store, RandomSource& random,
                                                                      const Clock& clock, const Options& options = {});
@@ -236,6 +246,9 @@ class Endpoint {
   /// A device that is on the list becomes the primary one, from a recovery file; `replaced` is taken off the list.
   /// bad_device: not this account's key; list_busy, this_device, store_failed.
   [[nodiscard]] Result<void, Error> become_primary(const session::AccountKey& key, DeviceNumber replaced);
+  /// Of a persona: its root is this one now (docs/adr/0015-personas.md). A list that it has signed is taken from then
+  /// on, and asked for.
+  void adopt_account_key(const session::AccountKey& key);
   /// True while a change of the list is not answered.
   [[nodiscard]] bool list_change_pending() const;
   /// NOTICE ACCOUNT_CHANGED: the list may be another.

@@ -164,18 +164,28 @@ Result<Registration, Error> Endpoint::create_recovered(EndpointStore& store, Ran
   const bool fits = enrolment.account == list.list().account && enrolment.device == list.list().next_device &&
                     key.public_key() == list.list().account_key;
   if (!fits) return fail(Error::bad_device);
-  const Time now = clock.now();
-  const session::DeviceIdentity identity = session::DeviceIdentity::generate(random);
-  session::DeviceList next = session::next_device_list(list, now);
+  session::DeviceList next = session::next_device_list(list, clock.now());
   std::erase_if(next.devices,
                 [&](const session::DeviceEntry& e) { return std::ranges::find(left_out, e.number) != left_out.end(); });
+  return create_in_persona(store, random, clock, std::move(next), enrolment.mailbox, key);
+}
+
+Result<Registration, Error> Endpoint::create_in_persona(EndpointStore& store, RandomSource& random, const Clock& clock,
+                                                        session::DeviceList next, const MailboxId& mailbox,
+                                                        const session::AccountKey& key) {
   if (next.devices.size() >= credentials::kMaxDevices) return fail(Error::list_full);
+  const Time now = clock.now();
+  const session::DeviceIdentity identity = session::DeviceIdentity::generate(random);
+  const Enrolment enrolment{next.account, next.next_device, mailbox};
+  next.account_key = key.public_key();
+  next.created = now;
   next.devices.push_back({.number = enrolment.device,
-                          .mailbox = enrolment.mailbox,
+                          .mailbox = mailbox,
                           .created = now,
                           .capabilities = session::kCapabilityMessages | session::kCapabilityEphemeral,
                           .keys = identity.public_keys()});
   next.next_device = DeviceNumber{static_cast<std::uint32_t>(enrolment.device) + 1};
+  if (!credentials::keeps_rules(next)) return fail(Error::bad_device);
   Staging staging(store);
   OwnRecord own{
       .enrolment = enrolment, .registered = false, .signed_list = session::sign_device_list(next, key, random)};

@@ -113,6 +113,10 @@ inline constexpr std::chrono::hours kNewerListEvery{1};
 /// A list that a message says is newer is fetched once in this time for one account.
 inline constexpr std::chrono::minutes kListFetchEvery{1};
 
+/// A persona's root is renewed by another device of the person: that comes by the account's own connection. If its list
+/// is still under a root that is not known after this time, that is an alarm.
+inline constexpr std::chrono::hours kNewRootWithin{1};
+
 /// Earlier lists of an account that the service keeps (docs/device-api.md): who missed more cannot follow step by step.
 inline constexpr std::uint32_t kListsKept = 64;
 /// Contacts' words that our own device list is forged: so many are told to the person in this time, one of each

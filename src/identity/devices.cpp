@@ -68,6 +68,30 @@ Answer<NextList> Service::State::check_next_list(const LoadedAccount& account, B
   return out;
 }
 
+Answer<NextList> Service::State::check_personas_next_list(const LoadedAccount& persona, ByteView signed_list) {
+  auto list = credentials::verify_device_list(signed_list);
+  if (!list || !credentials::renews_account_key(persona.list, *list)) return check_next_list(persona, signed_list);
+  NextList out{.list = std::move(*list), .unchanged = false, .between = {}, .added = std::nullopt};
+  OPALINE_TRY(const auto gone, gone_devices(persona));
+  for (const credentials::DeviceEntry& device : out.list.list().devices) {
+    if (std::ranges::find(gone, device.number) != gone.end())
+      return failure(calls::CALL_STATUS_CONFLICT, "This device list names a device that is gone.");
+    if (persona.list.find(device.number) != nullptr) continue;
+    if (out.added) return bad_request("A device list adds one device at a time.");
+    out.added = device.number;
+  }
+  return out;
+}
+
+Answer<std::vector<DeviceNumber>> Service::State::gone_devices(const LoadedAccount& persona) {
+  std::vector<DeviceNumber> out;
+  for (const credentials::DeviceEntry& device : persona.list.list().devices) {
+    OPALINE_TRY(const auto row, read(directory.device(persona.id, device.number)));
+    if (!row) out.push_back(device.number);
+  }
+  return out;
+}
+
 Answer<LoadedAccount> Service::State::change_list(LoadedAccount account, NextList next,
                                                   const std::optional<NewDevice>& device, DeviceNumber by, Time now) {
   Changes changes = directory.changes();

@@ -127,6 +127,10 @@ Answer<calls::PersonaOpenReply> Service::persona_open(const Caller& caller, cons
   if (known.persona) reply.set_device_list(text(known.persona->list.bytes()));
   reply.set_open(known.persona && !known.persona->record.closed);
   reply.set_mailbox(text(s.persona_mailbox(caller, known).view()));
+  if (reply.open()) {
+    OPALINE_TRY(const auto gone, s.gone_devices(*known.persona));
+    for (const DeviceNumber device : gone) reply.add_gone(static_cast<std::uint32_t>(device));
+  }
   return reply;
 }
 
@@ -142,8 +146,9 @@ Answer<void> Service::State::first_join(const Caller& caller, const KnownAs& kno
       return failure(calls::CALL_STATUS_FORBIDDEN, "This account is known to as many businesses as it may.");
   }
   OPALINE_TRY(const auto first,
-              internal::check_first_device({.account = known.row.persona, .mailbox = persona_mailbox(caller, known)},
-                                           as_view(request.device_list()), request.prekeys(), now));
+              internal::check_first_device(
+                  {.account = known.row.persona, .mailbox = persona_mailbox(caller, known), .any_number = true},
+                  as_view(request.device_list()), request.prekeys(), now));
   Changes changes = directory.changes();
   internal::AccountRecord record;
   record.device_list = first.list.bytes();
@@ -160,18 +165,22 @@ Answer<void> Service::State::next_join(const Caller& caller, KnownAs known, cons
                                        Time now) {
   LoadedAccount& persona = *known.persona;
   const bool closed = persona.record.closed;
-  OPALINE_TRY(NextList next, check_next_list(persona, as_view(request.device_list())));
+  OPALINE_TRY(NextList next, check_personas_next_list(persona, as_view(request.device_list())));
   if (next.unchanged) return does_not_follow();
   const auto& devices = next.list.list().devices;
-  if (!next.added) return bad_request("The list must add the new device.");
+  const bool renewed = next.list.list().account_key != persona.list.list().account_key;
+  if (!next.added && (closed || !renewed)) return bad_request("The list must add the new device.");
   if (closed && devices.size() != 1)
     return failure(calls::CALL_STATUS_CONFLICT, "The conversation is closed: the next list has the new device alone.");
-  const std::optional<NewDevice> device(NewDevice{.mailbox = persona_mailbox(caller, known),
-                                                  .prekeys = request.prekeys(),
-                                                  .web = request.web(),
-                                                  .owner_device = caller.device});
-  const DeviceNumber added = *next.added;
-  OPALINE_CHECK(change_list(std::move(persona), std::move(next), device, added, now));
+  std::optional<NewDevice> device;
+  if (next.added) {
+    device.emplace(NewDevice{.mailbox = persona_mailbox(caller, known),
+                             .prekeys = request.prekeys(),
+                             .web = request.web(),
+                             .owner_device = caller.device});
+  }
+  const DeviceNumber by = next.added.value_or(DeviceNumber{});
+  OPALINE_CHECK(change_list(std::move(persona), std::move(next), device, by, now));
   return {};
 }
 

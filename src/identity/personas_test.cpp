@@ -163,11 +163,6 @@ TEST_F(Joining, ListsThatMayNotComeNextAreRefused) {
   ada_joins();
   const auto now = *world.open(ada, shop);
   Person other_root(50), fresh(51);
-  auto replaced = world.join_request(now, shop, ada_root, fresh);
-  auto list = session::load_device_list(as_view(replaced.device_list()))->list();
-  list.account_key = other_root.account_key.public_key();
-  replaced.set_device_list(text(session::sign_device_list(list, other_root.account_key, other_root.random)));
-  refused(replaced, calls::CALL_STATUS_CONFLICT);
   auto first_again = opened;
   first_again.set_mailbox(now.mailbox());
   refused(world.join_request(first_again, shop, other_root, fresh), calls::CALL_STATUS_CONFLICT);  // a new account key

@@ -73,6 +73,7 @@ class BusinessWorld : public World {
     }
     const auto before = *session::verify_device_list(as_view(opened.device_list()));
     auto list = list_with(before, fresh, as_view(opened.mailbox()), clock.now());
+    list.account_key = root.account_key.public_key();
     if (!opened.open()) std::erase_if(list.devices, [&](const auto& entry) { return entry.number != fresh.device; });
     out.set_device_list(text(session::sign_device_list(list, root.account_key, root.random)));
     *out.mutable_prekeys() = fresh.make_prekeys(clock.now());

@@ -60,26 +60,27 @@ Answer<internal::FirstDevice> internal::check_first_device(const FirstDeviceWant
   auto list = credentials::verify_device_list(signed_list);
   if (!list) return bad_request("The device list is not well-formed or not signed by its account key.");
   const credentials::DeviceList& content = list->list();
-  const bool fits = content.account == wanted.account && content.number == ListNumber{1} &&
-                    content.devices.size() == 1 && content.devices[0].number == kFirstDevice &&
-                    content.devices[0].mailbox == wanted.mailbox && content.next_device == DeviceNumber{2} &&
+  const bool first = content.number == ListNumber{1} && content.devices[0].number == kFirstDevice &&
+                     content.next_device == DeviceNumber{2};
+  const bool fits = content.account == wanted.account && (first || wanted.any_number) && content.devices.size() == 1 &&
+                    content.devices[0].mailbox == wanted.mailbox &&
                     content.devices[0].keys.signing != content.account_key;
   if (!fits) return bad_request("The first device list must have the one device, account and mailbox that were given.");
-  OPALINE_TRY(auto prekeys, check_prekeys(upload, content, kFirstDevice, now));
+  OPALINE_TRY(auto prekeys, check_prekeys(upload, content, content.devices[0].number, now));
   return FirstDevice{.list = std::move(*list), .prekeys = std::move(prekeys)};
 }
 
 void Service::State::put_first_device(Changes& changes, const AccountId& account, const internal::FirstDevice& first,
                                       bool web, std::optional<DeviceNumber> owner_device) {
   const credentials::DeviceEntry& device = first.list.list().devices.front();
-  changes.put(account, kFirstDevice,
+  changes.put(account, device.number,
               internal::DeviceRecord{.mailbox = device.mailbox,
                                      .web = web,
                                      .signing_key = device.keys.signing,
                                      .seen = std::nullopt,
                                      .owner_device = owner_device});
-  changes.put(account, kFirstDevice, first.prekeys.record);
-  changes.put(account, kFirstDevice, internal::OneTimeCursor{.set = first.prekeys.set.id, .next = 0});
+  changes.put(account, device.number, first.prekeys.record);
+  changes.put(account, device.number, internal::OneTimeCursor{.set = first.prekeys.set.id, .next = 0});
 }
 
 internal::BucketKey Service::State::source_key(std::string_view kind, const SourceAddress& source,

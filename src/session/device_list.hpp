@@ -19,6 +19,7 @@ using credentials::ListChange;
 using credentials::ListHash;
 using credentials::ListReference;
 using credentials::next_device_list;
+using credentials::renews_account_key;
 using credentials::VerifiedDeviceList;
 
 /// Encodes and signs. `list` must keep the rules of docs/protocol.md and `key` must be its account key (asserted: our

@@ -29,7 +29,12 @@ class Business:
                               capture_output=True, text=True, timeout=60)
         made = json.loads(made.stdout)
         self.urn, self.lines = made["urn"], []
-        self.process = subprocess.Popen([PLAYER, server.url, server.directory / "ca.pem", directory / name.replace(" ", "_"), made["enrolment"]], text=True,
+        self.home, self.enrolment = directory / name.replace(" ", "_"), made["enrolment"]
+        self.begin(server)
+
+    def begin(self, server):
+        """Starts its program; again, if the server has another port."""
+        self.process = subprocess.Popen([PLAYER, server.url, server.directory / "ca.pem", self.home, self.enrolment], text=True,
                                         stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         threading.Thread(target=self._collect, daemon=True).start()
         self.wait(lambda line: line["event"] == "ready", "the gateway")

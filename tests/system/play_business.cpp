@@ -102,7 +102,7 @@ class Player {
     events.on_fatal = [](const client::Failure& why) { die(why.message); };
     events.on_event = [this](const endpoint::Event& event) { on_event(event); };
     client_ =
-        std::move(*Client::open(loop_, clock_, random_, *store_, *service_, std::move(events), Client::Kind::persona));
+        std::move(*Client::open(loop_, clock_, random_, *store_, *service_, std::move(events), Client::Kind::business));
     const auto list = client_->device().own_list();
     if (!list) die("no list");
     say({{"event", "key"}, {"key", to_hex(crypto::sha256(list->list().account_key.view()))}});
@@ -121,6 +121,8 @@ class Player {
                   {"id", changed->id.hex()},
                   {"state", static_cast<int>(changed->state)},
                   {"reason", static_cast<int>(changed->reason)}});
+    if (const auto* added = std::get_if<endpoint::NoticeAdded>(&event))
+      return say({{"event", "notice"}, {"peer", added->peer.hex()}, {"notice", static_cast<int>(added->kind)}});
     if (!std::holds_alternative<endpoint::MessageReceived>(event)) return;
     const auto entries = client_->history().entries({.peers = {}, .unshown_only = true}, 100);
     if (!entries) die("no history");

@@ -65,8 +65,9 @@ struct Peer {
   DeviceNumber told_by{};     ///< who said last that there is a newer list
   std::optional<session::ListReference> claimed;  ///< of the own account: a list that somebody says it has
   AccountId claimed_by;
-  RequestId open_request{};   ///< zero: none
-  bool wanted_again = false;  ///< since that was sent: its answer may be from before
+  std::optional<Instant> strange_since;  ///< of a persona: when its list was first seen under a root not known here
+  RequestId open_request{};              ///< zero: none
+  bool wanted_again = false;             ///< since that was sent: its answer may be from before
   Instant not_before{};
   std::uint32_t failures = 0;
   Reason waits_for = Reason::none;

@@ -179,7 +179,7 @@ void Engine::peer_failed(Peer& peer, const Requests::Open& asked, Reason reason,
   // A list alone that did not come is asked for again when there is a reason to.
   // A text whose devices are all gone is such a reason: without the next list it would fail.
   if (asked.list_alone && peer.pinned && peer.unfanned.empty() && !inbox.waits_for(peer))
-    peer.wants_list = wanted_again;
+    peer.wants_list = wanted_again || (peer.strange_since && peer.list_not_before > core.instant());
   peer.not_before = core.instant() + std::max(std::min<milliseconds>(at_least, kLongestWait),
                                               back_off(++peer.failures, kFirstBackOff, core.random));
   bool waits = !peer.pinned;

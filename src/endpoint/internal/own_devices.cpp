@@ -93,6 +93,17 @@ Result<void, Error> OwnDevices::become_primary(const session::AccountKey& key, D
   return remove(replaced);
 }
 
+void OwnDevices::adopt(const session::AccountKey& key) {
+  if (key.public_key() == core_.own_list.list().account_key) return;
+  core_.staging.put(Table::device, as_view(kAccountKeyKey), key.serialise());
+  if (next_) refuse_next();  // signed by the old one
+  if (service_) caught_up();
+  Peer& own = peers_.get(core_.address.account);
+  own.not_before = {};
+  own.list_not_before = {};
+  peers_.want_list(own);
+}
+
 void OwnDevices::forget_next() {
   next_.reset();
   core_.list_pending = false;

@@ -15,6 +15,8 @@ class OwnDevices {
                                         const UploadPrekeys& prekeys);
   [[nodiscard]] Result<void, Error> remove(DeviceNumber number);
   [[nodiscard]] Result<void, Error> become_primary(const session::AccountKey& key, DeviceNumber replaced);
+  /// Of a persona: another device of the person has renewed the root.
+  void adopt(const session::AccountKey& key);
   [[nodiscard]] bool change_pending() const { return next_.has_value(); }
   [[nodiscard]] Result<session::AccountKey, Error> account_key();
   [[nodiscard]] bool has_account_key() { return core_.staging.has(Table::device, as_view(kAccountKeyKey)); }

@@ -214,8 +214,37 @@ ListOutcome Peers::first_list(Peer& peer, session::VerifiedDeviceList shown) {
   return ListOutcome::pinned;
 }
 
+/// Of a persona's own list. The root is told by the person's other devices, perhaps later than the service shows it.
+ListOutcome Peers::new_root(Peer& own, session::VerifiedDeviceList shown) {
+  const auto row = core_.staging.get(Table::device, as_view(kAccountKeyKey));
+  const auto root = row ? session::AccountKey::deserialise(*row) : fail(session::Error::malformed);
+  if (root && root->public_key() == shown.list().account_key && session::renews_account_key(core_.own_list, shown)) {
+    own.strange_since.reset();
+    pin(own, std::move(shown));
+    return ListOutcome::pinned;
+  }
+  core_.events.emplace_back(RootUnknown{shown.list().number < core_.own_list.list().number});
+  if (!own.strange_since) own.strange_since = core_.instant();
+  if (core_.instant() - *own.strange_since >= kNewRootWithin) {
+    alarm(own, shown.hash(), NoticeKind::identity_changed);
+    return ListOutcome::refused;
+  }
+  want_list(own);
+  own.list_not_before = *own.strange_since + kNewRootWithin;
+  return ListOutcome::refused;
+}
+
 ListOutcome Peers::new_key(Peer& peer, session::VerifiedDeviceList shown) {
+  if (core_.options.serves_strangers && peer.pinned && session::renews_account_key(*peer.pinned, shown)) {
+    // A person's device was removed, or all of them were new: the service says so, and nobody else can.
+    peer.candidate.reset();
+    peer.record.candidate.clear();
+    pin(peer, std::move(shown));
+    core_.notice(peer.account, NoticeKind::device_list_changed);
+    return ListOutcome::pinned;
+  }
   if (core_.is_own(peer.account)) {
+    if (core_.options.persona) return new_root(peer, std::move(shown));
     alarm(peer, shown.hash(), NoticeKind::identity_changed);
     return ListOutcome::refused;
   }

@@ -96,6 +96,7 @@ class Peers {
   void pin_own(Peer& peer, session::VerifiedDeviceList list);
   ListOutcome first_list(Peer& peer, session::VerifiedDeviceList shown);
   ListOutcome new_key(Peer& peer, session::VerifiedDeviceList shown);
+  ListOutcome new_root(Peer& own, session::VerifiedDeviceList shown);
   /// `claimed_by`: of the own list, where only a contact's word says so.
   void alarm(Peer& peer, const session::ListHash& list, NoticeKind kind, const AccountId& claimed_by = {});
   Core& core_;

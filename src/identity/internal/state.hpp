@@ -83,6 +83,8 @@ struct FirstDevice {
 struct FirstDeviceWanted {
   AccountId account;
   MailboxId mailbox;
+  /// Of a persona: the service may have been set back, so the list may be a later one.
+  bool any_number = false;
 };
 inline constexpr DeviceNumber kFirstDevice{1};
 /// Number 1, signed by its account key, with device 1 alone, which has keys of its own. BAD_REQUEST.
@@ -181,6 +183,12 @@ struct Service::State {
   [[nodiscard]] Answer<internal::NextList> check_next_list(
       const internal::LoadedAccount& account, ByteView signed_list,
       const google::protobuf::RepeatedPtrField<std::string>& between = {});
+  /// The same of a persona, whose next list may be under another root. CONFLICT: also if such a list names a device
+  /// that is gone.
+  [[nodiscard]] Answer<internal::NextList> check_personas_next_list(const internal::LoadedAccount& persona,
+                                                                    ByteView signed_list);
+  /// Devices on the persona's list that the service has no more.
+  [[nodiscard]] Answer<std::vector<DeviceNumber>> gone_devices(const internal::LoadedAccount& persona);
   /// One write: the list takes the place of the account's, which goes to the history; a device that was added comes
   /// with `device` (asserted); those left out are gone. `by` is not told. BAD_REQUEST: what came with the device.
   [[nodiscard]] Answer<internal::LoadedAccount> change_list(internal::LoadedAccount account, internal::NextList next,
@@ -197,7 +205,7 @@ struct Service::State {
   /// A persona's first device. FORBIDDEN: too many relationships.
   [[nodiscard]] Answer<void> first_join(const Caller& caller, const internal::KnownAs& known,
                                         const calls::PersonaJoinRequest& request, Time now);
-  /// A further device, or the first one of a persona that was closed.
+  /// A further device, or the first one of a persona that was closed, or another root.
   [[nodiscard]] Answer<void> next_join(const Caller& caller, internal::KnownAs known,
                                        const calls::PersonaJoinRequest& request, Time now);
   /// Its devices go and its business is told; its account stays and is to be written with `closed`. Nothing for a
