@@ -65,6 +65,23 @@ std::string_view explain_placement(std::string_view placement) {
   return "its gateway: none; nobody reads there yet, and what you write now does not go out";
 }
 
+std::string_view gateway_move(const client::PersonaHome& home) {
+  const auto moved = home.moved_to_own();
+  if (!moved || !*moved) return "";
+  return **moved ? "to_own" : "to_hosted";
+}
+
+std::string explain_move(std::string_view move, const client::PersonaHome& home) {
+  const std::string urn = client::business_urn(home.business());
+  if (move == "to_own")
+    return "its gateway has moved from the service into its own house, says the operator: so its key is another one. "
+           "Compare the fingerprint with what the business says (opaline business check " +
+           urn + "), then: opaline accept " + urn;
+  return "its gateway has moved from its own house to the service, says the operator, which reads in passing what you "
+         "write from now on: so its key is another one. If the business says so too: opaline accept " +
+         urn;
+}
+
 // ---- events
 
 void report_business_event(Context& context, const AccountId& business, const endpoint::Event& event) {

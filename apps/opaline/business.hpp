@@ -24,6 +24,11 @@ namespace opaline::cli {
 /// The same for people.
 [[nodiscard]] std::string_view explain_placement(std::string_view placement);
 
+/// "to_own", "to_hosted": the gateway has moved there, and the person has not agreed to its key yet. Empty: no.
+[[nodiscard]] std::string_view gateway_move(const client::PersonaHome& home);
+/// The same for people.
+[[nodiscard]] std::string explain_move(std::string_view move, const client::PersonaHome& home);
+
 /// An entry of a conversation with a business, as JSON and for people (business_entry.cpp).
 [[nodiscard]] boost::json::object business_entry_json(const client::Entry& entry, const client::PersonaHome& home);
 [[nodiscard]] std::string business_entry_text(const client::Entry& entry, const client::PersonaHome& home);
@@ -55,6 +60,7 @@ void report_business_event(Context& context, const AccountId& business, const en
 
 // ---- commands
 [[nodiscard]] Exit run_business_open(Context& context, const std::string& text);
+[[nodiscard]] Exit run_business_check(Context& context, const std::string& text, bool yes);
 [[nodiscard]] Exit run_business_list(Context& context);
 [[nodiscard]] Exit run_business_close(Context& context, const std::string& text, bool block);
 [[nodiscard]] Exit run_business_unblock(Context& context, const std::string& text);

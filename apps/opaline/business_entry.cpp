@@ -78,7 +78,8 @@ std::string body_text(const Entry& entry, const wire::BusinessPart& part, const 
 }
 
 /// Lines about keys, in the words of businesses; empty: nothing that the person is to know.
-std::string notice_text(const Entry& entry, const std::string& name) {
+std::string notice_text(const Entry& entry, const PersonaHome& home) {
+  const std::string name = label(business_name(home));
   using endpoint::NoticeKind;
   switch (entry.notice) {
     case NoticeKind::first_contact:
@@ -87,6 +88,8 @@ std::string notice_text(const Entry& entry, const std::string& name) {
     case NoticeKind::own_device_removed:
       return {};
     case NoticeKind::identity_changed:
+      if (const auto move = gateway_move(home); !move.empty())
+        return fmt::format("  -- WARNING: {}: {}. Nothing is sent until then.", name, explain_move(move, home));
       return fmt::format(
           "  -- WARNING: the gateway of {0} has another key: it was set up anew, has moved, or somebody is in between. "
           "Nothing is sent until you agree: opaline accept {1}",
@@ -135,6 +138,9 @@ json::object business_entry_json(const Entry& entry, const PersonaHome& home) {
   auto out = part ? entry_json(without_file(entry, *part, home), name, "another device")
                   : entry_json(entry, name, "another device");
   out["business"] = client::business_urn(entry.peer);
+  if (entry.kind == EntryKind::notice && entry.notice == endpoint::NoticeKind::identity_changed &&
+      !gateway_move(home).empty())
+    out["moved"] = gateway_move(home);
   if (!part) return out;
   if (part->automatic) out["automatic"] = true;
   if (part->answers) out["answers"] = part->answers->hex();
@@ -152,7 +158,7 @@ json::object business_entry_json(const Entry& entry, const PersonaHome& home) {
 
 std::string business_entry_text(const Entry& entry, const PersonaHome& home) {
   const std::string name = business_name(home);
-  if (entry.kind == EntryKind::notice) return notice_text(entry, label(name));
+  if (entry.kind == EntryKind::notice) return notice_text(entry, home);
   const auto part = part_of(entry);
   std::string shown = label(name) + " (business)";
   if (!part) return entry_text(entry, shown, "another device");

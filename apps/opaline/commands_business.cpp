@@ -6,6 +6,7 @@
 #include "apps/opaline/call.hpp"
 #include "apps/opaline/devices.hpp"
 #include "apps/opaline/prompt.hpp"
+#include "client/gateway_check.hpp"
 
 namespace opaline::cli {
 namespace {
@@ -42,6 +43,8 @@ boost::json::object business_json(const PersonaHome& home, const BusinessStandin
                           {"here", standing.here},
                           {"pending", standing.pending}};
   if (standing.opaque_id) out["opaque_id"] = standing.opaque_id->text();
+  if (!profile.gateway().empty()) out["gateway_key"] = to_base64url(as_view(profile.gateway()));
+  if (!gateway_move(home).empty()) out["moved"] = gateway_move(home);
   if (!profile.website().empty()) out["website"] = profile.website();
   if (!profile.away_text().empty()) out["away_text"] = profile.away_text();
   return out;
@@ -94,6 +97,9 @@ std::string profile_text(const PersonaHome& home) {
   const auto profile = profile_of(home);
   std::string out = fmt::format("{}\n  a business ({})\n  {}", printable(as_view(business_name(home))),
                                 client::business_urn(home.business()), explain_placement(gateway_placement(home)));
+  if (const auto move = gateway_move(home); !move.empty()) out += fmt::format("\n  {}", explain_move(move, home));
+  if (!profile.gateway().empty())
+    out += fmt::format("\n  the fingerprint of its key: {}", to_base64url(as_view(profile.gateway())));
   if (!profile.website().empty())
     out += fmt::format("\n  its website, says the operator: {}", printable(as_view(profile.website())));
   if (!profile.away_text().empty())
@@ -144,6 +150,33 @@ Exit run_business_open(Context& context, const std::string& text) {
   }
   context.finish(2s);
   return Exit::ok;
+}
+
+Exit run_business_check(Context& context, const std::string& text, bool yes) {
+  const auto link = parse_business(text);
+  if (!link) return failed(context, link.error());
+  if (const auto connected = open_and_connect(context); !connected) return failed(context, connected.error());
+  const auto home = remember(context, *link);
+  if (!home) return failed(context, home.error());
+  const auto profile = profile_of(**home);
+  if (profile.gateway().empty())
+    return failed(context, {ClientError::no_gateway, "this business has not set up its gateway yet"});
+  if (!profile.own_gateway())
+    return failed(context, {ClientError::refused,
+                            "its gateway is hosted by the service, says the operator: there is nothing to be checked"});
+  auto check = client::GatewayCheck::create(context.loop(), profile.website(), {});
+  if (!check) return failed(context, check.error());
+  if (!yes &&
+      !agrees(fmt::format("Ask {} which key its gateway has? It sees your IP address, and may guess that you are "
+                          "about to write. (yes/no) ",
+                          profile.website())))
+    return failed(context, {ClientError::refused, "nothing was asked"});
+  const auto found = await<msp::GatewayFingerprint>(
+      context, kWithin, [&](auto done) { (*check)->ask(business_of(*link), std::move(done)); });
+  if (!found) return failed(context, found.error());
+  if (const auto kept = (*home)->set_fingerprint(found->view()); !kept)
+    return failed(context, client::persona_store_failure(kept.error()));
+  return report_standing(context, (*home)->business(), profile_text(**home));
 }
 
 Exit run_business_list(Context& context) {
@@ -233,8 +266,9 @@ Exit run_business_accept(Context& context, const std::string& text) {
   if (!*accepted && (!wanted || wanted->empty()))
     return failed(context, {ClientError::no_alarm, "the gateway's key has not changed"});
   if (!changed) return failed(context, changed.error());
-  if (const auto done = (*home)->set_fingerprint({}); !done)
-    return failed(context, client::persona_store_failure(done.error()));
+  auto done = (*home)->set_fingerprint({});
+  if (done) done = (*home)->set_moved_to_own(std::nullopt);
+  if (!done) return failed(context, client::persona_store_failure(done.error()));
   const std::string name = shown_name(context, business);
   context.output().line({{"event", "accepted"}, {"peer", client::business_urn(business)}},
                         fmt::format("The new gateway of {} is accepted; waiting messages go out.", name));

@@ -256,28 +256,37 @@ Exit run_cancel(Context& context, const std::string& upload) {
   if (!is_id_begin(upload))
     return failed(context, {ClientError::bad_text, "'" + upload + "' is no id of an upload (opaline history)"});
   if (const auto opened = context.open_beside(); !opened) return failed(context, opened.error());
-  Files files(context, false);
-  const auto all = files.transfers().uploads();
-  if (!all) return failed(context, {all.error(), "the local store could not be read"});
-  std::vector<const Upload*> found;
-  for (const Upload& each : *all)
-    if (each.id.hex().starts_with(upload)) found.push_back(&each);
+  const auto homes = business_homes(context);
+  std::vector<std::pair<Upload, const client::PersonaHome*>> found;  // null: to a person
+  const auto look = [&](const client::LocalStore& store, const client::PersonaHome* home) {
+    auto all = client::Transfers(store, context.random()).uploads();
+    if (!all) return false;
+    for (Upload& each : *all)
+      if (each.id.hex().starts_with(upload)) found.emplace_back(std::move(each), home);
+    return true;
+  };
+  bool read = look(context.store(), nullptr);
+  for (const auto& home : homes) read = look(home->store(), home.get()) && read;
+  if (!read) return failed(context, {ClientError::store_failed, "the local store could not be read"});
   if (found.size() != 1)
     return failed(context,
                   {ClientError::unknown_peer,
                    found.empty() ? "there is no upload " + upload + ": it may be sent already (opaline history)"
                                  : "several uploads begin with " + upload + "; give more of it"});
-  const auto cancelled = files.transfers().cancel(found.front()->id);
+  const auto& [given_up, business] = found.front();
+  Files files(context, false, business);
+  const auto cancelled = files.transfers().cancel(given_up.id);
   if (!cancelled) return failed(context, {cancelled.error(), "the local store could not be written"});
   if (!*cancelled) return failed(context, {ClientError::unknown_peer, "it has just been sent (opaline history)"});
-  for (const auto& file : found.front()->files) {
+  const client::Home& home = business == nullptr ? context.home() : business->home();
+  for (const auto& file : given_up.files) {
     std::error_code ignored;
-    std::filesystem::remove(context.home().directory() / "outgoing" / file.spool, ignored);
+    std::filesystem::remove(home.directory() / "outgoing" / file.spool, ignored);
   }
   files.errands().look();  // what is at the service already
   context.wait(5s, [&] { return files.errands().idle(); });
-  context.output().line({{"event", "cancelled"}, {"id", found.front()->id.hex()}},
-                        fmt::format("given up; {} was not sent to", printable(as_view(found.front()->to))));
+  context.output().line({{"event", "cancelled"}, {"id", given_up.id.hex()}},
+                        fmt::format("given up; {} was not sent to", printable(as_view(given_up.to))));
   return Exit::ok;
 }
 

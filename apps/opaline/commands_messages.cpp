@@ -124,12 +124,16 @@ Exit show_business_history(Context& context, const HistoryArguments& arguments) 
   const auto link = parse_business(arguments.peer);
   if (!link) return failed(context, link.error());
   std::vector<Line> lines;
-  for (const auto& home : business_homes(context)) {
+  const client::LocalStore* uploads_of = nullptr;
+  const auto homes = business_homes(context);
+  for (const auto& home : homes) {
     if (home->business() != business_of(*link)) continue;
     if (const auto added = add_business_lines(*home, arguments.limit, lines); !added)
       return failed(context, history_failure(context, added.error()));
+    uploads_of = &home->store();
   }
   show_newest(context, lines, arguments.limit);
+  if (uploads_of != nullptr) show_uploads(context, *uploads_of, {});
   return Exit::ok;
 }
 
@@ -163,7 +167,11 @@ Exit run_history(Context& context, const HistoryArguments& arguments) {
         return failed(context, history_failure(context, added.error()));
   }
   show_newest(context, lines, arguments.limit);
-  show_uploads(context, filter.peers);
+  if (arguments.peer.empty()) {
+    show_all_uploads(context);
+  } else {
+    show_uploads(context, context.store(), filter.peers);
+  }
   return Exit::ok;
 }
 

@@ -65,6 +65,7 @@ using BusinessFiles = std::map<AccountId, std::unique_ptr<Files>>;
 /// The same of one business.
 Result<void, Failure> show_new_of(Context& context, const AccountId& business, const BusinessFiles& files,
                                   const std::string& folder) {
+  if (context.personas().looks_why(business)) return {};
   OPALINE_TRY(client::PersonaHome* const home, context.personas().home(business));
   if (home == nullptr) return {};
   const client::History history(home->store());
@@ -152,7 +153,7 @@ Exit Receiving::run() {
   const auto reached = context_.connect(kConnectWithin);
   if (!reached && (!arguments_.follow || context_.fatal())) {
     (void)show_new(context_, *files_, arguments_.folder);
-    show_uploads(context_, {});
+    show_all_uploads(context_);
     return failed(context_, reached.error());
   }
   if (!reached) context_.output().hint(fmt::format("{}; trying again", reached.error().message));
@@ -309,7 +310,7 @@ Exit Receiving::end() {
     files_->stop();
     for (const auto& [business, files] : business_files_) files->stop();
   }
-  if (!arguments_.follow) show_uploads(context_, {});
+  if (!arguments_.follow) show_all_uploads(context_);
   context_.on_event = [](const endpoint::Event&) {};
   context_.on_business_event = [](const AccountId&, const endpoint::Event&) {};
   if (agent_) agent_->end();

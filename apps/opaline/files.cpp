@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "apps/opaline/business.hpp"
 #include "proto/device.pb.h"
 
 namespace opaline::cli {
@@ -297,12 +298,17 @@ std::string upload_text(const Upload& upload) {
   return out + fmt::format("\n      to give it up: opaline cancel {}", upload.id.hex().substr(0, kShortIdDigits));
 }
 
-void show_uploads(Context& context, const std::vector<AccountId>& peers) {
-  const auto all = client::Transfers(context.store(), context.random()).uploads();
+void show_uploads(Context& context, const client::LocalStore& store, const std::vector<AccountId>& peers) {
+  const auto all = client::Transfers(store, context.random()).uploads();
   if (!all) return context.output().error({all.error(), "the local store could not be read"});
   for (const Upload& upload : *all)
     if (peers.empty() || std::ranges::find(peers, upload.peer) != peers.end())
       context.output().line(upload_json(upload), upload_text(upload));
+}
+
+void show_all_uploads(Context& context) {
+  show_uploads(context, context.store(), {});
+  for (const auto& home : business_homes(context)) show_uploads(context, home->store(), {});
 }
 
 }  // namespace opaline::cli

@@ -78,8 +78,10 @@ class Files {
 /// An upload as JSON and for people.
 [[nodiscard]] boost::json::object upload_json(const client::Upload& upload);
 [[nodiscard]] std::string upload_text(const client::Upload& upload);
-/// Prints the uploads to these accounts; empty: to all.
-void show_uploads(Context& context, const std::vector<AccountId>& peers);
+/// Prints the uploads of a store, the person's or a business's home's, to these accounts; empty: to all.
+void show_uploads(Context& context, const client::LocalStore& store, const std::vector<AccountId>& peers);
+/// The same of all of them.
+void show_all_uploads(Context& context);
 [[nodiscard]] std::string_view name(client::UploadReason reason);
 /// How much of an id people have to type.
 inline constexpr std::size_t kShortIdDigits = 8;

@@ -36,6 +36,18 @@ void add_business(CLI::App& app, Arguments& a) {
       "  opaline business open 'https://chat.example.org/urn:biz:5f0c1d2e-3b4a-4c5d-8e6f-708192a3b4c5?body=Hello'");
   open->add_option("URN-OR-LINK", a.business, kBusiness)->required();
   open->callback([&a] { a.run = [&a](Context& context) { return run_business_open(context, a.business); }; });
+  auto* check = business->add_subcommand("check", "Compare a gateway's key with what stands at the business's domain");
+  check->footer(
+      "For a business with a gateway of its own: asks https://DOMAIN/.well-known/opaline, where DOMAIN is the website\n"
+      "that the operator names, and shows \"own, checked\" if the key's fingerprint is the one that stands there. If "
+      "it\n"
+      "is another one, nothing is sent until you agree. The business sees your IP address, so this is never done by\n"
+      "itself. Addresses in private networks are not asked, redirects not followed.\n"
+      "Example:\n"
+      "  opaline business check urn:biz:5f0c1d2e-3b4a-4c5d-8e6f-708192a3b4c5");
+  check->add_option("BUSINESS", a.business, kBusiness)->required();
+  check->add_flag("--yes", a.yes, "Do not ask before");
+  check->callback([&a] { a.run = [&a](Context& context) { return run_business_check(context, a.business, a.yes); }; });
   auto* list = business->add_subcommand("list", "Show the businesses of this account");
   list->footer(
       "Example:\n"

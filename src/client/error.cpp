@@ -86,6 +86,8 @@ const char* name(ClientError error) {
       return "file_damaged";
     case ClientError::no_such_business:
       return "no_such_business";
+    case ClientError::no_gateway:
+      return "no_gateway";
     case ClientError::keys_elsewhere:
       return "keys_elsewhere";
   }

@@ -51,6 +51,7 @@ enum class ClientError : std::uint8_t {
   file_gone,     ///< an attachment is no longer at the service
   file_damaged,  ///< what the service has is not what the sender described
   no_such_business,
+  no_gateway,      ///< this business has not set up its gateway yet
   keys_elsewhere,  ///< another device of the person has the keys for this business: it tells them when it is connected
 };
 

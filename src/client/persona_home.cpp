@@ -18,7 +18,7 @@ constexpr std::string_view kFolder = "businesses";
 // Names of what is remembered.
 constexpr std::string_view kProfile = "profile", kTags = "tags", kFingerprint = "fingerprint", kOpening = "opening",
                            kClosing = "closing", kJoin = "join", kRenewal = "renewal",
-                           kRootMadeAfter = "root made after", kNewest = "newest list";
+                           kRootMadeAfter = "root made after", kNewest = "newest list", kMoved = "moved";
 
 std::string uuid_text(const AccountId& business) {
   return msp::to_text(msp::Uuid(business.view()));
@@ -102,6 +102,17 @@ Result<Bytes, ClientError> PersonaHome::fingerprint() const {
 
 Result<void, ClientError> PersonaHome::set_fingerprint(ByteView fingerprint) const {
   return fingerprint.empty() ? progress().erase(kFingerprint) : put(kFingerprint, fingerprint);
+}
+
+Result<std::optional<bool>, ClientError> PersonaHome::moved_to_own() const {
+  OPALINE_TRY(const auto kept, progress().get(kMoved));
+  if (!kept) return std::nullopt;
+  return Reader(*kept).u8() != 0;
+}
+
+Result<void, ClientError> PersonaHome::set_moved_to_own(std::optional<bool> own) const {
+  if (!own) return progress().erase(kMoved);
+  return put(kMoved, Bytes{std::byte{*own}});
 }
 
 Result<std::optional<EntryTags>, ClientError> PersonaHome::tags() const {

@@ -72,6 +72,10 @@ class PersonaHome {
   /// A BusinessProfile (proto/device.proto), as it came; empty: it was never fetched.
   [[nodiscard]] Result<Bytes, ClientError> profile() const;
   [[nodiscard]] Result<void, ClientError> set_profile(ByteView profile) const;
+  /// Where the gateway has moved, with another key, since the person last agreed to it: true: into the business's own
+  /// house, false: to the service. nullopt: it has not.
+  [[nodiscard]] Result<std::optional<bool>, ClientError> moved_to_own() const;
+  [[nodiscard]] Result<void, ClientError> set_moved_to_own(std::optional<bool> own) const;
   [[nodiscard]] Result<std::optional<EntryTags>, ClientError> tags() const;
   [[nodiscard]] Result<void, ClientError> set_tags(const std::optional<EntryTags>& tags) const;
   /// The gateway's fingerprint that a link named; empty: none did.

@@ -77,6 +77,36 @@ Result<std::optional<session::AccountKey>, Failure> PersonaOpening::known_root(
 
 // ---- asking
 
+void PersonaOpening::start() {
+  wire::v1::BusinessProfile profile;
+  const auto kept = parts_.home.profile();
+  if (!kept) return end(fail(persona_store_failure(kept.error())));
+  const bool read = profile.ParseFromArray(kept->data(), static_cast<int>(kept->size()));
+  if (whom_ == For::person && (!read || profile.gateway().empty())) return ask_profile();
+  ask(false);
+}
+
+/// Before there is a gateway nobody would read what is written, and the business would not even know of it.
+void PersonaOpening::ask_profile() {
+  wire::v1::BusinessProfileRequest request;
+  request.set_business(to_string(parts_.home.business().view()));
+  parts_.account.call(
+      wire::v1::METHOD_BUSINESS_PROFILE, serialized(request),
+      [this, alive = std::weak_ptr(alive_)](const Result<Bytes, Failure>& body) {
+        if (alive.expired()) return;
+        if (!body && body.error().call_status == wire::v1::CALL_STATUS_NOT_FOUND) return end(fail(no_business()));
+        const auto profile = parsed<wire::v1::BusinessProfile>(body);
+        if (!profile) return end(fail(profile.error()));
+        if (profile->gateway().empty())
+          return end(fail(Failure{ClientError::no_gateway,
+                                  "this business has not set up its gateway yet: nobody would read what you write. "
+                                  "Nothing was sent; try again later"}));
+        if (const auto kept = parts_.home.set_profile(*body); !kept)
+          return end(fail(persona_store_failure(kept.error())));
+        ask(false);
+      });
+}
+
 void PersonaOpening::ask(bool be_new) {
   wire::v1::PersonaOpenRequest request;
   request.set_business(to_string(parts_.home.business().view()));

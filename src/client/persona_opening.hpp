@@ -33,9 +33,9 @@ class PersonaOpening {
   PersonaOpening& operator=(const PersonaOpening&) = delete;
 
   /// `done` is called once, perhaps at once; it may destroy this. After it the home has a device that the service
-  /// knows. connect_failed, no_such_business, refused, quota, keys_elsewhere, list_full, protocol, store_*; of `book`
-  /// also expired: it is not what the book says.
-  void start() { ask(false); }
+  /// knows. connect_failed, no_such_business, no_gateway, refused, quota, keys_elsewhere, list_full, protocol, store_*;
+  /// of `book` also expired: it is not what the book says.
+  void start();
   /// What the service has of a persona, and what its devices know that the service may have lost.
   struct Lists {
     std::optional<session::VerifiedDeviceList> services, ours;
@@ -61,6 +61,7 @@ class PersonaOpening {
   [[nodiscard]] Result<std::optional<Own>, Failure> own() const;
   [[nodiscard]] Result<std::optional<session::AccountKey>, Failure> known_root(
       const std::optional<Own>& own, const crypto::HybridPublicKey& account_key) const;
+  void ask_profile();
   void ask(bool be_new);
   void answered(const Result<Bytes, Failure>& body, bool be_new);
   [[nodiscard]] Result<void, Failure> take(const wire::v1::PersonaOpenReply& reply);

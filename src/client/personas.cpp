@@ -130,7 +130,7 @@ bool Personas::settled() const {
   return std::ranges::all_of(ones_, [](const auto& each) {
     const One* const one = each.second.get();
     if (one == nullptr) return true;
-    if (one->opening || one->closing || one->renewal) return false;
+    if (one->opening || one->closing || one->renewal || one->looks_why) return false;
     return !one->client || !one->client->online() || one->client->settled();
   });
 }
@@ -355,6 +355,8 @@ void Personas::on_event(One& one, const endpoint::Event& event) {
       if (!alive.expired()) look(business);
     });
   }
+  const auto* added = std::get_if<endpoint::NoticeAdded>(&event);
+  if (added != nullptr && added->kind == endpoint::NoticeKind::identity_changed) return look_why(one, event);
   events_.on_event(one.business(), event);
   events_.on_progress();
 }

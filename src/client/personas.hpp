@@ -87,8 +87,12 @@ class Personas {
   [[nodiscard]] bool offline() const;
 
   // ---- the person
+  /// The gateway's key has changed, and the profile, which may say why, is on its way: then the line about it is shown.
+  [[nodiscard]] bool looks_why(const AccountId& business) const;
   /// Asks for the profile, and keeps it if there is a home for the business already. no_such_business, connect_failed.
   void fetch_profile(const AccountId& business, Done<Bytes> done);
+  /// Keeps a profile as the service gave it, and notes it if the gateway has moved since the one that was kept.
+  [[nodiscard]] static Result<void, ClientError> keep_profile(const PersonaHome& home, ByteView profile);
   /// Makes the home; nothing is told to anybody. The profile is one of fetch_profile.
   [[nodiscard]] Result<PersonaHome*, Failure> remember(const AccountId& business, ByteView profile);
   /// After it messages can be written. At once where this device is in. blocked, and PersonaOpening's.
@@ -133,6 +137,7 @@ class Personas {
   void retire(One& one);
   void lost(const AccountId& business, const Failure& why);
   void on_event(One& one, const endpoint::Event& event);
+  void look_why(One& one, const endpoint::Event& event);
 
   void begin(One& one, PersonaOpening::For whom);
   void opened(One& one, PersonaOpening::For whom, Result<PersonaOpening::Opened, Failure> result);

@@ -15,6 +15,7 @@ struct Personas::One {
   bool unreachable = false;  ///< its last connection ended, and none has come up since
   std::unique_ptr<PersonaOpening> opening;
   std::unique_ptr<PersonaRenewal> renewal;
+  bool looks_why = false;                    ///< its key has changed: the profile is asked for
   bool set_back = false;                     ///< the service has an older root than this device
   std::vector<Done<std::monostate>> opened;  ///< who waits for it
   bool closing = false;                      ///< a step of it is under way

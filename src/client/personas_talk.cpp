@@ -46,15 +46,43 @@ void Personas::fetch_profile(const AccountId& business, Done<Bytes> done) {
             !equal(as_view(profile->business()), business.view()))
           return done(fail(senseless_answer()));
         const auto home = this->home(business);
-        if (home && *home != nullptr) (void)(*home)->set_profile(*body);  // it is asked for again
+        if (home && *home != nullptr) (void)keep_profile(**home, *body);  // it is asked for again
         done(*body);
       });
 }
 
 Result<PersonaHome*, Failure> Personas::remember(const AccountId& business, ByteView profile) {
   OPALINE_TRY(One* const one, at(business));
-  if (const auto done = one->home->set_profile(profile); !done) return fail(persona_store_failure(done.error()));
+  if (const auto done = keep_profile(*one->home, profile); !done) return fail(persona_store_failure(done.error()));
   return one->home.get();
+}
+
+/// Another key and another kind of gateway: it has moved.
+Result<void, ClientError> Personas::keep_profile(const PersonaHome& home, ByteView profile) {
+  OPALINE_TRY(const Bytes kept, home.profile());
+  wire::v1::BusinessProfile before, now;
+  if (before.ParseFromArray(kept.data(), static_cast<int>(kept.size())) &&
+      now.ParseFromArray(profile.data(), static_cast<int>(profile.size())) && !before.gateway().empty() &&
+      !now.gateway().empty() && before.gateway() != now.gateway() && before.own_gateway() != now.own_gateway())
+    OPALINE_CHECK(home.set_moved_to_own(now.own_gateway()));
+  return home.set_profile(profile);
+}
+
+bool Personas::looks_why(const AccountId& business) const {
+  const auto found = ones_.find(business);
+  return found != ones_.end() && found->second && found->second->looks_why;
+}
+
+void Personas::look_why(One& one, const endpoint::Event& event) {
+  one.looks_why = true;
+  parts_.loop.post([this, &one, event, alive = std::weak_ptr(alive_)] {  // not within a round of its client's
+    if (alive.expired()) return;
+    fetch_profile(one.business(), [this, &one, event](const Result<Bytes, Failure>&) {
+      one.looks_why = false;
+      events_.on_event(one.business(), event);
+      events_.on_progress();
+    });
+  });
 }
 
 // ---- opening

@@ -256,6 +256,27 @@ def case_gateways(check, directory):
         shop.end(), server.stop()
 
 
+def admin(server, *arguments):
+    done = subprocess.run([programs.opalined, "admin", "--socket", next(server.directory.rglob("*.sock")), "--json", "business", *arguments], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done
+    return json.loads(done.stdout)
+
+
+def case_checks(check, directory):
+    """A business without a gateway yet is not written to; a business's own domain is asked on demand alone"""
+    server, (anna,) = begin(directory, "Anna")
+    none = admin(server, "create", "Nobody Yet", "--own-gateway")
+    done = opaline(anna, "send", none["urn"], "anybody?").lines[0]
+    check(done["error"] == "no_gateway" and "not set up its gateway" in done["message"], f"who has no gateway is not written to {done}")
+    check(standing(anna, none["urn"])["standing"] == "looked_at" and not standing(anna, none["urn"])["pending"], "and hears nothing of it")
+    shop = Business(server, directory, "Shop", "--website", "shop.localhost")
+    try:
+        check(opaline(anna, "business", "check", shop.urn, "--yes").lines[0]["error"] == "connect_failed", "a domain in a private network is not asked")
+        check(opaline(anna, "business", "check", shop.urn).lines[0]["error"] == "refused", "nor any without a yes")
+    finally:
+        shop.end(), server.stop()
+
+
 def case_devices(check, directory):
     """Two devices: the other one is told, joins at once when it is written from, and hears of closing"""
     server, (anna,) = begin(directory, "Anna")

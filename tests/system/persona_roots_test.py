@@ -20,6 +20,8 @@ POINTS = ("made", "taken", "told")
 def second(anna, server, directory, name="Laptop"):
     laptop = Person(name, anna.handle, programs.opaline, server, directory)
     quietly(link, anna, laptop, lambda *_: None, "--name", name.lower())
+    for who in (anna, laptop, anna, laptop):  # it asks the primary device for the personas, which has to be there
+        opaline(who, "receive", "--wait", "1")
     return laptop
 
 
