@@ -355,6 +355,7 @@ class Gateway::Impl final : public Businesses {
         if (!done)
           ports_.log.event(LogLevel::error, "gateway_enrolment_failed", {{"problem", std::string_view(done.error())}});
         enrolling_.erase(id);  // the next round opens it, or tries again
+        if (done) ask_timer_.arm(0ns, [this] { ask(); });
       });
     });
   }
