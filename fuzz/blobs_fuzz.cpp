@@ -52,7 +52,8 @@ void request(ByteView input) {
   store::MemoryKeyVault vault(random);
   store::MemoryBlobStore files(disk, vault);
   opaline::blobs::Service service({}, {files, clock, random});
-  const auto made = service.create(AccountId(random.bytes<16>()), 100, {hash_of(std::byte{2})});
+  const auto made =
+      service.create(AccountId(random.bytes<16>()), blobs::Uploader::person, 100, {hash_of(std::byte{2})});
   OPALINE_ASSERT(made.has_value());
   const auto choice = std::to_integer<unsigned>(input[0]);
   const auto body = std::min<std::size_t>(std::to_integer<std::size_t>(input[1]), input.size() - 2);

@@ -37,12 +37,13 @@ void Service::make_room() {
   if (accounts_.size() >= config_.max_accounts) accounts_.erase(accounts_.begin());
 }
 
-Result<void, Error> Service::charge(const AccountId& account, const BlobId& id, std::uint64_t size, Day today) {
+Result<void, Error> Service::charge(const AccountId& account, const Allowance& allowance, const BlobId& id,
+                                    std::uint64_t size, Day today) {
   const std::uint64_t cost = store::blob_charge(size);
   const std::lock_guard lock(mutex_);
   Account& own = account_of(account, today);
   std::erase_if(own.unfinished, [&](const BlobId& each) { return !ports_.store.is_unfinished(each); });
-  if (own.bytes + cost > config_.bytes_per_account_per_day || own.unfinished.size() >= config_.unfinished_per_account) {
+  if (own.bytes + cost > allowance.bytes_per_day || own.unfinished.size() >= allowance.unfinished) {
     ++counters_.over_quota;
     return fail(Error::quota);
   }
@@ -62,14 +63,14 @@ void Service::give_back(const AccountId& account, const BlobId& id, std::uint64_
 
 // ---------------------------------------------------------------- uploads
 
-Result<Created, Error> Service::create(const AccountId& account, std::uint64_t size,
+Result<Created, Error> Service::create(const AccountId& account, Uploader who, std::uint64_t size,
                                        const std::vector<BlobTokenHash>& releases) {
   if (size == 0 || size > store::kMaxBlobBytes || releases.empty() || releases.size() > kMaxReleasesAtCreation)
     return fail(Error::bad_request);
   const Time now = ports_.clock.now();
   Created out{ports_.random.id<BlobId>(), {}};
   ports_.random.fill(out.upload.fill());
-  OPALINE_CHECK(charge(account, out.id, size, day_of(now)));
+  OPALINE_CHECK(charge(account, config_.of(who), out.id, size, day_of(now)));
   const auto made =
       ports_.store.create({.id = out.id, .upload = hash_of(out.upload), .size = size, .releases = releases}, now);
   {

@@ -1,6 +1,7 @@
 #pragma once
 // The service for attachments: quotas, tokens, and from which day on blobs are served. Blocking and thread-safe; it
 // runs on threads of its own (docs/architecture.md, "Threads"). Which account uploaded which blob is written nowhere.
+#include <array>
 #include <atomic>
 #include <mutex>
 #include <optional>
@@ -22,10 +23,20 @@ inline constexpr std::size_t kMaxReadBytes = std::size_t{4} << 20;
 /// Release hashes in BLOB_CREATE: each device of two accounts (10 each), and room.
 inline constexpr std::size_t kMaxReleasesAtCreation = 32;
 
+/// Whose account uploads. A conversation: a person's persona for one business.
+enum class Uploader : std::uint8_t { person, business, conversation };
+struct Allowance {
+  std::uint64_t bytes_per_day = 0;
+  std::size_t unfinished = 0;
+};
+
 struct Config {
-  std::uint64_t bytes_per_account_per_day = std::uint64_t{2} << 30;
+  std::array<Allowance, 3> allowances{{{.bytes_per_day = std::uint64_t{2} << 30, .unfinished = 16},
+                                       {.bytes_per_day = std::uint64_t{10} << 30, .unfinished = 512},
+                                       {.bytes_per_day = std::uint64_t{512} << 20, .unfinished = 4}}};
+  [[nodiscard]] Allowance& of(Uploader who) { return allowances[static_cast<std::size_t>(who)]; }
+  [[nodiscard]] const Allowance& of(Uploader who) const { return allowances[static_cast<std::size_t>(who)]; }
   std::uint64_t max_total_bytes = std::uint64_t{50} << 30;
-  std::size_t unfinished_per_account = 16;
   std::chrono::days retention{30};
   std::chrono::hours unfinished_for{24};
   /// Accounts whose quotas are in memory at once. Beyond it any one is forgotten: about 100 bytes each, and 1 KiB for
@@ -64,7 +75,7 @@ class Service {
   Service(const Config& config, const Ports& ports);
 
   /// For an account that may write to people. The hashes are those of release tokens.
-  [[nodiscard]] Result<Created, Error> create(const AccountId& account, std::uint64_t size,
+  [[nodiscard]] Result<Created, Error> create(const AccountId& account, Uploader who, std::uint64_t size,
                                               const std::vector<BlobTokenHash>& releases);
   /// `piece` is overwritten. 1 to kMaxPieceBytes, else bad_request.
   [[nodiscard]] Result<store::BlobAppended, Error> append(const BlobId& id, const Token& upload, std::uint64_t offset,
@@ -97,7 +108,8 @@ class Service {
     std::uint64_t bytes = 0;
     std::vector<BlobId> unfinished;  ///< perhaps finished since
   };
-  [[nodiscard]] Result<void, Error> charge(const AccountId& account, const BlobId& id, std::uint64_t size, Day today);
+  [[nodiscard]] Result<void, Error> charge(const AccountId& account, const Allowance& allowance, const BlobId& id,
+                                           std::uint64_t size, Day today);
   void give_back(const AccountId& account, const BlobId& id, std::uint64_t size, Day today);
   [[nodiscard]] Account& account_of(const AccountId& account, Day today);
   void make_room();

@@ -20,8 +20,8 @@ class BlobServiceTest : public testing::Test {
   }
   static Token token(std::string_view text) { return Token(crypto::sha256({as_view(text)})); }
   static BlobTokenHash hash(const Token& token) { return BlobTokenHash(crypto::sha256({token.reveal()})); }
-  Result<Created, Error> create(std::uint64_t size = 100, std::uint64_t who = 1) {
-    return service_.create(account(who), size, {hash(token("a")), hash(token("b"))});
+  Result<Created, Error> create(std::uint64_t size = 100, std::uint64_t who = 1, Uploader kind = Uploader::person) {
+    return service_.create(account(who), kind, size, {hash(token("a")), hash(token("b"))});
   }
   Created complete(std::uint64_t size = 100, std::uint64_t who = 1) {
     auto made = create(size, who);
@@ -66,9 +66,10 @@ TEST_F(BlobServiceTest, TheUploadTokenIsNotTheHashThatIsStored) {
 TEST_F(BlobServiceTest, WhatIsOutOfBoundsIsRefused) {
   EXPECT_EQ(create(0).error(), Error::bad_request);
   EXPECT_EQ(create(store::kMaxBlobBytes + 1).error(), Error::bad_request);
-  EXPECT_EQ(service_.create(account(1), 10, {}).error(), Error::bad_request);
-  EXPECT_EQ(service_.create(account(1), 10, std::vector<BlobTokenHash>(kMaxReleasesAtCreation + 1)).error(),
-            Error::bad_request);
+  EXPECT_EQ(service_.create(account(1), Uploader::person, 10, {}).error(), Error::bad_request);
+  EXPECT_EQ(
+      service_.create(account(1), Uploader::person, 10, std::vector<BlobTokenHash>(kMaxReleasesAtCreation + 1)).error(),
+      Error::bad_request);
   const Created made = *create(store::kMaxBlobBytes);
   Bytes none, large(kMaxPieceBytes + 1);
   EXPECT_EQ(service_.append(made.id, made.upload, 0, none).error(), Error::bad_request);
@@ -80,7 +81,7 @@ TEST_F(BlobServiceTest, WhatIsOutOfBoundsIsRefused) {
 
 TEST_F(BlobServiceTest, AnAccountHasSoManyUnfinishedUploads) {
   std::vector<Created> made;
-  for (std::size_t i = 0; i < config_.unfinished_per_account; ++i) made.push_back(*create());
+  for (std::size_t i = 0; i < config_.of(Uploader::person).unfinished; ++i) made.push_back(*create());
   EXPECT_EQ(create().error(), Error::quota);
   EXPECT_TRUE(create(100, 2)) << "others are not concerned";
   Bytes piece(100);
@@ -101,7 +102,9 @@ class SmallQuotas : public BlobServiceTest {
   SmallQuotas()
       : BlobServiceTest([] {
           Config out;
-          out.bytes_per_account_per_day = 1'000'000;
+          out.of(Uploader::person).bytes_per_day = 1'000'000;
+          out.of(Uploader::conversation) = {.bytes_per_day = 500'000, .unfinished = 2};
+          out.of(Uploader::business) = {.bytes_per_day = 2'000'000, .unfinished = 20};
           out.max_total_bytes = 3'000'000;
           out.max_accounts = 4;
           return out;
@@ -116,6 +119,15 @@ TEST_F(SmallQuotas, AnAccountCreatesSoMuchADay) {
   EXPECT_TRUE(create(400'000, 2));
   clock_.advance(std::chrono::days(1));
   EXPECT_TRUE(create(400'000));
+}
+
+TEST_F(SmallQuotas, WhoUploadsDecidesHowMuch) {
+  EXPECT_EQ(create(1'200'000, 1, Uploader::person).error(), Error::quota);
+  EXPECT_TRUE(create(1'200'000, 2, Uploader::business));
+  EXPECT_EQ(create(600'000, 3, Uploader::conversation).error(), Error::quota);
+  EXPECT_TRUE(create(1, 3, Uploader::conversation) && create(1, 3, Uploader::conversation));
+  EXPECT_EQ(create(1, 3, Uploader::conversation).error(), Error::quota) << "two are unfinished";
+  for (int i = 0; i < 10; ++i) EXPECT_TRUE(create(1, 4, Uploader::business));
 }
 
 TEST_F(SmallQuotas, SmallBlobsCountAsLargerOnes) {

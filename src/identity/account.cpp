@@ -31,6 +31,14 @@ Answer<calls::AccountReply> Service::account(const Caller& caller) {
   return to_reply(account);
 }
 
+Answer<AccountKind> Service::writer(const Caller& caller) {
+  OPALINE_CHECK(state_->charge_calls(caller.account, 1));
+  OPALINE_TRY(const LoadedAccount account, state_->load_own(caller));
+  if (!account.record.switches.people)
+    return failure(calls::CALL_STATUS_FORBIDDEN, "This account may not write to people.");
+  return account.record.kind;
+}
+
 Answer<calls::StartReply> Service::handle_add_start(const Caller& caller, const calls::HandleAddStartRequest& request) {
   State& s = *state_;
   OPALINE_CHECK(s.charge_calls(caller.account, 1));

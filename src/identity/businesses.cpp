@@ -189,7 +189,7 @@ Answer<calls::CompleteReply> Service::State::complete_enrolment(internal::Enrolm
     if (before) erase_rows(changes, effects, *before, now);
     internal::AccountRecord record;
     record.device_list = created.list.bytes();
-    record.kind = internal::AccountKind::business;
+    record.kind = AccountKind::business;
     changes.put(ticket.business, record);
     put_first_device(changes, ticket.business, created, request.web(), std::nullopt);
     OPALINE_CHECK(commit(std::move(changes), std::move(effects), now));

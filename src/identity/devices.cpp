@@ -124,7 +124,7 @@ Answer<LoadedAccount> Service::State::change_list(LoadedAccount account, NextLis
     erase_device(changes, effects, account.id, old.number, old.mailbox, now);
     removed_devices.push_back(old.number);
   }
-  if (account.record.kind == internal::AccountKind::person)
+  if (account.record.kind == AccountKind::person)
     OPALINE_CHECK(leave_personas(changes, effects, account.id, removed_devices, now));
   const auto keep = [&](const credentials::VerifiedDeviceList& earlier) {
     const ListNumber before = earlier.list().number;
@@ -183,7 +183,7 @@ Answer<calls::AccountReply> Service::update_devices(const Caller& caller, const 
     return failure(calls::CALL_STATUS_FORBIDDEN, "A device cannot remove itself. Remove it from another one.");
   std::optional<NewDevice> device;
   if (next.added) {
-    if (account.record.kind != internal::AccountKind::person)
+    if (account.record.kind != AccountKind::person)
       return failure(calls::CALL_STATUS_FORBIDDEN, "Devices of businesses and personas come by other ways.");
     const auto link = s.links.find_joined(as_view(request.exchange()), {caller.account, caller.device}, instant);
     if (link.exchange == nullptr) return internal::no_exchange();

@@ -20,8 +20,7 @@ constexpr AccountId kNobody = [] {
 }();
 
 bool is_reachable_person(const LoadedAccount& account) {
-  return !account.id.is_zero() && account.record.kind == internal::AccountKind::person &&
-         account.record.switches.people;
+  return !account.id.is_zero() && account.record.kind == AccountKind::person && account.record.switches.people;
 }
 
 }  // namespace
@@ -49,7 +48,7 @@ Answer<LoadedAccount> Service::State::load_own(const Caller& caller) {
 
 Answer<LoadedAccount> Service::State::load_person(const Caller& caller) {
   OPALINE_TRY(auto account, load_own(caller));
-  if (account.record.kind != internal::AccountKind::person)
+  if (account.record.kind != AccountKind::person)
     return internal::failure(calls::CALL_STATUS_FORBIDDEN, "Only a person's device may ask this.");
   return account;
 }
@@ -63,7 +62,7 @@ Answer<LoadedAccount> Service::State::load_customer(const Caller& caller) {
 
 Answer<LoadedAccount> Service::State::load_person(const AccountId& id) {
   OPALINE_TRY(auto account, load(id));
-  if (!account || id.is_zero() || account->record.kind != internal::AccountKind::person)
+  if (!account || id.is_zero() || account->record.kind != AccountKind::person)
     return internal::not_found("There is no such account.");
   return std::move(*account);
 }
@@ -85,7 +84,7 @@ Answer<std::optional<LoadedAccount>> Service::State::load_reachable_by_id(const 
 Answer<std::optional<LoadedAccount>> Service::State::load_by_id(const AccountId& account) {
   OPALINE_TRY(auto found, load(account));
   OPALINE_CHECK(load(found ? kNobody : AccountId()));
-  if (!found || account.is_zero() || found->record.kind != internal::AccountKind::person) return std::nullopt;
+  if (!found || account.is_zero() || found->record.kind != AccountKind::person) return std::nullopt;
   return found;
 }
 
@@ -93,7 +92,7 @@ Answer<std::optional<LoadedAccount>> Service::State::load_business_of(const Load
                                                                       const AccountId& asked) {
   OPALINE_TRY(auto found, load(asked));
   OPALINE_CHECK(load(found ? kNobody : AccountId()));
-  const bool own = found && asked == persona.record.business && found->record.kind == internal::AccountKind::business;
+  const bool own = found && asked == persona.record.business && found->record.kind == AccountKind::business;
   if (!own || !businesses.contains(asked)) return std::nullopt;
   return found;
 }
@@ -103,7 +102,7 @@ Answer<std::optional<LoadedAccount>> Service::State::load_persona_of(const Accou
                                                                      const AccountId& asked) {
   OPALINE_TRY(auto row, read(directory.account(asked)));
   OPALINE_CHECK(load(row ? kNobody : AccountId()));
-  const bool own = row && row->kind == internal::AccountKind::persona && row->business == business;
+  const bool own = row && row->kind == AccountKind::persona && row->business == business;
   if (own && row->closed)
     return internal::failure(calls::CALL_STATUS_CLOSED, "The person has closed this conversation.");
   std::optional<LoadedAccount> persona;

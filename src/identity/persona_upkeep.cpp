@@ -5,7 +5,6 @@
 
 namespace opaline::identity {
 
-using internal::AccountKind;
 using internal::Changes;
 using internal::Effects;
 using internal::LoadedAccount;

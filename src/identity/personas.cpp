@@ -7,7 +7,6 @@
 
 namespace opaline::identity {
 
-using internal::AccountKind;
 using internal::bad_request;
 using internal::Changes;
 using internal::Effects;

@@ -8,6 +8,7 @@
 
 #include "base/log.hpp"
 #include "base/random.hpp"
+#include "identity/account_kind.hpp"
 #include "identity/business.hpp"
 #include "identity/config.hpp"
 #include "identity/failure.hpp"
@@ -129,6 +130,8 @@ class Service {
                                                                  const calls::UploadPrekeysRequest& request);
   [[nodiscard]] Answer<calls::PrekeyStatusReply> prekey_status(const Caller& caller);
   [[nodiscard]] Answer<calls::AccountReply> account(const Caller& caller);
+  /// Whose account it is, if it may write to people; else FORBIDDEN.
+  [[nodiscard]] Answer<AccountKind> writer(const Caller& caller);
   /// CONFLICT: the list does not follow the stored one. FORBIDDEN: the caller is not in it. NOT_FOUND: a device is
   /// added, and this device has not joined that exchange, or it is over. QUOTA. The stored list again is good.
   [[nodiscard]] Answer<calls::AccountReply> update_devices(const Caller& caller,

@@ -29,6 +29,18 @@ CallFailure failure_of(blobs::Error error) {
   return {calls::CALL_STATUS_UNAVAILABLE, "The server has no room for attachments now.", kUnavailableFor};
 }
 
+blobs::Uploader uploader_of(identity::AccountKind kind) {
+  switch (kind) {
+    case identity::AccountKind::person:
+      return blobs::Uploader::person;
+    case identity::AccountKind::business:
+      return blobs::Uploader::business;
+    case identity::AccountKind::persona:
+      break;
+  }
+  return blobs::Uploader::conversation;
+}
+
 }  // namespace
 
 BlobDesk::BlobDesk(blobs::Service& service, net::EventLoop& io) : service_(service), io_(io, 0) {
@@ -125,11 +137,8 @@ void BlobDesk::reply_failure(const CallJob& job, const CallFailure& failure) {
 }
 
 void BlobDesk::create(identity::Service& accounts, const CallJob& job) {
-  const auto account = accounts.account({job.account, job.device, job.source});
-  if (!account) return reply_failure(job, account.error());
-  if (!account->people()) {
-    return reply_failure(job, {calls::CALL_STATUS_FORBIDDEN, "This account may not write to people."});
-  }
+  const auto kind = accounts.writer({job.account, job.device, job.source});
+  if (!kind) return reply_failure(job, kind.error());
   calls::BlobCreateRequest request;
   const bool parsed = request.ParseFromArray(job.body.data(), static_cast<int>(job.body.size()));
   const auto count = static_cast<std::size_t>(request.release_hashes_size());
@@ -139,15 +148,15 @@ void BlobDesk::create(identity::Service& accounts, const CallJob& job) {
   }
   if (!parsed || releases.size() != count) return reply_failure(job, failure_of(blobs::Error::bad_request));
   CallJob answer{job.connection, job.account, job.device, job.source, job.call, job.method, {}};
-  if (!queue(next_worker_++, [this, answer = std::move(answer), size = request.size(), releases = std::move(releases)] {
-        make(answer, size, releases);
-      })) {
+  if (!queue(next_worker_++, [this, answer = std::move(answer), who = uploader_of(*kind), size = request.size(),
+                              releases = std::move(releases)] { make(answer, who, size, releases); })) {
     reply_failure(job, failure_of(blobs::Error::unavailable));
   }
 }
 
-void BlobDesk::make(const CallJob& job, std::uint64_t size, const std::vector<blobs::BlobTokenHash>& releases) {
-  const auto made = service_.create(job.account, size, releases);
+void BlobDesk::make(const CallJob& job, blobs::Uploader who, std::uint64_t size,
+                    const std::vector<blobs::BlobTokenHash>& releases) {
+  const auto made = service_.create(job.account, who, size, releases);
   if (!made) return reply_failure(job, failure_of(made.error()));
   calls::BlobCreateReply out;
   out.set_blob(to_string(made->id.view()));

@@ -67,7 +67,8 @@ class BlobDesk {
   void reply(relay::ConnectionId connection, std::uint32_t call, identity::calls::CallStatus status,
              const google::protobuf::MessageLite& body);
   void reply_failure(const CallJob& job, const identity::CallFailure& failure);
-  void make(const CallJob& job, std::uint64_t size, const std::vector<blobs::BlobTokenHash>& releases);
+  void make(const CallJob& job, blobs::Uploader who, std::uint64_t size,
+            const std::vector<blobs::BlobTokenHash>& releases);
 
   blobs::Service& service_;
   Hop io_;

@@ -16,7 +16,7 @@ class BlobHttpTest : public testing::Test {
  protected:
   BlobHttpTest() {
     blobs::BlobTokenHash hash(crypto::sha256({release_}));
-    auto made = service_.create(AccountId(random_.bytes<16>()), 1000, {hash});
+    auto made = service_.create(AccountId(random_.bytes<16>()), blobs::Uploader::person, 1000, {hash});
     id_ = to_base64url(made->id.view());
     upload_ = to_base64url(made->upload.reveal());
   }

@@ -50,7 +50,8 @@ struct PublicSection {
   std::string listen = "[::]:443";
   TlsFiles tls{"/etc/opaline/tls/certificate.pem", "/etc/opaline/tls/key.pem"};
   std::uint32_t max_connections = 15'000;
-  std::uint32_t max_connections_per_source = 64;
+  std::uint32_t max_connections_per_source =
+      512;  ///< a device has one, and one for each open conversation with a business
   friend bool operator==(const PublicSection&, const PublicSection&) = default;
 };
 struct OperatorSection {
@@ -91,6 +92,8 @@ struct RelaySection {
 };
 struct BlobsSection {
   std::uint64_t mib_per_account_per_day = 2048;
+  std::uint64_t mib_per_business_per_day = 10'240;
+  std::uint64_t mib_per_conversation_per_day = 512;
   std::uint64_t max_total_gib = 50;
   friend bool operator==(const BlobsSection&, const BlobsSection&) = default;
 };

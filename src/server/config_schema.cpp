@@ -177,6 +177,8 @@ std::vector<ConfigKey> config_schema(Config& c) {
       {"relay", "delivery_deadline_ms", number(c.relay.delivery_deadline, 100, 120'000)},
       {"relay", "ram_mib", number(c.relay.ram_mib, 16, 1 << 20)},
       {"blobs", "mib_per_account_per_day", number(c.blobs.mib_per_account_per_day, 0, 1 << 20)},
+      {"blobs", "mib_per_business_per_day", number(c.blobs.mib_per_business_per_day, 0, 1 << 20)},
+      {"blobs", "mib_per_conversation_per_day", number(c.blobs.mib_per_conversation_per_day, 0, 1 << 20)},
       {"blobs", "max_total_gib", number(c.blobs.max_total_gib, 0, 1 << 20)},
       {"registration", "delivery",
        choice(c.registration.delivery, {{"smtp", CodeDelivery::smtp}, {"outbox", CodeDelivery::outbox}})},

@@ -62,7 +62,9 @@ identity::Config identity_config(const Config& config) {
 
 blobs::Config blobs_config(const Config& config) {
   blobs::Config out;
-  out.bytes_per_account_per_day = config.blobs.mib_per_account_per_day << 20;
+  out.of(blobs::Uploader::person).bytes_per_day = config.blobs.mib_per_account_per_day << 20;
+  out.of(blobs::Uploader::business).bytes_per_day = config.blobs.mib_per_business_per_day << 20;
+  out.of(blobs::Uploader::conversation).bytes_per_day = config.blobs.mib_per_conversation_per_day << 20;
   out.max_total_bytes = config.blobs.max_total_gib << 30;
   out.retention = config.relay.retention;
   return out;

@@ -7,6 +7,7 @@
 #include "base/time.hpp"
 #include "credentials/device_list.hpp"
 #include "credentials/prekey_set.hpp"
+#include "identity/account_kind.hpp"
 #include "identity/internal/opaque_ids.hpp"
 #include "identity/service.hpp"
 
@@ -19,8 +20,6 @@ struct PinRecord {
   Day tries_day{};  ///< when tries_left was last counted
   friend bool operator==(const PinRecord&, const PinRecord&) = default;
 };
-
-enum class AccountKind : std::uint8_t { person = 1, business = 2, persona = 3 };
 
 /// Version 2; version 1 has persons alone.
 struct AccountRecord {
