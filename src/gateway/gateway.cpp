@@ -15,6 +15,7 @@
 #include "gateway/business.hpp"
 #include "gateway/internal/day_seal.hpp"
 #include "gateway/internal/expiry_clock.hpp"
+#include "gateway/internal/leftovers.hpp"
 #include "gateway/metrics.hpp"
 #include "gateway/tables.hpp"
 #include "msp/entry_link.hpp"
@@ -140,6 +141,7 @@ class Gateway::Impl final : public Businesses {
     if (!sealed) return fail("the data in " + rows.directory.string() + ": " + sealed.error().message);
     sealed_.emplace(std::move(*sealed));
     guard_.emplace(*rows_, tables::kClock);
+    leftovers_.emplace(*sealed_, ports_.clock);
     const auto tick = guard_->last_tick();
     if (!tick) return fail("the clock's row in " + rows.directory.string() + " cannot be read");
     if (*tick) expiry_clock_.trust(**tick);
@@ -300,7 +302,11 @@ class Gateway::Impl final : public Businesses {
       retire(std::move(at->second.business));
       at = businesses_.erase(at);
     }
-    for (const Listed& one : listed) take(one);
+    listed_.clear();
+    for (const Listed& one : listed) {
+      listed_.insert(one.id);
+      take(one);
+    }
   }
 
   void take(const Listed& one) {
@@ -377,6 +383,7 @@ class Gateway::Impl final : public Businesses {
       case store::ExpiryGuard::Verdict::proceed:
         expiry_clock_.trust(now);
         destroy_keys(number(day_of(now)));
+        erase_leftovers();
         break;
       case store::ExpiryGuard::Verdict::wait_for_operator:
         ports_.log.event(LogLevel::warning, "gateway_clock_jumped",
@@ -394,6 +401,17 @@ class Gateway::Impl final : public Businesses {
     if (!guard_->confirm(ports_.clock.now())) return false;
     expire();
     return true;
+  }
+  void erase_leftovers() {
+    if (!operator_ || operator_lost_) return;
+    const auto over = leftovers_->over(listed_);
+    if (!over) return ports_.log.event(LogLevel::error, "gateway_expiry_failed");
+    for (const msp::Uuid& business : *over) {
+      const bool done =
+          Store::erase({*sealed_, *vault_, ports_.clock, expiry_clock_, ports_.random}, business).has_value();
+      ports_.log.event(done ? LogLevel::info : LogLevel::error,
+                       done ? "gateway_leftovers_erased" : "gateway_expiry_failed");
+    }
   }
   void destroy_keys(std::uint32_t today) {
     // The newest day that nothing is served of any more.
@@ -416,6 +434,7 @@ class Gateway::Impl final : public Businesses {
   std::unique_ptr<store::RocksdbRowStore> rows_;
   std::optional<store::SealedRows> sealed_;
   std::optional<store::ExpiryGuard> guard_;
+  std::optional<internal::Leftovers> leftovers_;
   std::optional<net::TlsClientContext> to_service_, to_webhooks_;
   std::optional<net::TlsServerContext> tls_;
   std::unique_ptr<Files> files_;
@@ -424,7 +443,7 @@ class Gateway::Impl final : public Businesses {
   Counters gone_;  ///< of businesses that are not served any more
   std::unique_ptr<net::HttpClient> operator_;
   std::map<msp::Uuid, Served> businesses_;
-  std::set<msp::Uuid> enrolling_;
+  std::set<msp::Uuid> listed_, enrolling_;
   std::map<msp::Uuid, std::string> refused_;  ///< said once of each version
   bool operator_lost_ = false;
   net::Timer ask_timer_, day_timer_;

@@ -6,6 +6,7 @@
 #include <gmock/gmock.h>
 
 #include "gateway/internal/expiry_clock.hpp"
+#include "gateway/internal/leftovers.hpp"
 #include "store/drivers/memory_disk.hpp"
 #include "store/drivers/memory_key_vault.hpp"
 #include "store/drivers/memory_row_store.hpp"
@@ -158,6 +159,32 @@ TEST_F(StoreTest, AClockThatJumpsEndsNothingUntilItIsTrusted) {
   write(anna, "while it is wrong");
   expiry.trust(clock_.now());
   EXPECT_EQ(front_text(anna), "while it is wrong") << "now the other is over";
+}
+
+TEST_F(StoreTest, WhatIsLeftOfABusinessIsErasedADayAfterItWasServedLast) {
+  const msp::Uuid other(random_.bytes<16>());
+  const auto second = std::move(*Store::open({rows_, vault_, clock_, clock_, random_}, other));
+  for (Store* const each : {store_.get(), second.get()}) {
+    endpoint::Batch batch;
+    batch.rows.push_back({endpoint::Table::device, to_bytes(as_view("row")), to_secret_bytes(as_view("a key"))});
+    ASSERT_TRUE(each->commit(std::move(batch)));
+  }
+  internal::Leftovers leftovers(rows_, clock_);
+  const std::set<msp::Uuid> both{business_, other}, one{business_};
+  EXPECT_THAT(*leftovers.over(both), IsEmpty());
+  EXPECT_THAT(*leftovers.over(one), IsEmpty()) << "it may come back";
+  clock_.advance(std::chrono::hours(23));
+  EXPECT_THAT(*leftovers.over(one), IsEmpty());
+  clock_.jump(std::chrono::hours(1'000));
+  EXPECT_THAT(*leftovers.over(one), IsEmpty()) << "the wall clock says nothing";
+  EXPECT_THAT(*leftovers.over(both), IsEmpty()) << "and it did come back";
+  clock_.advance(std::chrono::hours(2));
+  EXPECT_THAT(*leftovers.over(one), IsEmpty());
+  clock_.advance(std::chrono::hours(24));
+  EXPECT_THAT(*leftovers.over(one), ElementsAre(other));
+  ASSERT_TRUE(Store::erase(ports(), other));
+  EXPECT_THAT(*leftovers.over(one), IsEmpty());
+  EXPECT_TRUE(*store_->get(endpoint::Table::device, as_view("row")));
 }
 
 TEST_F(StoreTest, WhoIsSomebodyElseOrNobodyIsDropped) {

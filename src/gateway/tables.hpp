@@ -47,7 +47,7 @@ inline constexpr auto kHeldFields = std::to_array<store::HeldField>({
     {tables::kPeople,
      "opaque id of a persona, whether it has closed the conversation, and when it last got the text out of hours",
      "webhooks name it also where the message does not; nobody gets that text twice a day",
-     "as long as the business is served here"},
+     "as long as the business is served here, and a day"},
     {tables::kClock, "the last time that the gateway saw", "a clock that jumps must not destroy anything by mistake",
      "overwritten every hour"},
     {tables::kDeadLetters, "message id, persona, place in its queue, reason, number of attempts and time",
