@@ -64,6 +64,11 @@ Result<void, StoreError> Store::each_row(std::string_view table, const std::func
 }
 
 Result<void, StoreError> Store::load() {
+  stale_ = true;
+  people_.clear();
+  arrived_.clear();
+  dead_letters_.clear();
+  waiting_ = 0;
   OPALINE_CHECK(each_row(tables::kPeople, [this](ByteView key, ByteView value) {
     const auto persona = AccountId::from(key);
     const auto record = decode_person(value);
@@ -76,9 +81,10 @@ Result<void, StoreError> Store::load() {
     const auto person = people_.find(AccountId(in.array<AccountId::kSize>()));
     const Number number = in.u64();
     if (!in.finished() || person == people_.end()) return false;
+    next_ = std::max(next_, number + 1);
+    if (std::ranges::find(taken_, inbox_key(person->first, number)) != taken_.end()) return true;
     person->second.waiting.push_back(number);
     ++waiting_;
-    next_ = std::max(next_, number + 1);
     return true;
   }));
   OPALINE_CHECK(
@@ -87,6 +93,7 @@ Result<void, StoreError> Store::load() {
   for (const auto& [row, letter] : dead_letters_.all()) next_ = std::max(next_, letter.number + 1);
   for (const auto& [persona, person] : people_)
     if (!person.waiting.empty()) arrived_.push_back(persona);
+  stale_ = false;
   return {};
 }
 
@@ -113,7 +120,11 @@ Bytes Store::endpoint_key(endpoint::Table table, ByteView row) const {
 Result<void, StoreError> Store::write(Changes changes) {
   for (const Bytes& row : taken_) changes.erase(tables::kInbox, store::clear(row));
   if (changes.empty()) return {};
-  if (const auto done = ports_.rows.write(std::move(changes)); !done) return fail(error_of(done.error()));
+  if (const auto done = ports_.rows.write(std::move(changes)); !done) {
+    // It may be there all the same; then the endpoint, which reads its rows again, will not bring it a second time.
+    if (done.error() != store::RowError::full) stale_ = true;
+    return fail(error_of(done.error()));
+  }
   taken_.clear();
   return {};
 }
@@ -151,6 +162,7 @@ Result<std::optional<endpoint::MessageBody>, StoreError> Store::outgoing(const M
 }
 
 Result<void, StoreError> Store::commit(endpoint::Batch batch) {
+  OPALINE_CHECK(refresh());
   Changes changes = ports_.rows.batch();
   for (const endpoint::RowChange& change : batch.rows) {
     const auto place = store::clear(endpoint_key(change.table, change.key));

@@ -108,6 +108,7 @@ class Store final : public endpoint::EndpointStore {
     std::deque<Number> waiting;  ///< rising
   };
   Store(const Ports& ports, const msp::Uuid& business, const store::VaultKey& outcome_key);
+  /// What is in memory, anew from the rows.
   [[nodiscard]] Result<void, endpoint::StoreError> load();
 
   using Changes = store::SealedRows::Batch;
@@ -130,6 +131,10 @@ class Store final : public endpoint::EndpointStore {
   [[nodiscard]] bool is_closed(const Steps& steps, const AccountId& persona) const;
   void apply(const Steps& steps);
   [[nodiscard]] Result<void, endpoint::StoreError> write(Changes changes);
+  /// After a write of which it is not known whether it happened.
+  [[nodiscard]] Result<void, endpoint::StoreError> refresh() {
+    return stale_ ? load() : Result<void, endpoint::StoreError>();
+  }
 
   [[nodiscard]] Bytes key(ByteView rest) const;
   [[nodiscard]] Bytes inbox_key(const AccountId& persona, Number number) const;
@@ -151,6 +156,7 @@ class Store final : public endpoint::EndpointStore {
   std::vector<Bytes> taken_;  ///< rows of kInbox that are to be erased
   std::size_t waiting_ = 0;
   Number next_ = 1;
+  bool stale_ = false;  ///< a write failed: the rows may say something else than what is in memory
   std::uint64_t dropped_ = 0;
 };
 

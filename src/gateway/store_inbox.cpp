@@ -95,6 +95,7 @@ Result<void, StoreError> Store::close(Changes& changes, Steps& steps, const Acco
 }
 
 Result<void, StoreError> Store::tell_status(const AccountId& persona, const msp::Uuid& about, bool read) {
+  OPALINE_CHECK(refresh());
   const auto person = people_.find(persona);
   if (person == people_.end() || person->second.closed) return {};
   Received message;
@@ -160,6 +161,7 @@ std::optional<credentials::OpaqueId> Store::opaque_id(const AccountId& persona) 
 }
 
 Result<std::optional<Store::Waiting>, StoreError> Store::front(const AccountId& persona) {
+  OPALINE_CHECK(refresh());
   for (;;) {
     const auto person = people_.find(persona);
     if (person == people_.end() || person->second.waiting.empty()) return std::optional<Waiting>();
@@ -243,6 +245,7 @@ Result<Store::Retry, StoreError> Store::retry(const msp::Uuid& message) {
 }
 
 Result<void, StoreError> Store::close(const AccountId& persona) {
+  OPALINE_CHECK(refresh());
   const auto person = people_.find(persona);
   if (person == people_.end() || person->second.closed) return {};
   Changes changes = ports_.rows.batch();

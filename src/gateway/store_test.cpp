@@ -118,6 +118,33 @@ TEST_F(StoreTest, WhatWasTakenIsForgottenByTheNextWriteAndComesAgainIfThereWasNo
   EXPECT_EQ(front_text(ben), "b1");
 }
 
+TEST_F(StoreTest, AWriteThatFailedAndIsThereAllTheSameIsFoundWithoutARestart) {
+  const auto anna = person();
+  const auto uncertain = [&](auto&& step) {
+    disk_.faults.unknown_stored = 1000;
+    step();
+    disk_.faults = {};
+  };
+  endpoint::Batch batch;
+  batch.history.emplace_back(incoming(anna.persona(), part_of(anna), "a1"));
+  uncertain([&] { EXPECT_FALSE(store_->commit(std::move(batch))); });
+  EXPECT_EQ(front_text(anna), "a1");
+  EXPECT_THAT(store_->take_arrived(), ElementsAre(anna.persona()));
+  write(anna, "a2");
+  store_->finish(anna.persona(), (*store_->front(anna.persona()))->number);
+  uncertain([&] { EXPECT_FALSE(store_->forget_taken()); });
+  EXPECT_EQ(front_text(anna), "a2") << "what was taken is taken";
+  uncertain([&] { EXPECT_FALSE(store_->close(anna.persona())); });
+  EXPECT_EQ((*store_->front(anna.persona()))->message.kind, Received::Kind::closed);
+  EXPECT_EQ(store_->waiting(), 1U);
+  disk_.faults.unknown_lost = 1000;
+  store_->finish(anna.persona(), (*store_->front(anna.persona()))->number);
+  EXPECT_FALSE(store_->forget_taken());
+  disk_.faults = {};
+  EXPECT_EQ(front_text(anna), "");
+  EXPECT_EQ(store_->waiting(), 0U) << "its row is still there, and is not taken for new";
+}
+
 TEST_F(StoreTest, WithoutTheKeyOfItsDayAMessageIsGone) {
   const auto anna = person();
   write(anna);

@@ -20,6 +20,8 @@ class DeadLetters {
   using Changes = store::SealedRows::Batch;
   using Row = Bytes;  ///< key of a row, behind the business's id: in the order of time
   DeadLetters(store::SealedRows& rows, const msp::Uuid& business) : rows_(rows), business_(business) {}
+  /// From memory.
+  void clear() { all_.clear(); }
   /// Takes a row that was found at `row`; false: it is none.
   [[nodiscard]] bool load(ByteView row, ByteView value);
 
