@@ -76,13 +76,33 @@ void Node::enrol(endpoint::EndpointStore& rows, const std::string& handle) {
   check.set_verification(started.verification());
   check.set_code(last_code_);
   const auto checked = registration<CheckReply>(*dispatcher_, "check", check);
-  const auto made =
-      endpoint::Endpoint::create(rows, random_, clock_,
-                                 {*AccountId::from(as_view(checked.account())), DeviceNumber(checked.device()),
-                                  *MailboxId::from(as_view(checked.mailbox()))});
+  complete(rows,
+           {*AccountId::from(as_view(checked.account())), DeviceNumber(checked.device()),
+            *MailboxId::from(as_view(checked.mailbox()))},
+           checked.ticket(), handle);
+}
+
+AccountId Node::found_business(const std::string& name) {
+  identity::BusinessDetails details;
+  details.name = name;
+  const auto founded = service_->create_business(details, {});
+  EXPECT_TRUE(founded);
+  return founded.value_or(AccountId());
+}
+
+void Node::enrol_gateway(endpoint::EndpointStore& rows, const AccountId& business) {
+  const auto enrolment = service_->enrol_business(business);
+  ASSERT_TRUE(enrolment);
+  complete(rows, {business, DeviceNumber{1}, enrolment->mailbox}, to_string(enrolment->ticket), "");
+}
+
+void Node::complete(endpoint::EndpointStore& rows, const endpoint::Enrolment& enrolment, std::string ticket,
+                    const std::string& handle) {
+  using namespace wire::v1;
+  const auto made = endpoint::Endpoint::create(rows, random_, clock_, enrolment);
   ASSERT_TRUE(made);
   CompleteRequest complete;
-  complete.set_ticket(checked.ticket());
+  complete.set_ticket(std::move(ticket));
   complete.set_device_list(to_string(made->device_list));
   complete.mutable_prekeys()->set_signed_prekeys(to_string(made->prekeys.signed_set));
   complete.mutable_prekeys()->set_one_time_batch(to_string(made->prekeys.one_time_batch));

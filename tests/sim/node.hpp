@@ -3,7 +3,7 @@
 #include <deque>
 #include <memory>
 
-#include "endpoint/endpoint_store.hpp"
+#include "endpoint/endpoint.hpp"
 #include "identity/dispatcher.hpp"
 #include "identity/tables.hpp"
 #include "store/drivers/memory_key_vault.hpp"
@@ -26,6 +26,10 @@ class Node final : relay::Authenticator, relay::CallHandler, identity::RelayCont
 
   /// Makes an account for a device: start, check, complete. The service must run.
   void enrol(endpoint::EndpointStore& rows, const std::string& handle);
+  /// A business that nobody has written to yet; its account.
+  [[nodiscard]] AccountId found_business(const std::string& name);
+  /// Puts a gateway in as the business's device.
+  void enrol_gateway(endpoint::EndpointStore& rows, const AccountId& business);
 
   /// An exchange that a new device opens and this device of an account joins (what they would say in it is skipped:
   /// src/session tests that), and the new device's mailbox. The service must run.
@@ -40,6 +44,8 @@ class Node final : relay::Authenticator, relay::CallHandler, identity::RelayCont
   void closed(Pipe& pipe);
   /// Does one thing that was waiting: a job of the service, or a step of the store. False: nothing waits.
   bool step(std::uint64_t which);
+  /// Something waits between the service and the relay.
+  [[nodiscard]] bool has_orders() const { return !jobs_.empty(); }
   void tick();
   /// As the server's upkeep does.
   void expire(std::chrono::days retention);
@@ -60,6 +66,8 @@ class Node final : relay::Authenticator, relay::CallHandler, identity::RelayCont
   void notify(const AccountId& account, DeviceNumber device, wire::v1::NoticeKind kind, std::string body) override;
   [[nodiscard]] identity::CodeQueued send(const identity::Handle& handle, const identity::Code& code,
                                           seconds valid_for) override;
+  void complete(endpoint::EndpointStore& rows, const endpoint::Enrolment& enrolment, std::string ticket,
+                const std::string& handle);
   void order(std::move_only_function<void(relay::RelayNode&)> what);
 
   RandomSource& random_;

@@ -15,15 +15,20 @@ World::World(std::uint64_t seed, std::size_t people, Weather weather)
     : random(seed), clock(kStart), weather_(weather), node_(random, clock) {
   node_.start();
   for (std::size_t i = 0; i < people; ++i) {
-    devices_.push_back(std::make_unique<Device>(fmt::format("person{}", i), random, clock));
-    node_.enrol(devices_[i]->store, fmt::format("person{}@example.org", i));
-    devices_[i]->load();
-    wants_online_.push_back(true);
-    connect(*devices_[i]);
+    Device& device = add_device(fmt::format("person{}", i));
+    node_.enrol(device.store, fmt::format("person{}@example.org", i));
+    device.load();
+    connect(device);
   }
 }
 
-void World::connect(Device& device) {
+Device& World::add_device(const std::string& name) {
+  Device& device = *devices_.emplace_back(std::make_unique<Device>(name, random, clock));
+  add(device);
+  return device;
+}
+
+void World::connect(Line& device) {
   if (device.pipe() || !device.running() || device.removed || !node_.running()) return;
   auto pipe = std::make_shared<Pipe>();
   device.attach(pipe);
@@ -38,7 +43,7 @@ void World::lose(const std::shared_ptr<Pipe>& pipe) {
   node_.closed(*pipe);
 }
 
-void World::disconnect(Device& device) {
+void World::disconnect(Line& device) {
   const auto pipe = device.pipe();
   device.detach();
   lose(pipe);
@@ -52,9 +57,7 @@ std::optional<std::size_t> World::start_link(std::size_t primary) {
   if (!list || list->list().devices.size() >= credentials::kMaxDevices) return std::nullopt;
   const auto exchange = node_.exchange(old.endpoint().address());
   if (!exchange) return std::nullopt;
-  devices_.push_back(std::make_unique<Device>(fmt::format("{}.{}", old.name, devices_.size()), random, clock));
-  wants_online_.push_back(true);
-  Device& fresh = *devices_.back();
+  Device& fresh = add_device(fmt::format("{}.{}", old.name, devices_.size()));
   const endpoint::Enrolment enrolment{list->list().account, list->list().next_device, exchange->mailbox};
   const auto made = endpoint::Endpoint::create_linked(fresh.store, random, clock, enrolment, *list, fresh.name);
   EXPECT_TRUE(made);
@@ -89,7 +92,7 @@ bool World::finish_link(std::size_t fresh, std::size_t primary, bool ask_history
   return true;
 }
 
-void World::round(Device& device) {
+void World::round(Line& device) {
   const auto pipe = device.pipe();
   device.round();
   if (device.pipe() != pipe) lose(pipe);
@@ -113,8 +116,8 @@ void World::write(std::size_t from, std::size_t to) {
 }
 
 bool World::deliver(std::size_t which) {
-  for (std::size_t i = 0; i < devices_.size(); ++i) {
-    Device& device = *devices_[(which + i) % devices_.size()];
+  for (std::size_t i = 0; i < lines_.size(); ++i) {
+    Line& device = *lines_[(which + i) % lines_.size()];
     const auto pipe = device.pipe();
     if (!pipe) continue;
     const bool upwards = !pipe->to_node.empty() && (pipe->to_device.empty() || random.below(2) == 0);
@@ -141,9 +144,20 @@ bool World::deliver(std::size_t which) {
   return false;
 }
 
+void World::stop(Line& line) {
+  const auto pipe = line.pipe();
+  line.crash();
+  lose(pipe);
+}
+
+void World::crash(Line& line) {
+  stop(line);
+  line.load();
+}
+
 void World::crash_node() {
   node_.crash();
-  for (auto& device : devices_) {
+  for (Line* const device : lines_) {
     if (const auto pipe = device->pipe()) {
       device->detach();
       pipe->to_device.clear();
@@ -154,20 +168,15 @@ void World::crash_node() {
 }
 
 void World::rough_weather() {
-  const std::size_t who = random.below(devices_.size());
-  Device& device = *devices_[who];
+  const std::size_t who = random.below(lines_.size());
+  Line& device = *lines_[who];
   if (happens(weather_.cuts)) disconnect(device);
   if (happens(weather_.offline)) {
-    wants_online_[who] = !wants_online_[who];
-    if (!wants_online_[who]) disconnect(device);
+    device.wants_online = !device.wants_online;
+    if (!device.wants_online) disconnect(device);
   }
-  if (device.running() && happens(weather_.device_crashes)) {
-    const auto pipe = device.pipe();
-    device.crash();
-    lose(pipe);
-    device.load();
-  }
-  if (happens(weather_.failed_commits)) device.store.fail_commits = 1;
+  if (device.running() && happens(weather_.device_crashes)) crash(device);
+  if (happens(weather_.failed_commits)) device.fail_commit();
   if (happens(weather_.node_crashes)) crash_node();
   if (happens(weather_.disk_faults)) {
     auto& faults = node_.mailbox_disk.faults;
@@ -184,7 +193,7 @@ void World::rough_weather() {
 void World::advance(std::chrono::nanoseconds by) {
   clock.advance(by);
   if (node_.running()) node_.tick();
-  for (auto& device : devices_) {
+  for (Line* const device : lines_) {
     if (!device->running()) continue;
     const auto pipe = device->pipe();
     device->endpoint().tick();
@@ -195,17 +204,17 @@ void World::advance(std::chrono::nanoseconds by) {
 
 void World::step() {
   rough_weather();
-  for (std::size_t i = 0; i < devices_.size(); ++i)
-    if (wants_online_[i] && !devices_[i]->pipe() && random.below(4) == 0) connect(*devices_[i]);
+  for (Line* const line : lines_)
+    if (line->wants_online && !line->pipe() && random.below(4) == 0) connect(*line);
   const std::uint64_t what = random.below(10);
-  if (what < 5 && deliver(random.below(devices_.size()))) return;
+  if (what < 5 && deliver(random.below(lines_.size()))) return;
   if (what < 8 && node_.running() && node_.step(random.u64())) return;
   advance(milliseconds(random.below(400)));
 }
 
 void World::drain() {
   for (int idle = 0; idle < 3;) {
-    const bool moved = deliver(random.below(devices_.size())) || (node_.running() && node_.step(random.u64()));
+    const bool moved = deliver(random.below(lines_.size())) || (node_.running() && node_.step(random.u64()));
     idle = moved ? 0 : idle + 1;
   }
 }
@@ -213,17 +222,19 @@ void World::drain() {
 void World::settle() {
   weather_ = {};
   node_.mailbox_disk.faults = {};
-  for (auto& device : devices_) device->store.fail_commits = 0;
-  wants_online_.assign(devices_.size(), true);
+  for (Line* const line : lines_) {
+    line->mend();
+    line->wants_online = true;
+  }
   // Long enough for every back-off (docs: an hour at most here); bounded, so that a loop of two devices is a failure.
   for (int round = 0; round < 400; ++round) {
-    for (auto& device : devices_) connect(*device);
+    for (Line* const device : lines_) connect(*device);
     drain();
     std::size_t waiting = 0;
-    for (auto& device : devices_)
+    for (Line* const device : lines_)
       if (device->running() && !device->removed) waiting += device->endpoint().waiting();
     const bool changing = std::ranges::any_of(
-        devices_, [](const auto& d) { return d->running() && !d->removed && d->endpoint().list_change_pending(); });
+        lines_, [](const Line* d) { return d->running() && !d->removed && d->endpoint().list_change_pending(); });
     if (waiting == 0 && !changing && round > 20 && node_.envelopes_on_disk() == 0) return;
     advance(round < 50 ? 1s : 60s);
   }

@@ -36,11 +36,16 @@ class World {
   /// Once the primary one has the list: the device begins. False: not yet, or never.
   bool finish_link(std::size_t fresh, std::size_t primary, bool ask_history);
   /// Commits what the device was told, and lets it out.
-  void round(Device& device);
-  void connect(Device& device);
-  void disconnect(Device& device);
+  void round(Line& line);
+  void connect(Line& line);
+  void disconnect(Line& line);
   /// It stays away until settle().
-  void keep_offline(std::size_t i) { wants_online_[i] = false; }
+  void keep_offline(std::size_t i) { devices_[i]->wants_online = false; }
+  /// A gateway, or a persona's device: the weather is its too. It outlives the world.
+  void add(Line& line) { lines_.push_back(&line); }
+  /// A line's process dies (of a gateway: its machine loses power) and is there again.
+  void crash(Line& line);
+  void stop(Line& line);
   /// The power of the node's machine fails and comes back.
   void crash_node();
   /// Steps of the node and the lines until nothing moves (time stands still).
@@ -60,11 +65,12 @@ class World {
   void rough_weather();
   [[nodiscard]] bool happens(std::uint64_t per_mille) { return per_mille > 0 && random.below(1000) < per_mille; }
   void lose(const std::shared_ptr<Pipe>& pipe);
+  Device& add_device(const std::string& name);
 
   Weather weather_;
   Node node_;
   std::vector<std::unique_ptr<Device>> devices_;
-  std::vector<bool> wants_online_;
+  std::vector<Line*> lines_;  // also the devices'
   std::uint64_t written_ = 0;
 };
 
