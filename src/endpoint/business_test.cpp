@@ -264,6 +264,20 @@ TEST_F(BusinessTest, AMailboxThatIsGoneIsAskedAboutWhateverBackOffRuns) {
   EXPECT_EQ(world.lookups[anna.address.account], lookups + 1);
 }
 
+TEST_F(BusinessTest, AMailboxThatIsGoneIsAskedAboutAlsoAfterARestart) {
+  talk();
+  world.directory_out = true;
+  world.close(anna.address.account);
+  const MessageId id = say(shop, anna, "still there?");
+  ASSERT_EQ(shop.state_of(id), MessageState::queued);
+  world.crash(shop);
+  world.directory_out = false;
+  world.connect(shop);
+  ASSERT_TRUE(world.settle());
+  EXPECT_EQ(shop.state_of(id), MessageState::failed);
+  EXPECT_EQ(shop.reason_of(id), Reason::closed);
+}
+
 TEST_F(BusinessTest, APersonaOfSeveralDevicesIsClosedAtOnce) {
   Device& tablet = join(anna, "tablet", {});
   world.connect(tablet);

@@ -32,7 +32,13 @@ void Outbox::load() {
     const std::uint64_t sequence = record.sequence;
     Entry& entry = entries_[sequence];
     entry.record = std::move(record);
-    enqueue(peers_.get(entry.record.peer), entry);
+    Peer& peer = peers_.get(entry.record.peer);
+    enqueue(peer, entry);
+    // Its devices are all gone: without the next list, which the run before may not have got, it would fail.
+    const auto& deliveries = entry.record.deliveries;
+    const auto is_gone = [](const Delivery& delivery) { return delivery.state == DeliveryState::gone; };
+    if (peer.unfanned.contains(sequence) && !deliveries.empty() && std::ranges::all_of(deliveries, is_gone))
+      peers_.want_list(peer);
     return true;
   });
 }
