@@ -38,6 +38,7 @@ void Business::load() {
 }
 
 void Business::crash() {
+  ++troubles;
   Line::crash();
   store_.reset();
   rows_.reset();
@@ -48,6 +49,7 @@ void Business::crash() {
 }
 
 void Business::fail_commit() {
+  ++troubles;
   disk_.faults = {};
   if (random_.below(3) == 0) disk_.faults.full = true;
   if (random_.below(3) == 0) disk_.faults.unknown_stored = 300;

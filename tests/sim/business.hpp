@@ -44,6 +44,7 @@ class Business final : public Line {
   AccountId account;
   std::vector<Heard> heard;
   std::vector<Said> said;
+  std::size_t troubles = 0;  ///< of its machine
 
  private:
   void open_store();

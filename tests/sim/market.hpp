@@ -18,7 +18,8 @@ class Market {
 
   void write(std::size_t pair);
   /// A business says something to somebody who has written to it, if anybody has.
-  void say(std::size_t shop, SeededRandom& dice);
+  void say_to_somebody(std::size_t shop, SeededRandom& dice);
+  void say(std::size_t pair);
   /// Everybody goes on with what is begun; the businesses' software comes by.
   void go_on(SeededRandom& dice);
 
