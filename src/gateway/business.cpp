@@ -81,7 +81,10 @@ class Business::Impl final : private uplink::ConnectionOwner {
     out.part = message.part;
     out.id = MessageId(message.id.view());
     const auto sent = device_->send(persona, std::move(out));
-    if (!sent) return done({sent.error() == endpoint::Error::repeated ? Outcome::accepted : Outcome::pending, false});
+    const bool repeated = !sent && sent.error() == endpoint::Error::repeated;
+    // Twice before the round that commits it: nothing is durable yet.
+    if (repeated && waiters_.contains(message.id)) return await(message.id, within, std::move(done), true);
+    if (!sent) return done({repeated ? Outcome::accepted : Outcome::pending, false});
     await(message.id, within, std::move(done), false);
     schedule_round();
   }
@@ -179,7 +182,11 @@ class Business::Impl final : private uplink::ConnectionOwner {
     wire::v1::PersonaClosed closed;
     if (notice->kind == wire::v1::NOTICE_PERSONA_CLOSED &&
         closed.ParseFromArray(notice->body.data(), static_cast<int>(notice->body.size()))) {
-      if (const auto persona = AccountId::from(as_view(closed.persona()))) closed_.push_back(*persona);
+      // At once: what the person wrote before is committed and dropped, what they write next is not.
+      if (const auto persona = AccountId::from(as_view(closed.persona()))) {
+        closed_.push_back(*persona);
+        round();
+      }
     }
   }
   void on_batch_end() override { round(); }
