@@ -140,6 +140,8 @@ class Shell:
             self.run("opaline receive", "")
         known, words = len(shop.got), {" answer ": "interactive", " share ": "text", " send ": "text", "business close": "close"}
         code, said = self.run(line, "")
+        if "business check" in line:  # a hosted gateway has no fingerprint of its own; src/client/gateway_check_test.cpp has one that has
+            return (0 if "there is nothing to be checked" in said else code or 1), said
         kind = next((kind for word, kind in words.items() if word in line), None)
         if code == 0 and kind:
             wait_for(f"the business to hear of: {line}", lambda: any(message["type"] == kind for message in shop.got[known:]))
