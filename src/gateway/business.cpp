@@ -44,7 +44,7 @@ class Business::Impl final : private uplink::ConnectionOwner {
   void start() {
     wanted_ = true;
     connect();
-    for (const AccountId& persona : store_->take_arrived()) webhooks_.wake(persona);
+    wake_arrived();
     upkeep();
   }
   void stop() {
@@ -70,7 +70,7 @@ class Business::Impl final : private uplink::ConnectionOwner {
     const auto before = store_->outcome(message.id);
     if (!before) return done({Outcome::pending, false});  // nothing is known: to be asked again
     if (*before) {
-      ++repeated_;
+      ++counters_.repeated;
       if (**before != Outcome::pending) return done({**before, true});
       return await(message.id, within, std::move(done), true);
     }
@@ -114,7 +114,7 @@ class Business::Impl final : private uplink::ConnectionOwner {
   [[nodiscard]] Store& store() { return *store_; }
   [[nodiscard]] Result<Store::Retry, endpoint::StoreError> retry(const msp::Uuid& message) {
     auto done = store_->retry(message);
-    for (const AccountId& persona : store_->take_arrived()) webhooks_.wake(persona);
+    wake_arrived();
     return done;
   }
   [[nodiscard]] Counters counters() const {
@@ -123,7 +123,6 @@ class Business::Impl final : private uplink::ConnectionOwner {
     out.webhook_failures = webhooks_.counters().failed;
     out.dead_letters = webhooks_.counters().buried;
     out.dropped = store_->dropped();
-    out.repeated = repeated_;
     out.waiting = store_->waiting();
     out.people = store_->people();
     return out;
@@ -221,8 +220,11 @@ class Business::Impl final : private uplink::ConnectionOwner {
     for (const endpoint::Action& action : *actions) perform(action);
     if (connection_) connection_->flush();
     if (!actions->empty()) fault_point("gateway.after_frames");
-    for (const AccountId& persona : store_->take_arrived()) webhooks_.wake(persona);
+    wake_arrived();
     arm_tick();
+  }
+  void wake_arrived() {
+    for (const AccountId& persona : store_->take_arrived()) webhooks_.wake(persona);
   }
   void perform(const endpoint::Action& action) {
     if (const auto* event = std::get_if<endpoint::Event>(&action)) return tell(*event);
@@ -298,7 +300,6 @@ class Business::Impl final : private uplink::ConnectionOwner {
   std::multimap<Instant, msp::Uuid> deadlines_;
   std::vector<AccountId> closed_;
   Counters counters_;
-  std::uint64_t repeated_ = 0;
   bool wanted_ = false, round_scheduled_ = false;
   std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };

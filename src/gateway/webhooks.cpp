@@ -143,13 +143,7 @@ void Webhooks::attempt(const AccountId& persona, Lane& lane, const Store::Waitin
     lane.back_off.reset();
   }
   auto webhook = webhook_for(waiting.message, config_, parts_.service);
-  if (!webhook) {
-    ++counters_.buried;
-    if (!parts_.store.bury(persona, waiting.number, waiting.message.id, Refusal::unwritable, lane.attempts))
-      return later(persona, lane, 0s);
-    if (parts_.refused) parts_.refused(persona, waiting.message.id);
-    return line_up(persona, lane);
-  }
+  if (!webhook) return bury(persona, lane, waiting.message.id, Refusal::unwritable);
   if (!key_) return later(persona, lane, 0s);
   ++lane.attempts;
   fault_point("gateway.before_webhook");
@@ -179,15 +173,17 @@ void Webhooks::answered(const AccountId& persona, Store::Number number, const ms
       finish(persona, number);
       return line_up(persona, lane);
     }
-    if (++lane.refused >= kRefusals) {
-      ++counters_.buried;
-      if (!parts_.store.bury(persona, number, id, *refusal, lane.attempts)) return later(persona, lane, 0s);
-      if (parts_.refused) parts_.refused(persona, id);
-      return line_up(persona, lane);
-    }
+    if (++lane.refused >= kRefusals) return bury(persona, lane, id, *refusal);
     if (is_about_address(*refusal)) at_least = std::max(at_least, kMissing[lane.refused - 1]);
   }
   later(persona, lane, at_least);
+}
+
+void Webhooks::bury(const AccountId& persona, Lane& lane, const msp::Uuid& id, Refusal why) {
+  ++counters_.buried;
+  if (!parts_.store.bury(persona, lane.number, id, why, lane.attempts)) return later(persona, lane, 0s);
+  if (parts_.refused) parts_.refused(persona, id);
+  line_up(persona, lane);
 }
 
 void Webhooks::finish(const AccountId& persona, Store::Number number) {

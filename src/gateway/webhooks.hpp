@@ -64,6 +64,8 @@ class Webhooks {
   void attempt(const AccountId& persona, Lane& lane, const Store::Waiting& waiting);
   void answered(const AccountId& persona, Store::Number number, const msp::Uuid& id,
                 const Result<net::HttpResponse, net::NetError>& answer);
+  /// Of the message that is being tried: a dead letter; the person's next lines up.
+  void bury(const AccountId& persona, Lane& lane, const msp::Uuid& id, Refusal why);
   void finish(const AccountId& persona, Store::Number number);
   void later(const AccountId& persona, Lane& lane, seconds at_least);
   void connect();
