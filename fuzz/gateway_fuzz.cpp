@@ -32,7 +32,7 @@ const net::Url& service() {
 class Shop final : public BusinessPort, public Businesses {
  public:
   [[nodiscard]] const BusinessConfig& config() const override { return shop(); }
-  void send(Prepared, std::chrono::nanoseconds, std::function<void(SendResult)>) override {}
+  void send(Prepared, std::chrono::nanoseconds, std::function<void(Outcome)>) override {}
   [[nodiscard]] Outcome typing(const credentials::OpaqueId&, bool) override { return Outcome::unknown; }
   [[nodiscard]] std::optional<Outcome> status(const msp::Uuid&) override { return std::nullopt; }
   void call(std::uint16_t, ByteView, uplink::CallDone) override {}

@@ -150,7 +150,7 @@ void Api::send(const DeliveryPtr& delivery, BusinessPort& business) {
   auto prepared = prepare(delivery->message, std::move(delivery->file), files_.service());
   if (!prepared) return delivery->call->refuse(prepared.error());
   business.send(std::move(*prepared), options_.answer_within,
-                [delivery](const SendResult& sent) { delivery->answer(sent.outcome); });
+                [delivery](Outcome outcome) { delivery->answer(outcome); });
 }
 
 void Api::message_status(const CallPtr& call) {

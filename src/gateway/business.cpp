@@ -66,13 +66,13 @@ class Business::Impl final : private uplink::ConnectionOwner {
     webhooks_.reconfigured();
   }
 
-  void send(Prepared message, std::chrono::nanoseconds within, std::function<void(SendResult)> done) {
+  void send(Prepared message, std::chrono::nanoseconds within, std::function<void(Outcome)> done) {
     const auto before = store_->outcome(message.id);
-    if (!before) return done({Outcome::pending, false});  // nothing is known: to be asked again
+    if (!before) return done(Outcome::pending);  // nothing is known: to be asked again
     if (*before) {
       ++counters_.repeated;
-      if (**before != Outcome::pending) return done({**before, true});
-      return await(message.id, within, std::move(done), true);
+      if (**before != Outcome::pending) return done(**before);
+      return await(message.id, within, std::move(done));
     }
     const AccountId persona = message.to.persona();
     endpoint::NewMessage out;
@@ -83,9 +83,9 @@ class Business::Impl final : private uplink::ConnectionOwner {
     const auto sent = device_->send(persona, std::move(out));
     const bool repeated = !sent && sent.error() == endpoint::Error::repeated;
     // Twice before the round that commits it: nothing is durable yet.
-    if (repeated && waiters_.contains(message.id)) return await(message.id, within, std::move(done), true);
-    if (!sent) return done({repeated ? Outcome::accepted : Outcome::pending, false});
-    await(message.id, within, std::move(done), false);
+    if (repeated && waiters_.contains(message.id)) return await(message.id, within, std::move(done));
+    if (!sent) return done(repeated ? Outcome::accepted : Outcome::pending);
+    await(message.id, within, std::move(done));
     schedule_round();
   }
 
@@ -130,13 +130,9 @@ class Business::Impl final : private uplink::ConnectionOwner {
 
  private:
   // ---- waiting for outcomes
-  struct Waiter {
-    std::function<void(SendResult)> done;
-    bool repeated = false;
-  };
-  void await(const msp::Uuid& id, std::chrono::nanoseconds within, std::function<void(SendResult)> done,
-             bool repeated) {
-    waiters_.emplace(id, Waiter{std::move(done), repeated});
+  using Waiter = std::function<void(Outcome)>;
+  void await(const msp::Uuid& id, std::chrono::nanoseconds within, Waiter done) {
+    waiters_.emplace(id, std::move(done));
     deadlines_.emplace(around_.loop.now() + within, id);
     arm_deadlines();
   }
@@ -145,7 +141,7 @@ class Business::Impl final : private uplink::ConnectionOwner {
     std::vector<Waiter> due;
     for (auto at = first; at != last; ++at) due.push_back(std::move(at->second));
     waiters_.erase(first, last);
-    for (const Waiter& one : due) one.done({outcome, one.repeated});
+    for (const Waiter& one : due) one(outcome);
   }
   void arm_deadlines() {
     if (deadlines_.empty()) return;
@@ -332,7 +328,7 @@ void Business::reconfigure(BusinessConfig config) {
 const BusinessConfig& Business::config() const {
   return impl_->config();
 }
-void Business::send(Prepared message, std::chrono::nanoseconds within, std::function<void(SendResult)> done) {
+void Business::send(Prepared message, std::chrono::nanoseconds within, std::function<void(Outcome)> done) {
   impl_->send(std::move(message), within, std::move(done));
 }
 Outcome Business::typing(const credentials::OpaqueId& to, bool active) {

@@ -73,7 +73,7 @@ class Business final : public BusinessPort, public DeadLetterBox {
   void reconfigure(BusinessConfig config);
 
   [[nodiscard]] const BusinessConfig& config() const override;
-  void send(Prepared message, std::chrono::nanoseconds within, std::function<void(SendResult)> done) override;
+  void send(Prepared message, std::chrono::nanoseconds within, std::function<void(Outcome)> done) override;
   [[nodiscard]] Outcome typing(const credentials::OpaqueId& to, bool active) override;
   [[nodiscard]] std::optional<Outcome> status(const msp::Uuid& message) override;
   void call(std::uint16_t method, ByteView body, uplink::CallDone done) override;

@@ -19,18 +19,13 @@ struct Prepared {
   SecretBytes part;  ///< a wire::BusinessPart, encoded; empty: none
 };
 
-struct SendResult {
-  Outcome outcome{};
-  bool repeated = false;  ///< this id was given before: that one's outcome, and nothing was sent
-};
-
 class BusinessPort {
  public:
   virtual ~BusinessPort() = default;
   [[nodiscard]] virtual const BusinessConfig& config() const = 0;
   /// Calls back once, perhaps from inside: when the outcome is known, or `pending` after `within`. An id that came
-  /// before within 7 days sends nothing.
-  virtual void send(Prepared message, std::chrono::nanoseconds within, std::function<void(SendResult)> done) = 0;
+  /// before within 7 days sends nothing: the outcome is that one's.
+  virtual void send(Prepared message, std::chrono::nanoseconds within, std::function<void(Outcome)> done) = 0;
   /// Not stored; `closed`, `unknown`, else `accepted`.
   [[nodiscard]] virtual Outcome typing(const credentials::OpaqueId& to, bool active) = 0;
   /// What became of a message of the last 7 days; nullopt: not known (any more).

@@ -105,13 +105,13 @@ class FakeBusiness final : public BusinessPort {
   FakeBusiness(FakeService& service, BusinessConfig config) : service_(service), config_(std::move(config)) {}
 
   [[nodiscard]] const BusinessConfig& config() const override { return config_; }
-  void send(Prepared message, std::chrono::nanoseconds, std::function<void(SendResult)> done) override {
+  void send(Prepared message, std::chrono::nanoseconds, std::function<void(Outcome)> done) override {
     const auto id = message.id;
-    if (const auto before = outcomes.find(id); before != outcomes.end()) return done({before->second, true});
+    if (const auto before = outcomes.find(id); before != outcomes.end()) return done(before->second);
     const auto person = people.find(message.to);
     outcomes[id] = person == people.end() ? Outcome::unknown : person->second;
     sent.push_back(std::move(message));
-    done({outcomes[id], false});
+    done(outcomes[id]);
   }
   [[nodiscard]] Outcome typing(const credentials::OpaqueId& to, bool active) override {
     typed.push_back(active);
