@@ -1,17 +1,13 @@
 #pragma once
-// A Merkle log of commitments (docs/adr/0017-records.md): leaves without personal data, a signed head after each append,
-// proofs for who kept an earlier head.
+// A Merkle log of commitments (docs/adr/0017-records.md): leaves without personal data, a signed head after each
+// append, proofs for who kept an earlier head.
 #include "base/random.hpp"
 #include "ledger/head.hpp"
-#include "store/held_field.hpp"
 #include "store/key_vault.hpp"
 #include "store/sealed_rows.hpp"
 
 namespace opaline::ledger {
 
-inline constexpr std::string_view kLeavesTable = "ledger_leaves";
-inline constexpr std::string_view kNodesTable = "ledger_nodes";
-inline constexpr std::string_view kHeadsTable = "ledger_heads";
 inline constexpr std::string_view kVaultPurpose = "ledger-sign";
 
 /// u64 time (ms) || u8 kind || 32 commitment. What kinds there are is the caller's.
@@ -48,6 +44,7 @@ class Ledger {
   [[nodiscard]] Result<Appended, Error> append(std::uint8_t kind, ByteView event, const Changes& changes);
 
   [[nodiscard]] std::uint64_t size() const { return size_; }
+  // Each of these: unavailable; damaged: a row that must be there is not.
   /// The newest; over an empty tree before the first append.
   [[nodiscard]] Result<SignedHead, Error> head();
   /// Heads of sizes greater than `after`, oldest first, at most `limit`.
@@ -59,7 +56,7 @@ class Ledger {
   /// Builds the tree anew from its leaves and compares: every node, every head. False: somebody changed the rows. With
   /// `known`, a head that somebody kept: also whether this ledger goes on from it.
   struct Check {
-    bool intact = false;
+    bool intact = false;  ///< false too where rows could not be read
     bool known_head_fits = true;
     std::uint64_t leaves = 0;
     std::uint64_t broken_at = 0;  ///< the first leaf or head size that does not fit, where not intact
@@ -73,7 +70,8 @@ class Ledger {
  private:
   Ledger(store::SealedRows& rows, crypto::HybridSigner signer, const Clock& clock, RandomSource& random);
   [[nodiscard]] Result<void, Error> load();
-  [[nodiscard]] NodeReader reader();
+  [[nodiscard]] Result<std::optional<SignedHead>, Error> stored_head(std::uint64_t size) const;
+  [[nodiscard]] NodeReader reader() const;
 
   store::SealedRows* rows_;
   crypto::HybridSigner signer_;
@@ -83,8 +81,5 @@ class Ledger {
   std::uint64_t size_ = 0;
   bool stale_ = false;  ///< a write's outcome is not known: load before the next step
 };
-
-/// What the ledger keeps on disk (docs/what-we-hold.md).
-[[nodiscard]] std::span<const store::HeldField> held_fields();
 
 }  // namespace opaline::ledger

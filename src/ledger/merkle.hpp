@@ -40,15 +40,15 @@ struct Node {
 [[nodiscard]] Result<Hash, Error> root(std::uint64_t size, const NodeReader& nodes);
 /// RFC 9162 section 2.1.3.1. out_of_range: no leaf `index` in a tree of `size`.
 [[nodiscard]] Result<Proof, Error> inclusion_proof(std::uint64_t index, std::uint64_t size, const NodeReader& nodes);
-/// RFC 9162 section 2.1.4.1; empty for equal sizes and for `first` 0. out_of_range: `first` > `second`.
+/// RFC 9162 section 2.1.4.1; empty for equal sizes. out_of_range: `first` is 0 or greater than `second`.
 [[nodiscard]] Result<Proof, Error> consistency_proof(std::uint64_t first, std::uint64_t second,
                                                      const NodeReader& nodes);
 
 /// RFC 9162 section 2.1.3.2.
 [[nodiscard]] bool verify_inclusion(std::uint64_t index, std::uint64_t size, const Hash& leaf,
                                     std::span<const Hash> proof, const Hash& root);
-/// RFC 9162 section 2.1.4.2. Of equal sizes the roots must be equal and the proof empty; the empty tree is consistent
-/// with every tree, by an empty proof.
+/// RFC 9162 section 2.1.4.2. Of equal sizes the roots must be equal and the proof empty. False for `first` 0: every
+/// tree goes on from the empty one, so there is nothing to prove.
 [[nodiscard]] bool verify_consistency(std::uint64_t first, std::uint64_t second, const Hash& first_root,
                                       const Hash& second_root, std::span<const Hash> proof);
 

@@ -2,6 +2,7 @@
 #include "blobs/held_fields.hpp"
 #include "gateway/tables.hpp"
 #include "identity/tables.hpp"
+#include "ledger/tables.hpp"
 #include "server/server.hpp"
 #include "store/internal/blob_file.hpp"
 #include "support/source_file.hpp"
@@ -43,6 +44,16 @@ TEST(WhatWeHold, EveryFieldOfAGatewayIsOnThePageAndNoOther) {
     EXPECT_NE(text.find(row(held)), std::string::npos) << "docs/what-we-hold.md lacks the row\n" << row(held);
   for (const std::string_view table : gateway::kTables)
     EXPECT_NE(text.find("| " + std::string(table) + " |"), std::string::npos) << table;
+}
+
+TEST(WhatWeHold, EveryFieldOfTheLedgerIsOnThePageAndNoOther) {
+  const std::string text = page();
+  std::size_t rows = 0;
+  for (std::size_t at = text.find("\n| ledger_"); at != std::string::npos; at = text.find("\n| ledger_", at + 1))
+    ++rows;
+  EXPECT_EQ(rows, ledger::kHeldFields.size());
+  for (const auto& held : ledger::kHeldFields)
+    EXPECT_NE(text.find(row(held)), std::string::npos) << "docs/what-we-hold.md lacks the row\n" << row(held);
 }
 
 TEST(WhatWeHold, EveryTableThatTheServerOpensIsOnThePage) {
