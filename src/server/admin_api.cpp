@@ -3,11 +3,11 @@
 #include <fmt/format.h>
 
 #include <boost/json.hpp>
-#include <charconv>
 
 #include "crypto/version.hpp"
 #include "server/business_api.hpp"
 #include "server/internal/admin_call.hpp"
+#include "server/internal/query.hpp"
 #include "server/internal/rfc3339.hpp"
 #include "server/metrics.hpp"
 
@@ -16,6 +16,8 @@ namespace {
 
 namespace json = boost::json;
 using internal::body_object;
+using internal::number;
+using internal::parameter;
 using internal::rfc3339;
 using internal::text_field;
 using operators::Action;
@@ -27,24 +29,6 @@ constexpr std::string_view kPrefix = "/v1/admin/";
 constexpr std::string_view kOperatorPrefix = "operators/";
 constexpr std::int64_t kDefaultTokenDays = 90;
 constexpr std::size_t kDefaultAuditPage = 100;
-
-/// The value of a parameter of the query; nullopt if it is not there. Ours are numbers and hexadecimal: no decoding.
-std::optional<std::string_view> parameter(std::string_view query, std::string_view name) {
-  while (!query.empty()) {
-    const auto end = query.find('&');
-    const auto pair = query.substr(0, end);
-    if (pair.starts_with(name) && pair.substr(name.size()).starts_with('=')) return pair.substr(name.size() + 1);
-    query = end == query.npos ? std::string_view{} : query.substr(end + 1);
-  }
-  return std::nullopt;
-}
-
-std::optional<std::uint64_t> number(std::string_view text) {
-  std::uint64_t out = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), out);
-  if (error != std::errc{} || end != text.data() + text.size() || text.empty()) return std::nullopt;
-  return out;
-}
 
 /// token_days, or the default; nullopt: there, but wrong.
 std::optional<seconds> token_lifetime(const json::object& object) {

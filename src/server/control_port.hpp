@@ -4,6 +4,7 @@
 #include <string>
 
 #include "identity/ports.hpp"
+#include "net/http.hpp"
 #include "relay/edge.hpp"
 
 namespace opaline::server {
@@ -32,6 +33,11 @@ struct RegistrationJob {
   std::string path;  ///< what follows /v1/: registration/<step>, link/<step>, recovery/<step>
   Bytes body;
 };
+/// A question about the ledger.
+struct LedgerJob {
+  RequestId request{};
+  net::HttpRequest http;
+};
 
 /// Each call queues and returns; false: the queue is full, and no answer will come. Thread-safe.
 class ControlPort {
@@ -40,6 +46,7 @@ class ControlPort {
   [[nodiscard]] virtual bool authenticate(AuthJob job) = 0;
   [[nodiscard]] virtual bool call(CallJob job) = 0;
   [[nodiscard]] virtual bool registration(RegistrationJob job) = 0;
+  [[nodiscard]] virtual bool ledger(LedgerJob job) = 0;
 };
 
 }  // namespace opaline::server

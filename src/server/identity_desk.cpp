@@ -1,6 +1,7 @@
 #include "server/identity_desk.hpp"
 
 #include "server/blob_desk.hpp"
+#include "server/ledger_page.hpp"
 #include "server/public_edge.hpp"
 
 namespace opaline::server {
@@ -72,6 +73,14 @@ bool IdentityDesk::registration(RegistrationJob job) {
   return control_.try_post([this, job = std::move(job)] {
     auto response = to_response(dispatcher_->post(job.source, job.path, job.body));
     tell_edge([request = job.request, response = std::move(response)](PublicEdge& edge) mutable {
+      edge.on_response(request, std::move(response));
+    });
+  });
+}
+
+bool IdentityDesk::ledger(LedgerJob job) {
+  return control_.try_post([this, job = std::move(job)] {
+    tell_edge([request = job.request, response = ledger_page_->serve(job.http)](PublicEdge& edge) mutable {
       edge.on_response(request, std::move(response));
     });
   });

@@ -13,6 +13,7 @@
 namespace opaline::server {
 
 class BlobDesk;
+class LedgerPage;
 class PublicEdge;
 
 class IdentityDesk final : public ControlPort, identity::RelayControl {
@@ -42,11 +43,14 @@ class IdentityDesk final : public ControlPort, identity::RelayControl {
   void attach(PublicEdge& edge) { edge_ = &edge; }
   /// Who makes attachments, for devices that identity lets. Before the I/O thread starts.
   void attach(BlobDesk& blobs) { blobs_ = &blobs; }
+  /// Who answers for the ledger. Before the I/O thread starts.
+  void attach(LedgerPage& page) { ledger_page_ = &page; }
 
   // ---- from the I/O thread
   [[nodiscard]] bool authenticate(AuthJob job) override;
   [[nodiscard]] bool call(CallJob job) override;
   [[nodiscard]] bool registration(RegistrationJob job) override;
+  [[nodiscard]] bool ledger(LedgerJob job) override;
 
   // ---- on the control thread
   [[nodiscard]] identity::Service& service() { return *service_; }
@@ -66,6 +70,7 @@ class IdentityDesk final : public ControlPort, identity::RelayControl {
   Hop io_;
   PublicEdge* edge_ = nullptr;
   BlobDesk* blobs_ = nullptr;
+  LedgerPage* ledger_page_ = nullptr;
   std::unique_ptr<identity::Service> service_;
   std::unique_ptr<identity::CallDispatcher> dispatcher_;
 

@@ -8,6 +8,7 @@
 #include "identity/dispatcher.hpp"
 #include "server/blob_desk.hpp"
 #include "server/device_link.hpp"
+#include "server/ledger_page.hpp"
 
 namespace opaline::server {
 namespace {
@@ -82,6 +83,8 @@ void PublicEdge::serve(net::HttpRequest request, net::HttpResponder responder) {
     registration(std::move(request), std::move(responder));
   } else if (path.starts_with(kBlobsPath)) {
     blob(std::move(request), std::move(responder));
+  } else if (path.starts_with(kLedgerPath)) {
+    ledger(std::move(request), std::move(responder));
   } else if (path == "/healthz") {
     responder.respond(net::text_response(200, kPlain, "ok\n"));
   } else if (path == "/readyz") {
@@ -116,6 +119,16 @@ void PublicEdge::blob(net::HttpRequest request, net::HttpResponder responder) {
   const auto id = next_request_++;
   if (auto refused = ports_.blobs.serve(RequestId{id}, peer, std::move(std::get<BlobRequest>(parsed)))) {
     return responder.respond(std::move(*refused));
+  }
+  waiting_.emplace(id, std::move(responder));
+}
+
+void PublicEdge::ledger(net::HttpRequest request, net::HttpResponder responder) {
+  const auto id = next_request_++;
+  if (!ports_.control.ledger({RequestId{id}, std::move(request)})) {
+    ++jobs_refused_;
+    responder.respond(busy("too many requests are waiting\n"));
+    return;
   }
   waiting_.emplace(id, std::move(responder));
 }

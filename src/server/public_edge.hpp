@@ -85,6 +85,7 @@ class PublicEdge final : relay::Authenticator, relay::CallHandler {
   void serve(net::HttpRequest request, net::HttpResponder responder);
   void registration(net::HttpRequest request, net::HttpResponder responder);
   void blob(net::HttpRequest request, net::HttpResponder responder);
+  void ledger(net::HttpRequest request, net::HttpResponder responder);
   void authenticate(relay::ConnectionId connection, relay::AuthRequest request) override;
   void call(relay::ConnectionId connection, const AccountId& account, DeviceNumber device, std::uint32_t call,
             std::uint16_t method, ByteView body) override;

@@ -6,6 +6,7 @@
 #include <csignal>
 
 #include "identity/tables.hpp"
+#include "ledger/tables.hpp"
 #include "server/internal/node.hpp"
 
 namespace opaline::server {
@@ -78,6 +79,7 @@ std::vector<std::string> row_tables() {
        {operators::kOperatorsTable, operators::kTokensTable, operators::kAuditTable, kSealCheckTable, kClockTable}) {
     out.emplace_back(table);
   }
+  out.insert(out.end(), ledger::kTables.begin(), ledger::kTables.end());
   return out;
 }
 
@@ -215,6 +217,16 @@ Result<void, std::string> Server::Impl::open_services() {
   business_api_.emplace(*operators_, desk_.service(), ports_.random,
                         [this] { return fmt::format("https://{}:{}", config_.server.name, ports().public_port); });
   admin_->attach(*business_api_);
+  auto ledger = ledger::Ledger::open(*sealed_, *vault_, ports_.clock, ports_.random);
+  if (!ledger) {
+    return fail(
+        fmt::format("the ledger in {} cannot be opened: {}. Somebody or a disk changed its rows, or they belong "
+                    "to another vault; put back a backup",
+                    config_.paths.data.string(), ledger::name(ledger.error())));
+  }
+  ledger_.emplace(std::move(*ledger));
+  ledger_page_.emplace(*ledger_, LedgerPage::Facts{config_.server.name, [] { return std::size_t{0}; }});
+  desk_.attach(*ledger_page_);
   return {};
 }
 

@@ -11,6 +11,7 @@
 #include "server/business_api.hpp"
 #include "server/identity_desk.hpp"
 #include "server/internal/code_delivery.hpp"
+#include "server/ledger_page.hpp"
 #include "server/metrics.hpp"
 #include "server/process.hpp"
 #include "server/public_edge.hpp"
@@ -101,6 +102,8 @@ class Server::Impl final : NodeControl {
   std::optional<operators::Operators> operators_;
   std::optional<AdminApi> admin_;
   std::optional<BusinessApi> business_api_;
+  std::optional<ledger::Ledger> ledger_;
+  std::optional<LedgerPage> ledger_page_;
   std::unique_ptr<PublicEdge> edge_;
 
   std::optional<net::TlsServerContext> operator_tls_;
