@@ -86,8 +86,10 @@ class Business:
     def answer(self, message, person):
         text = message.get("body", "")
         if message["type"] == "interactive":
-            data = message["interactiveData"]["data"]
-            chosen = data.get("replyMessage", message["interactiveData"].get("replyMessage", {})).get("title") or text
+            answer = message.get("interactiveData", {})
+            chosen = answer.get("data", answer).get("replyMessage", answer.get("replyMessage", {})).get("title")
+            # A long answer comes as a reference: preDownload and decodePayload open it, its title stands beside it.
+            chosen = chosen or message.get("interactiveDataRef", {}).get("title") or text
             return self.send(person, body=f"You chose: {chosen}")
         if message.get("attachments"):
             # It goes back as it came: what it says and how it is opened is in the description.

@@ -34,6 +34,8 @@ namespace opaline::cli {
 [[nodiscard]] std::string business_entry_text(const client::Entry& entry, const client::PersonaHome& home);
 /// What a message asks; nullopt: nothing, or what asks is not here, or makes no sense.
 [[nodiscard]] std::optional<msp::Interactive> question_of(const client::Entry& entry, const client::PersonaHome& home);
+/// How an answer (interactiveData) reads for people; empty: it does not say.
+[[nodiscard]] std::string words_of_answer(ByteView json);
 /// How many of its attachments are files for the person: the first so many.
 [[nodiscard]] std::size_t saved_files(const client::Entry& entry);
 /// True if a part of the message lies in a file that was not fetched yet.
@@ -60,7 +62,8 @@ void report_business_event(Context& context, const AccountId& business, const en
 
 // ---- commands
 [[nodiscard]] Exit run_business_open(Context& context, const std::string& text);
-[[nodiscard]] Exit run_business_check(Context& context, const std::string& text, bool yes);
+[[nodiscard]] Exit run_business_check(Context& context, const std::string& text, const std::string& authority_file,
+                                      bool yes);
 [[nodiscard]] Exit run_business_list(Context& context);
 [[nodiscard]] Exit run_business_close(Context& context, const std::string& text, bool block);
 [[nodiscard]] Exit run_business_unblock(Context& context, const std::string& text);
@@ -74,6 +77,10 @@ struct AnswerArguments {
   bool cancel = false;
 };
 [[nodiscard]] Exit run_answer(Context& context, const AnswerArguments& arguments);
+/// An answer that no message has room for goes as a file, and is reported as `send` reports. `title`: its words for
+/// people; `json`: interactiveData of at most msp::kMaxPayloadBytes.
+[[nodiscard]] Exit send_large_answer(Context& context, const AccountId& business, const MessageId& question,
+                                     std::string_view title, ByteView json);
 struct ShareArguments {
   std::string business;
   std::vector<std::string> fields;  ///< FIELD=VALUE

@@ -51,22 +51,20 @@ Entry without_file(const Entry& entry, const wire::BusinessPart& part, const Per
 
 /// What the person chose, by the words of the answer.
 std::string answer_words(const Entry& entry, const wire::BusinessPart& part, const PersonaHome& home) {
-  const SecretBytes content = content_of(entry, part, home);
-  std::string words = text_at(content, {"data", "replyMessage", "alternateTitle"});
-  if (words.empty()) words = text_at(content, {"data", "replyMessage", "title"});
+  std::string words = words_of_answer(content_of(entry, part, home));
   if (words.empty()) words = std::string(as_text(entry.text));
   return words;
 }
 
 std::string body_text(const Entry& entry, const wire::BusinessPart& part, const PersonaHome& home) {
   const SecretBytes content = content_of(entry, part, home);
+  if (part.kind == PartKind::interactive && entry.kind == EntryKind::outgoing)
+    return fmt::format("[your answer] {}", label(answer_words(entry, part, home)));
   if (part.in_file && content.empty()) return "(the rest of this message was not fetched yet: opaline receive)";
   if (part.kind == PartKind::rich_link) {
     const std::string title = text_at(content, {"title"}), url = text_at(content, {"url"});
     return fmt::format("[a link] {}\n      {}", label(title), label(url));
   }
-  if (part.kind == PartKind::interactive && entry.kind == EntryKind::outgoing)
-    return fmt::format("[your answer] {}", label(answer_words(entry, part, home)));
   if (part.kind == PartKind::interactive) {
     const auto asked = question_of(entry, home);
     return asked ? question_text(*asked, client::business_urn(entry.peer))
@@ -109,6 +107,11 @@ std::optional<msp::Interactive> question_of(const Entry& entry, const PersonaHom
   auto asked = msp::parse_interactive(content, msp::Uuid(entry.message.view()));
   if (!asked) return std::nullopt;
   return std::move(*asked);
+}
+
+std::string words_of_answer(ByteView json) {
+  const std::string words = text_at(json, {"data", "replyMessage", "alternateTitle"});
+  return words.empty() ? text_at(json, {"data", "replyMessage", "title"}) : words;
 }
 
 std::size_t saved_files(const Entry& entry) {

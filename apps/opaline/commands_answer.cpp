@@ -45,6 +45,10 @@ Result<Found, Failure> find_question(Context& context, const PersonaHome& home, 
     if (part && part->answers && entry.kind == EntryKind::outgoing && entry.state != endpoint::MessageState::failed)
       answered.insert(*part->answers);
   }
+  const auto uploads = client::Transfers(home.store(), context.random()).uploads();
+  if (!uploads) return fail(history_failure(context, uploads.error()));
+  for (const client::Upload& upload : *uploads)
+    if (upload.answers && !is_final(upload.reason)) answered.insert(*upload.answers);
   for (auto entry = entries->rbegin(); entry != entries->rend(); ++entry) {
     const bool named = !message.empty() && entry->message.hex().starts_with(message);
     if (message.empty() ? answered.contains(entry->message) : !named) continue;
@@ -108,7 +112,7 @@ Exit run_answer(Context& context, const AnswerArguments& arguments) {
     return failed(context, choice_failure(reply.error()));
   }
   if (reply->json.size() > wire::kMaxPartJsonBytes)
-    return failed(context, {ClientError::bad_text, "this answer is longer than fits into a message; nothing was sent"});
+    return send_large_answer(context, business, found->entry.message, words_of_answer(reply->json), reply->json);
   client::BusinessMessage message;
   message.text = to_secret_bytes(as_view(reply->body.view()));
   message.kind = wire::PartKind::interactive;

@@ -152,9 +152,16 @@ Exit run_business_open(Context& context, const std::string& text) {
   return Exit::ok;
 }
 
-Exit run_business_check(Context& context, const std::string& text, bool yes) {
+Exit run_business_check(Context& context, const std::string& text, const std::string& authority_file, bool yes) {
   const auto link = parse_business(text);
   if (!link) return failed(context, link.error());
+  client::GatewayCheckOptions options;
+  if (!authority_file.empty()) {
+    auto pem = read_file(authority_file);
+    if (!pem || pem->empty())
+      return failed(context, {ClientError::certificate_rejected, "cannot read " + authority_file});
+    options.authority_pem = std::move(*pem);
+  }
   if (const auto connected = open_and_connect(context); !connected) return failed(context, connected.error());
   const auto home = remember(context, *link);
   if (!home) return failed(context, home.error());
@@ -164,7 +171,7 @@ Exit run_business_check(Context& context, const std::string& text, bool yes) {
   if (!profile.own_gateway())
     return failed(context, {ClientError::refused,
                             "its gateway is hosted by the service, says the operator: there is nothing to be checked"});
-  auto check = client::GatewayCheck::create(context.loop(), profile.website(), {});
+  auto check = client::GatewayCheck::create(context.loop(), profile.website(), options);
   if (!check) return failed(context, check.error());
   if (!yes &&
       !agrees(fmt::format("Ask {} which key its gateway has? It sees your IP address, and may guess that you are "
@@ -309,7 +316,7 @@ Result<PersonaHome*, Failure> ready_for(Context& context, const std::string& tex
     OPALINE_TRY(home, remember(context, link));
   }
   OPALINE_TRY(const auto ready,
-              await<std::monostate>(context, kWithin, [&](auto done) { context.personas().open(business, done); }));
+              await<std::monostate>(context, kWithin, [&](auto done) { context.personas().ready(business, done); }));
   (void)ready;
   context.wait(kWithin, [&] {
     client::Client* const client = context.personas().running(business);

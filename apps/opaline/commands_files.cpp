@@ -11,6 +11,7 @@
 #include "apps/opaline/files.hpp"
 #include "base/fault_point.hpp"
 #include "base/utf8.hpp"
+#include "msp/payload.hpp"
 #include "wire/contents.hpp"
 
 namespace opaline::cli {
@@ -43,18 +44,23 @@ Result<void, Failure> check_text(std::string_view text) {
   return {};
 }
 
+Upload new_upload(Context& context, const AccountId& peer, const std::string& to, std::string_view text) {
+  Upload out;
+  out.id = context.random().id<UploadId>();
+  out.peer = peer;
+  out.to = to.substr(0, client::kMaxToBytes);
+  out.text = to_secret_bytes(as_view(text));
+  out.at = context.clock().now();
+  return out;
+}
+
 /// Encrypts all files into the home and accepts the message: from here on it goes out, whatever is killed.
 Result<UploadId, Failure> accept(Context& context, const client::Home& home, const client::LocalStore& store,
                                  const AccountId& peer, const SendArguments& arguments, std::string_view text,
                                  const std::vector<client::LocalFile>& files) {
   const auto folder = client::home_folder(home, "outgoing");
   if (!folder) return fail(Failure{folder.error(), context.options().home + " cannot be written; nothing was sent"});
-  Upload upload;
-  upload.id = context.random().id<UploadId>();
-  upload.peer = peer;
-  upload.to = arguments.to.substr(0, client::kMaxToBytes);
-  upload.text = to_secret_bytes(as_view(text));
-  upload.at = context.clock().now();
+  Upload upload = new_upload(context, peer, arguments.to, text);
   ProgressBar bar(context.output(), true);
   std::vector<client::OpenFile> held;  // locked until the message is accepted
   const auto discard = [&] {
@@ -100,6 +106,24 @@ Exit send_beside(Context& context, const SendArguments& arguments, const std::st
                                       .upload = id->hex()});
 }
 
+/// Uploads over the persona's own connection, and reports as `send` does. `queued`: it has become this message.
+Exit go_up(Context& context, const client::PersonaHome& home, const UploadId& id, const SendArguments& arguments,
+           const std::function<void(const MessageId&)>& queued) {
+  Files moving(context, true, &home);
+  moving.start();
+  context.wait(kLongest, [&] { return moving.queued(id).has_value() || !moving.busy(); });
+  if (const auto message = moving.queued(id)) {
+    queued(*message);
+    return report_message(context, *message, arguments, true);
+  }
+  moving.stop();
+  const auto upload = moving.transfers().upload(id);
+  context.finish(2s);
+  if (!upload || !*upload) return failed(context, {ClientError::store_failed, "the local store could not be read"});
+  context.output().line(upload_json(**upload), upload_text(**upload));
+  return is_final((*upload)->reason) ? Exit::failed : Exit::queued;
+}
+
 /// The same over the persona's own connection, from the business's own home.
 Exit send_to_business(Context& context, const SendArguments& arguments, const std::string& text,
                       const std::vector<client::LocalFile>& files) {
@@ -116,19 +140,47 @@ Exit send_to_business(Context& context, const SendArguments& arguments, const st
     context.finish(2s);
     return failed(context, id.error());
   }
-  Files moving(context, true, *home);
-  moving.start();
-  context.wait(kLongest, [&] { return moving.queued(*id).has_value() || !moving.busy(); });
-  if (const auto message = moving.queued(*id)) return report_message(context, *message, arguments, true);
-  moving.stop();
-  const auto upload = moving.transfers().upload(*id);
-  context.finish(2s);
-  if (!upload || !*upload) return failed(context, {ClientError::store_failed, "the local store could not be read"});
-  context.output().line(upload_json(**upload), upload_text(**upload));
-  return is_final((*upload)->reason) ? Exit::failed : Exit::queued;
+  return go_up(context, **home, *id, arguments, [](const MessageId&) {});
 }
 
 }  // namespace
+
+Exit send_large_answer(Context& context, const AccountId& business, const MessageId& question, std::string_view title,
+                       ByteView json) {
+  const std::string urn = client::business_urn(business);
+  const bool reached = context.client().online();
+  const auto home = reached ? ready_for(context, urn) : context.personas().home(business);
+  if (!home) {
+    context.finish(1s);
+    return failed(context, home.error());
+  }
+  const auto stop = [&](const Failure& why) {
+    context.finish(2s);
+    return failed(context, why);
+  };
+  const auto folder = client::home_folder((*home)->home(), "outgoing");
+  if (!folder) return stop({folder.error(), context.options().home + " cannot be written; nothing was sent"});
+  auto sealed =
+      client::seal(msp::pack_payload(json), "interactive.json.gz", "application/gzip", *folder, context.random());
+  if (!sealed) return stop(sealed.error());
+  Upload upload = new_upload(context, business, urn, title);
+  upload.answers = question;
+  upload.files.push_back({std::move(sealed->attachment), std::move(sealed->spool), {}, {}, false});
+  const client::Transfers transfers((*home)->store(), context.random());
+  if (const auto added = transfers.add(upload); !added) {
+    std::filesystem::remove(*folder / upload.files[0].spool);
+    return stop({added.error(), "the local store could not be written; nothing was sent"});
+  }
+  if (!reached) {
+    context.output().line(upload_json(upload), upload_text(upload));
+    return Exit::queued;
+  }
+  SendArguments arguments;
+  arguments.to = urn;
+  return go_up(context, **home, upload.id, arguments, [&](const MessageId& message) {
+    (void)(*home)->set_part_file(message, json);  // else `receive` fetches it back
+  });
+}
 
 Exit report_upload(Context& context, const UploadId& id) {
   const auto upload = client::Transfers(context.store(), context.random()).upload(id);

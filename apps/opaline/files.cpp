@@ -83,7 +83,10 @@ class BusinessUploadHost final : public client::UploadHost {
   Result<MessageId, Failure> queue(
       const Upload& upload, std::function<Result<void, client::DatabaseError>(const client::Database&)> also) override {
     if (client() == nullptr) return fail(away());
-    OPALINE_TRY(const SecretBytes part, personas_.part_of(business_, {.text = {}}));
+    client::BusinessMessage message;
+    if (upload.answers)
+      message = {.text = {}, .kind = wire::PartKind::interactive, .in_file = true, .answers = upload.answers};
+    OPALINE_TRY(const SecretBytes part, personas_.part_of(business_, message));
     std::vector<endpoint::Attachment> attachments;
     for (const auto& file : upload.files) attachments.push_back(file.attachment);
     return client()->send_message(
@@ -284,6 +287,7 @@ boost::json::object upload_json(const Upload& upload) {
                           {"to", upload.to},           {"account", upload.peer.hex()},
                           {"at", iso_time(upload.at)}, {"text", as_text(upload.text)},
                           {"files", std::move(files)}, {"state", is_final(upload.reason) ? "failed" : "uploading"}};
+  if (upload.answers) out["answers"] = upload.answers->hex();
   if (upload.reason != UploadReason::none) out["reason"] = name(upload.reason);
   return out;
 }

@@ -20,6 +20,7 @@ struct Arguments {
   RecoveryArguments recovery;
   DeleteArguments deletion;
   std::string business;
+  std::string domain_authority;
   AnswerArguments answer;
   ShareArguments share;
   std::string device_name;

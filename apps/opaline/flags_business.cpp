@@ -47,7 +47,11 @@ void add_business(CLI::App& app, Arguments& a) {
       "  opaline business check urn:biz:5f0c1d2e-3b4a-4c5d-8e6f-708192a3b4c5");
   check->add_option("BUSINESS", a.business, kBusiness)->required();
   check->add_flag("--yes", a.yes, "Do not ask before");
-  check->callback([&a] { a.run = [&a](Context& context) { return run_business_check(context, a.business, a.yes); }; });
+  check->add_option("--domain-ca", a.domain_authority,
+                    "PEM file of the authority to trust for the domain; else the system's (--ca is the service's)");
+  check->callback([&a] {
+    a.run = [&a](Context& context) { return run_business_check(context, a.business, a.domain_authority, a.yes); };
+  });
   auto* list = business->add_subcommand("list", "Show the businesses of this account");
   list->footer(
       "Example:\n"

@@ -26,6 +26,31 @@ TEST_F(FilesTest, GoesUpOnceAndComesDownAsItWas) {
   EXPECT_TRUE(equal(blob_of(a).releases, token.reveal()));
 }
 
+TEST_F(FilesTest, AnAnswerFromMemoryGoesUpAndIsKnownForOneAfterARestart) {
+  const std::string content = pattern(20'000);
+  const auto folder = *home_folder(*home_, "outgoing");
+  auto sealed = seal(as_view(content), "interactive.json.gz", "application/gzip", folder, random_);
+  ASSERT_TRUE(sealed);
+  EXPECT_NE(content_of(folder / sealed->spool), content) << "it is encrypted";
+  Upload upload;
+  upload.id = random_.id<UploadId>();
+  upload.peer = kPeer;
+  upload.answers = random_.id<MessageId>();
+  upload.files.push_back({sealed->attachment, sealed->spool, {}, {}, false});
+  ASSERT_TRUE(transfers_->add(upload));
+  const auto kept = transfers_->upload(upload.id);
+  ASSERT_TRUE(kept && *kept);
+  EXPECT_EQ((*kept)->answers, upload.answers);
+  const UploadId plain = accept(pattern(10));
+  EXPECT_EQ((*transfers_->upload(plain))->answers, std::nullopt);
+  restart();
+  go_up();
+  ASSERT_EQ(host_->queued.size(), 2U);
+  const auto saved = save(host_->queued[0]);
+  ASSERT_TRUE(saved) << saved.error().message;
+  EXPECT_EQ(content_of(*saved), content);
+}
+
 TEST_F(FilesTest, GoesOnWhereTheServiceIs) {
   accept(pattern(4 * kMiB));
   int pieces = 0;

@@ -232,6 +232,17 @@ Result<void, ClientError> make_durable(const OpenFile& file, const fs::path& fol
   return sync_directory(folder);
 }
 
+/// All but name and type.
+endpoint::Attachment described(const session::AttachmentKey& key, session::AttachmentSealer& sealer,
+                               std::uint64_t size_bytes, RandomSource& random) {
+  endpoint::Attachment out;
+  out.key = to_secret_bytes(key.reveal());
+  out.sha256 = sealer.finish().array();
+  out.size_bytes = size_bytes;
+  out.release = to_secret_bytes(session::generate_release_secret(random).reveal());
+  return out;
+}
+
 }  // namespace
 
 Result<SealedFile, Failure> seal(const LocalFile& what, const fs::path& folder, RandomSource& random,
@@ -257,13 +268,31 @@ Result<SealedFile, Failure> seal(const LocalFile& what, const fs::path& folder, 
     ::unlink((folder / out.spool).c_str());
     return fail(sealed.error());
   }
-  auto& a = out.attachment;
-  a.key = to_secret_bytes(key.reveal());
-  a.sha256 = sealer.finish().array();
-  a.size_bytes = what.size_bytes;
-  a.name = what.name;
-  a.type = what.type;
-  a.release = to_secret_bytes(session::generate_release_secret(random).reveal());
+  out.attachment = described(key, sealer, what.size_bytes, random);
+  out.attachment.name = what.name;
+  out.attachment.type = what.type;
+  out.file = std::move(*spool);
+  return out;
+}
+
+Result<SealedFile, Failure> seal(ByteView plain, std::string_view name, std::string_view type, const fs::path& folder,
+                                 RandomSource& random) {
+  SealedFile out;
+  auto spool = new_spool(folder, random, out.spool);
+  if (!spool) return fail(spool_failure(spool.error(), folder, plain.size()));
+  const auto key = session::generate_attachment_key(random);
+  session::AttachmentSealer sealer(key);
+  Bytes ciphertext(plain.size());
+  sealer.seal(plain, ciphertext);
+  auto written = spool->write(0, ciphertext);
+  if (written) written = make_durable(*spool, folder);
+  if (!written) {
+    ::unlink((folder / out.spool).c_str());
+    return fail(spool_failure(written.error(), folder, plain.size()));
+  }
+  out.attachment = described(key, sealer, plain.size(), random);
+  out.attachment.name = name;
+  out.attachment.type = type;
   out.file = std::move(*spool);
   return out;
 }

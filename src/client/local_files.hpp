@@ -77,6 +77,9 @@ struct SealedFile {
 /// while it was read, or cannot be read; store_full, store_failed; timed_out: `progress` ended it.
 [[nodiscard]] Result<SealedFile, Failure> seal(const LocalFile& file, const std::filesystem::path& folder,
                                                RandomSource& random, const FileProgress& progress);
+/// The same of what is in memory, not empty. store_full, store_failed.
+[[nodiscard]] Result<SealedFile, Failure> seal(ByteView plain, std::string_view name, std::string_view type,
+                                               const std::filesystem::path& folder, RandomSource& random);
 /// Removes the files in `folder` that no process has locked and `is_known` does not know.
 void remove_leftovers(const std::filesystem::path& folder, const std::function<bool(std::string_view)>& is_known);
 

@@ -97,6 +97,8 @@ class Personas {
   [[nodiscard]] Result<PersonaHome*, Failure> remember(const AccountId& business, ByteView profile);
   /// After it messages can be written. At once where this device is in. blocked, and PersonaOpening's.
   void open(const AccountId& business, Done<std::monostate> done);
+  /// The same, and if a link named the gateway's key, it is that one: identity_changed, timed_out.
+  void ready(const AccountId& business, Done<std::monostate> done);
   /// Queues a message, after opening where that has to be. bad_text and the like as Client::send.
   void send(const AccountId& business, BusinessMessage message, Done<MessageId> done);
   /// Closes, or blocks. True: it is done; false: it will be when the service is reached next. unknown_peer: never

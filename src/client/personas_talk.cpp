@@ -253,7 +253,18 @@ void Personas::send(const AccountId& business, BusinessMessage message, Done<Mes
       msp::is_text(text) && msp::count_characters(text) > msp::kMaxTextCharacters)
     return done(fail(Failure{ClientError::bad_text, "a message to a business has at most 10,000 characters"}));
   auto kept = std::make_shared<BusinessMessage>(std::move(message));
-  open(business, [this, business, kept, done = std::move(done)](const Result<std::monostate, Failure>& opened) {
+  ready(business, [this, business, kept, done = std::move(done)](const Result<std::monostate, Failure>& checked) {
+    if (!checked) return done(fail(checked.error()));
+    const auto again = at(business);
+    if (!again) return done(fail(again.error()));
+    if (!(*again)->client)
+      return done(fail(Failure{ClientError::connect_failed, "the conversation was closed meanwhile"}));
+    done(queue(**again, std::move(*kept)));
+  });
+}
+
+void Personas::ready(const AccountId& business, Done<std::monostate> done) {
+  open(business, [this, business, done = std::move(done)](const Result<std::monostate, Failure>& opened) {
     if (!opened) return done(fail(opened.error()));
     const auto one = at(business);
     if (!one) return done(fail(one.error()));
@@ -261,14 +272,7 @@ void Personas::send(const AccountId& business, BusinessMessage message, Done<Mes
       return done(fail(Failure{ClientError::connect_failed,
                                "the service does not know this device there any more; "
                                "send it again"}));
-    await_key(**one, kLooksForKey, [this, business, kept, done](const Result<std::monostate, Failure>& checked) {
-      if (!checked) return done(fail(checked.error()));
-      const auto again = at(business);
-      if (!again) return done(fail(again.error()));
-      if (!(*again)->client)
-        return done(fail(Failure{ClientError::connect_failed, "the conversation was closed meanwhile"}));
-      done(queue(**again, std::move(*kept)));
-    });
+    await_key(**one, kLooksForKey, done);
   });
 }
 

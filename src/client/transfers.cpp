@@ -10,6 +10,8 @@ using endpoint::Attachment;
 using endpoint::BlobId;
 
 constexpr std::uint8_t kVersion = 1;
+/// Of an upload that is an answer: the message's id follows. Others stay as an older opaline can read them.
+constexpr std::uint8_t kAnswerVersion = 2;
 
 Bytes place(std::string_view table, ByteView key) {
   Bytes out;
@@ -50,7 +52,8 @@ SecretBytes encode(const Upload& upload) {
   Bytes out;
   out.reserve(64 * 1024);  // it does not grow and leave copies: texts and descriptors are far below
   Writer w(out);
-  w.u8(kVersion).bytes(upload.peer.view()).bytes16(as_view(upload.to)).bytes32(upload.text);
+  w.u8(upload.answers ? kAnswerVersion : kVersion);
+  w.bytes(upload.peer.view()).bytes16(as_view(upload.to)).bytes32(upload.text);
   w.u64(static_cast<std::uint64_t>(unix_millis(upload.at))).u8(static_cast<std::uint8_t>(upload.reason));
   w.u8(static_cast<std::uint8_t>(upload.files.size()));
   for (const UploadFile& file : upload.files) {
@@ -60,6 +63,7 @@ SecretBytes encode(const Upload& upload) {
     for (const auto& device : file.devices)
       w.bytes(device.account.view()).u32(static_cast<std::uint32_t>(device.device));
   }
+  if (upload.answers) w.bytes(upload.answers->view());
   return secret(out);
 }
 
@@ -78,7 +82,8 @@ bool read(Reader& r, UploadFile& file) {
 
 std::optional<Upload> decode_upload(const UploadId& id, ByteView bytes) {
   Reader r(bytes);
-  if (r.u8() != kVersion) return std::nullopt;
+  const std::uint8_t version = r.u8();
+  if (version != kVersion && version != kAnswerVersion) return std::nullopt;
   Upload out;
   out.id = id;
   out.peer = AccountId(r.array<16>());
@@ -89,6 +94,7 @@ std::optional<Upload> decode_upload(const UploadId& id, ByteView bytes) {
   const std::size_t files = r.u8();
   for (std::size_t i = 0; i < files && !r.failed(); ++i)
     if (!read(r, out.files.emplace_back())) return std::nullopt;
+  if (version == kAnswerVersion) out.answers = MessageId(r.array<16>());
   if (!r.finished()) return std::nullopt;
   return out;
 }

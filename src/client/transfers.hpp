@@ -47,6 +47,8 @@ struct Upload {
   Time at;
   UploadReason reason{};
   std::vector<UploadFile> files;  ///< at most wire::kMaxAttachments
+  /// An answer to this message of a business, too large for an envelope: its one file holds the JSON.
+  std::optional<MessageId> answers = {};
 
   [[nodiscard]] std::uint64_t size_bytes() const;
 };

@@ -225,7 +225,8 @@ Result<Reply, Error> make_reply(const Interactive& asked, const Choice& chosen) 
   json.key("requestIdentifier").string(asked.request_identifier.view());
   if (answered.has_bubble) {
     json.key("replyMessage");
-    write_bubble(json, asked.reply, answered.words);
+    // A form of typed texts has no words of its own: it is called by its question.
+    write_bubble(json, asked.reply, answered.words.empty() && asked.received ? asked.received->title : answered.words);
   }
   json.end_object().key("sessionIdentifier").string(asked.session_identifier.view());
   json.key("useLiveLayout").boolean(asked.live_layout).end_object();

@@ -251,6 +251,33 @@ def own_house(check, world):
     check(gateway.stop() == 0, "it ends when it is asked to")
 
 
+def long_answers(check, world):
+    """An answer that no message has room for: by reference, which preDownload, the key and decodePayload open as the contract has it"""
+    shop, anna = world.shop, world.anna
+    check(opaline(anna, "send", shop.urn, "ask me much").code == 0, "written")
+    person, pages = shop.heard("ask me much")["person"], [f"p{i}" for i in range(8)]
+    shop.ask(person, "Tell us all", dynamic={"version": "1.2", "template": "messageForms", "data": {"startPageIdentifier": "p0", "showSummary": True, "pages": [
+        {"pageIdentifier": page, "type": "input", "title": page, "options": {"required": True, "inputType": "multiline", "maximumCharacterCount": 10000},
+         **({"nextPageIdentifier": pages[i + 1]} if i < 7 else {"submitForm": True})} for i, page in enumerate(pages)]}})
+    wait_for("the question", lambda: any(line.get("question") for line in opaline(anna, "receive").lines))
+    said = {page: f"{page} \U0001f375 " * 1200 for page in pages}
+    done = opaline(anna, "answer", shop.urn, *(f"{page}={text}" for page, text in said.items()))
+    check(done.code == 0 and done.state in ("sent", "delivered", "read"), f"sent: {done}")
+    ref = wait_for("the answer", lambda: next((m["interactiveDataRef"] for m in shop.got if "interactiveDataRef" in m), None))
+    check(ref["size"] > 0 and ref["title"] == "Tell us all" and ref["bid"] == echo.BID, f"a reference: {({k: v for k, v in ref.items() if k != 'key'})}")
+    shop.checked({**ref, "name": "answer"})
+    where = json.loads(shop.call("GET", "/v1/preDownload", source_id=shop.options.business, url=ref["url"], owner=ref["owner"], signature=ref["signature-base64"]))["download-url"]
+    sealed = urllib.request.urlopen(where, context=shop.tls, timeout=60).read()
+    opened = subprocess.run(["openssl", "enc", "-d", "-aes-256-ctr", "-K", ref["key"][2:], "-iv", "00" * 16], input=sealed, capture_output=True, check=True).stdout
+    for raw in (opened, gzip.decompress(opened)):
+        decoded = json.loads(shop.call("POST", "/v1/decodePayload", raw, source_id=shop.options.business, bid=ref["bid"]))
+        given = {page["pageIdentifier"]: page["items"][0]["value"] for page in decoded["data"]["dynamic"]["selections"]}
+        check(given == said, "every page of it is here")
+    shown = opaline(anna, "history", shop.urn, "--limit", "1").lines
+    check(shown[-1].get("answer"), f"and the history says that it was answered: {shown}")
+    check(opaline(anna, "answer", shop.urn, "p0=more").lines[0]["error"] == "unknown_peer", "once")
+
+
 def dead_letters(check, world):
     """What the business's software refuses is set aside, listed without its text, and comes back by the same id"""
     shop, ben = world.shop, world.ben
@@ -351,7 +378,7 @@ def metrics(check, world):
     check(world.shop.options.business not in page and "mbid" not in page, "no identifier")
 
 
-CASES = {f.__name__: f for f in (conversation, closing, strangers, killed, dead_letters, told_and_signed, away, metrics, own_house)}
+CASES = {f.__name__: f for f in (conversation, closing, strangers, killed, long_answers, dead_letters, told_and_signed, away, metrics, own_house)}
 
 if __name__ == "__main__":
     run_cases("business", CASES, lambda programs, scratch: [World(programs, scratch / "world")])

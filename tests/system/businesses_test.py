@@ -143,6 +143,9 @@ FORM = {"dynamic": {"version": "1.2", "template": "messageForms", "data": {"star
     {"pageIdentifier": "when", "type": "datePicker", "title": "When?", "nextPageIdentifier": "what"},
     {"pageIdentifier": "what", "type": "select", "title": "What?", "multipleSelection": True, "submitForm": True, "items": [
         {"title": "One", "value": "1", "identifier": "1"}, {"title": "Two", "value": "2", "identifier": "2"}]}]}}}
+LONG = {"dynamic": {"version": "1.2", "template": "messageForms", "data": {"startPageIdentifier": "a", "showSummary": True, "pages": [
+    {"pageIdentifier": "a", "type": "input", "title": "All?", "nextPageIdentifier": "b", "options": {"required": True, "inputType": "multiline", "maximumCharacterCount": 10000}},
+    {"pageIdentifier": "b", "type": "input", "title": "More?", "submitForm": True, "options": {"required": True, "inputType": "multiline", "maximumCharacterCount": 10000}}]}}}
 SIGN_IN = {"authenticate": {"oauth2": {"responseType": "code", "scope": ["profile"], "state": "st-4711", "redirectURI": "https://shop.example/back"}}}
 
 
@@ -168,6 +171,22 @@ def case_forms(check, directory):
         done = subprocess.run([*anna.command, "answer", shop.urn], input="\n2\n2027-01-15\n2\n", capture_output=True, text=True, timeout=60)
         pages = [(page["pageIdentifier"], [item["value"] for item in page["items"]]) for page in answered(question)["dynamic"]["selections"]]
         check(done.returncode == 0 and pages == [("where", ["there"]), ("when", ["2027-01-15"]), ("what", ["2"])], f"page by page {pages}")
+        question = shop.ask(me, LONG, "Tell us all")
+        opaline(anna, "receive")
+        check(sent(opaline(anna, "answer", shop.urn, "a=" + "long " * 1500, "b=longer")), "an answer of 15 kB")
+        answer = shop.wait(lambda line: line.get("answers") == question, "the answer")
+        check(answer["in_file"] and not answer["json"] and answer["files"] == 1 and answer["text"] == "Tell us all", f"goes as a file {answer}")
+        check(opaline(anna, "history", shop.urn, "--limit", "1").lines[0]["answer"] == "Tell us all", "history says so")
+        check(opaline(anna, "answer", shop.urn, "a=x", "b=y").lines[0]["error"] == "unknown_peer", "and it is answered")
+        question = shop.ask(me, LONG, "Tell us more")
+        opaline(anna, "receive")
+        done = opaline(anna, "answer", shop.urn, "a=" + "x" * 10001, "b=y")
+        check(done.lines[0]["error"] == "bad_text" and "longer than it may be" in done.lines[0]["message"], f"what the form does not take is refused {done}")
+        done = opaline(anna, "answer", shop.urn, "a=" + "later " * 1500, "b=y", url="https://127.0.0.1:1")
+        check(done.code == 3 and done.lines[0]["event"] == "upload" and done.lines[0]["answers"] == question, f"without the service it waits {done}")
+        check(opaline(anna, "answer", shop.urn, "a=x", "b=y").lines[0]["error"] == "unknown_peer", "as the answer that it is")
+        opaline(anna, "receive")
+        check(shop.wait(lambda line: line.get("answers") == question, "the answer")["in_file"], "and goes out with the next command")
         for arguments, status in ((("--code", "abc"), "authenticated"), (("--cancel",), "cancelled")):
             question = shop.ask(me, SIGN_IN)
             opaline(anna, "receive")
@@ -243,6 +262,9 @@ def case_gateways(check, directory):
         done = opaline(anna, "business", "open", f"{shop.urn}?opaline-gateway={wrong}")
         check(done.lines[0]["gateway"] == "changed", f"a link with another key is a warning {done.lines}")
         check(opaline(anna, "send", shop.urn, "secret").lines[0]["error"] == "identity_changed" and not shop.count("secret"), "nothing goes out")
+        (directory / "secret.txt").write_text("secret")
+        done = opaline(anna, "send", shop.urn, "a file", "--attach", directory / "secret.txt")
+        check(done.lines[0]["error"] == "identity_changed" and not shop.count("a file"), f"no file either {done}")
         right = base64.urlsafe_b64encode(bytes.fromhex(next(line["key"] for line in shop.lines if "key" in line))).decode().rstrip("=")
         done = opaline(anna, "business", "open", f"{shop.urn}?opaline-gateway={right}")
         check(done.lines[0]["gateway"] == "own_checked", f"a link with its key {done.lines}")
@@ -252,8 +274,38 @@ def case_gateways(check, directory):
         check(opaline(anna, "accept", shop.urn).code == 0 and sent(opaline(anna, "send", shop.urn, "all the same")), "unless the person agrees")
         check(standing(anna, shop.urn)["gateway"] == "own_said", "it is not checked then")
         check(opaline(anna, "accept", shop.urn).lines[0]["error"] == "no_alarm", "nothing is left to agree to")
+        done = opaline(anna, "business", "check", shop.urn, "--yes", "--domain-ca", directory / "nowhere.pem")
+        check(done.code == 1 and done.lines[0]["error"] == "certificate_rejected", f"an authority that cannot be read {done}")
     finally:
         shop.end(), server.stop()
+
+
+def case_uploads(check, directory):
+    """A file for a business that is not up yet: listed with its conversation, and given up so that nothing of it is left"""
+    server, (anna,) = begin(directory, "Anna")
+    shop, bank = Business(server, directory, "Shop"), Business(server, directory, "Bank")
+    try:
+        for business in (shop, bank):
+            check(sent(opaline(anna, "send", business.urn, "hello")), "written")
+        (directory / "plan.txt").write_text("the plan")
+        for text in ("see this", "and that"):
+            opaline(anna, "send", shop.urn, text, "--attach", directory / "plan.txt", fault="files.after_accepted")
+        listed = [line for line in opaline(anna, "history", shop.urn).lines if line["event"] == "upload"]
+        check([(one["text"], one["to"], one["state"]) for one in listed] == [("see this", shop.urn, "uploading"), ("and that", shop.urn, "uploading")], f"its history lists them {listed}")
+        check(not [line for line in opaline(anna, "history", bank.urn).lines if line["event"] == "upload"], "another's does not")
+        check(len([line for line in opaline(anna, "history").lines if line["event"] == "upload"]) == 2, "the whole does")
+        spools = [path for path in anna.home.rglob("outgoing/*")]
+        check(len(spools) == 2, f"their ciphertext is in the home {spools}")
+        check(opaline(anna, "cancel", "00000000").lines[0]["error"] == "unknown_peer", "there is no such upload")
+        done = opaline(anna, "cancel", listed[0]["id"][:8])
+        check(done.code == 0 and done.lines[0] == {"event": "cancelled", "id": listed[0]["id"]}, f"given up {done}")
+        check(len([path for path in anna.home.rglob("outgoing/*")]) == 1, "its ciphertext is gone")
+        opaline(anna, "receive")
+        check(shop.got("and that")["files"] == 1 and not shop.count("see this"), "the other one goes out with the next command")
+        check(not [line for line in opaline(anna, "history").lines if line["event"] == "upload"] and not [path for path in anna.home.rglob("outgoing/*")], "and nothing is left")
+        check(opaline(anna, "cancel", listed[1]["id"][:8]).lines[0]["error"] == "unknown_peer", "what is sent cannot be given up")
+    finally:
+        shop.end(), bank.end(), server.stop()
 
 
 def admin(server, *arguments):
