@@ -16,7 +16,7 @@ namespace opaline {
 
 /// Every point there is: tests iterate over this list, and hitting a point that is not on it is a bug (asserted when
 /// armed).
-inline constexpr std::array<std::string_view, 75> kFaultPoints = {
+inline constexpr std::array<std::string_view, 79> kFaultPoints = {
     "store.before_day_key",        // the first envelope of a day is about to be committed, its key does not exist yet
     "store.before_day_family",     // the key is synced, the day's rows have no place yet
     "store.before_wal_sync",       // a group is sealed, not a byte of it was given to the disk
@@ -28,6 +28,10 @@ inline constexpr std::array<std::string_view, 75> kFaultPoints = {
     "store.after_day_dropped",     // the rows of one of the days are gone
     "store.before_rows_sync",      // a batch of rows is complete, not a byte of it was given to the disk
     "store.after_rows_sync",       // the batch is on stable storage, nobody was told
+    "rows.before_range_erased",    // a range of rows is about to be removed
+    "rows.after_range_erased",     // they are removed durably, their bytes still lie in the files
+    "records.before_lookups",      // a group of lookups is sealed, the store was not asked yet
+    "records.after_lookup_keys",   // the keys of days of the lookup log are gone, their rows are not
     "vault.before_key_sync",       // a new key is in a temporary file
     "vault.after_key_sync",        // the new key has its name, nobody was told
     "vault.before_destroy_mark",   // days are about to be destroyed

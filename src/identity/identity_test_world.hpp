@@ -48,6 +48,14 @@ class CountingRows final : public store::RowStore {
     ++scans;
     return rows_.scan(table, prefix, after, limit);
   }
+  Result<std::vector<std::pair<Bytes, Bytes>>, store::RowError> scan_back(std::string_view table, ByteView prefix,
+                                                                          ByteView before, std::size_t limit) override {
+    ++scans;
+    return rows_.scan_back(table, prefix, before, limit);
+  }
+  Result<void, store::RowError> erase_range(std::string_view table, ByteView from, ByteView end) override {
+    return rows_.erase_range(table, from, end);
+  }
 
   struct Outcome {
     store::RowError error{};

@@ -2,7 +2,6 @@
 // The lookup log (docs/adr/0016-lookup-log.md, promise 9): who asked the directory about whom, five fields, in
 // partitions of a day, each sealed under the key of its day in a vault of the log's own.
 #include <functional>
-#include <map>
 #include <memory>
 #include <set>
 
@@ -24,6 +23,13 @@ struct LookupQuery {
   LookupSide side = LookupSide::by_handle;
   Time from;
   Time to;
+};
+
+struct LookupFindings {
+  std::uint64_t entries = 0;         ///< that were found
+  std::uint64_t damaged = 0;         ///< rows that are not authentic, and were passed over
+  std::vector<Day> unreadable_days;  ///< which have rows, but no key that they may be read with; none is expected
+  friend bool operator==(const LookupFindings&, const LookupFindings&) = default;
 };
 
 struct LookupLogConfig {
@@ -73,16 +79,19 @@ class LookupLog final : public identity::LookupLog {
   /// go into the partition of its day, for no clock that went wrong may keep anything longer. Before the first call all
   /// go where their time says.
   void trust_clock(Time last);
-  /// Destroys the keys of the days that are over, and removes their rows. Only where the clock is to be trusted. Blocks
-  /// for as long as the disk needs. False: the vault or the disk failed; to be tried again.
+  /// Destroys the keys of the days that are over: nobody reads them any more when this returns. Only where the clock is
+  /// to be trusted, which it then is at `now`. A few fsyncs. False: the vault failed; to be tried again.
   [[nodiscard]] bool expire(Time now);
+  /// Removes the rows of days whose keys are gone. Blocks for as long as the disk needs. False: it failed; to be tried
+  /// again.
+  [[nodiscard]] bool remove_expired();
 
-  /// Calls `visit` for each entry in the order in which they were logged, until it returns false. What is older than
-  /// the retention is not served. Blocks; any thread may. failed: also a row that is not authentic; entries before it
-  /// were visited.
+  /// Calls `visit` for each entry in the order in which they were logged, until it returns false; holds few of them at
+  /// a time. What is older than the retention is not served. Blocks; any thread may. failed: the disk does not answer.
   using Visitor = std::function<bool(const identity::LookupLogEntry&)>;
-  [[nodiscard]] Result<void, store::RowError> find(const LookupQuery& query, const Visitor& visit);
-  [[nodiscard]] Result<std::uint64_t, store::RowError> count(const LookupQuery& query);
+  [[nodiscard]] Result<LookupFindings, store::RowError> find(const LookupQuery& query, const Visitor& visit);
+  /// As find, with nobody who looks.
+  [[nodiscard]] Result<LookupFindings, store::RowError> count(const LookupQuery& query);
 
   [[nodiscard]] LookupLogStats stats() const;
 

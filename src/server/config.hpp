@@ -116,6 +116,7 @@ struct SmtpSection {
   friend bool operator==(const SmtpSection&, const SmtpSection&) = default;
 };
 struct LookupsSection {
+  std::chrono::days log_days{30};  ///< 0: no lookup is logged
   std::uint32_t bucket = 2'000;
   std::uint32_t refill_per_day = 100;
   friend bool operator==(const LookupsSection&, const LookupsSection&) = default;

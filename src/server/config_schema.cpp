@@ -194,6 +194,7 @@ std::vector<ConfigKey> config_schema(Config& c) {
       {"smtp", "password_file", path(c.smtp.password_file)},
       {"smtp", "ca_file", path(c.smtp.ca_file)},
       {"smtp", "allow_plaintext", boolean(c.smtp.allow_plaintext)},
+      {"lookups", "log_days", number(c.lookups.log_days, 0, 30)},
       {"lookups", "bucket", number(c.lookups.bucket, 1, kMillion)},
       {"lookups", "refill_per_day", number(c.lookups.refill_per_day, 1, kMillion)},
       {"accounts", "calls_per_hour", number(c.accounts.calls_per_hour, 200, kMillion)},

@@ -200,6 +200,22 @@ double seconds_of(Time time) {
   return static_cast<double>(unix_millis(time)) / 1000;
 }
 
+void lookup_log_metrics(Page& page, const MetricsSnapshot& s) {
+  const records::LookupLogStats& log = s.lookup_log;
+  page.gauge("lookup_log_days", "Days for which lookups are logged; 0: not at all.",
+             static_cast<double>(s.lookup_log_days.count()));
+  page.gauge("lookup_log_entries", "Entries in the lookup log.", static_cast<double>(log.entries));
+  page.gauge("lookup_log_bytes", "Their size on the disk, in keys and values.", static_cast<double>(log.bytes));
+  page.gauge("lookup_log_oldest_seconds", "Time of the oldest; 0: there is none.",
+             log.oldest ? seconds_of(*log.oldest) : 0);
+  page.gauge("lookup_log_waiting", "Entries that wait for the disk.", static_cast<double>(log.waiting));
+  page.counter("lookup_log_written_total", "Entries written.", log.written);
+  page.counters("lookup_log_dropped_total", "Entries lost, by why; the lookups were answered.", "why",
+                {{"queue", log.dropped_queue}, {"disk", log.dropped_disk}, {"vault", log.dropped_vault}});
+  page.gauge("lookup_collection_active", "1 while lookups are collected for a case.", log.collecting ? 1 : 0);
+  page.counter("lookup_collection_entries_total", "Entries collected for cases.", log.collected);
+}
+
 }  // namespace
 
 std::string render_metrics(const MetricsSnapshot& s) {
@@ -228,6 +244,7 @@ std::string render_metrics(const MetricsSnapshot& s) {
   blob_metrics(page, s.blobs);
   identity_metrics(page, s.identity);
   mail_metrics(page, s.mail);
+  lookup_log_metrics(page, s);
   return page.text();
 }
 

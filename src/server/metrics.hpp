@@ -6,6 +6,7 @@
 #include "blobs/service.hpp"
 #include "identity/drivers/smtp_code_sender.hpp"
 #include "identity/service.hpp"
+#include "records/lookup_log.hpp"
 #include "server/public_edge.hpp"
 #include "store/drivers/file_blob_store.hpp"
 #include "store/drivers/rocksdb_mailbox_store.hpp"
@@ -26,6 +27,8 @@ struct MetricsSnapshot {
   Blobs blobs;
   identity::Counters identity;
   identity::SmtpCodeSender::Counters mail;
+  records::LookupLogStats lookup_log;
+  std::chrono::days lookup_log_days{};
   std::size_t control_jobs_waiting = 0;
   std::uint64_t admin_requests = 0, admin_refused = 0;
   bool ready = false;

@@ -174,6 +174,7 @@ Result<void, std::string> Server::Impl::open_stores() {
   if (!sealed) return fail(sealed.error().message);
   sealed_.emplace(std::move(*sealed));
   guard_.emplace(*rows_, kClockTable);
+  OPALINE_TRY(lookups_, open_lookup_log(config_, ports_.clock, ports_.random, ports_.log));
 
   store::RocksdbMailboxOptions mailbox_options;
   mailbox_options.directory = data / kMailboxesDirectory;
@@ -203,7 +204,7 @@ Result<void, std::string> Server::Impl::open_services() {
   OPALINE_CHECK(desk_.open(identity_config(config_), {.rows = *sealed_,
                                                       .vault = *vault_,
                                                       .codes = *codes_.sender,
-                                                      .lookups = lookups_,
+                                                      .lookups = *lookups_.log,
                                                       .crypto = *costly_,
                                                       .clock = ports_.clock,
                                                       .random = ports_.random,

@@ -15,6 +15,7 @@ namespace opaline::server {
 
 /// Directories and files below paths.data.
 inline constexpr std::string_view kRowsDirectory = "rows";
+inline constexpr std::string_view kLookupsDirectory = "lookups";  ///< in the data directory and in the vault's
 inline constexpr std::string_view kMailboxesDirectory = "mailboxes";
 inline constexpr std::string_view kBlobsDirectory = "blobs";
 inline constexpr std::string_view kCheckpointDirectory = "checkpoint";

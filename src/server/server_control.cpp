@@ -44,6 +44,8 @@ MetricsSnapshot Server::Impl::metrics_snapshot(const EdgeSnapshot& io, bool answ
                blob_desk_->refused(), blob_desk_->waiting(), blob_desk_->memory_used()};
   out.identity = desk_.service().counters();
   if (codes_.smtp != nullptr) out.mail = codes_.smtp->counters();
+  out.lookup_log = lookups_.log->stats();
+  out.lookup_log_days = config_.lookups.log_days;
   out.control_jobs_waiting = desk_.waiting();
   out.admin_requests = admin_->counters().requests;
   out.admin_refused = admin_->counters().refused;

@@ -63,6 +63,7 @@ void Server::Impl::upkeep_expiry() {
           {{"now", internal::rfc3339(now)},
            {"last_seen", last && *last ? internal::rfc3339(**last) : "unknown"},
            {"help", "nothing is destroyed until `opalined admin confirm-clock` says that the clock is right"}});
+      if (last && *last) lookups_.log->trust_clock(**last);
       trust_clock(false);
       break;
     }
@@ -71,7 +72,9 @@ void Server::Impl::upkeep_expiry() {
       trust_clock(false);
       break;
   }
-  expiry_timer_.arm(kExpiryEvery, [this] { upkeep_expiry(); });
+  // At midnight, too: no entry of the lookup log may grow older than promised.
+  const auto to_midnight = std::chrono::floor<std::chrono::days>(now) + std::chrono::days(1) - now;
+  expiry_timer_.arm(std::min<milliseconds>(kExpiryEvery, to_midnight), [this] { upkeep_expiry(); });
 }
 
 void Server::Impl::trust_clock(bool trusted) {
@@ -89,6 +92,15 @@ void Server::Impl::expire(Time now) {
     if (!destroyed) {
       ports_.log.event(LogLevel::error, "expiry_failed",
                        {{"day", number(day)}, {"why", "the vault or the disk failed"}});
+    }
+  });
+  const bool destroyed = lookups_.log->expire(now);
+  if (!destroyed) {
+    ports_.log.event(LogLevel::error, "expiry_failed", {{"why", "lookup log: the vault failed"}});
+  }
+  upkeep_.post([this] {
+    if (!lookups_.log->remove_expired()) {
+      ports_.log.event(LogLevel::error, "expiry_failed", {{"why", "lookup log: the disk failed"}});
     }
   });
   upkeep_.post([this] {  // as long as it takes to remove a day's files; what is over is not served before that

@@ -38,6 +38,15 @@ class RowStore {
   [[nodiscard]] virtual Result<std::vector<std::pair<Bytes, Bytes>>, RowError> scan(std::string_view table,
                                                                                     ByteView prefix, ByteView after,
                                                                                     std::size_t limit) = 0;
+  /// Rows whose key begins with `prefix` and is less than `before` (empty: all), in falling order, at most `limit`.
+  [[nodiscard]] virtual Result<std::vector<std::pair<Bytes, Bytes>>, RowError> scan_back(std::string_view table,
+                                                                                         ByteView prefix,
+                                                                                         ByteView before,
+                                                                                         std::size_t limit) = 0;
+  /// Removes the rows with `from` <= key < `end`; gone for good (fsync) when it returns, and their bytes are out of the
+  /// store's files. The cost follows what is removed, not what is stored; goes on where a write finds the disk full.
+  /// After an error some may be left: call it again.
+  [[nodiscard]] virtual Result<void, RowError> erase_range(std::string_view table, ByteView from, ByteView end) = 0;
 };
 
 }  // namespace opaline::store

@@ -135,6 +135,50 @@ TEST_P(RowStoreTest, ScansInOrderAndFromWhereItLeft) {
   EXPECT_THAT(keys("accounts", "b", "", 0), IsEmpty());
 }
 
+TEST_P(RowStoreTest, ScansBackwards) {
+  for (const char* key : {"b2", "a", "b1", "b", "b\xff", "c", "b3"}) put("accounts", key, key);
+  put("account", "z", "");
+  put("clock", "a", "");
+  const auto back = [&](std::string_view prefix, std::string_view before, std::size_t limit = 100) {
+    std::vector<std::string> out;
+    const auto found = rows().scan_back("accounts", as_view(prefix), as_view(before), limit);
+    EXPECT_TRUE(found.has_value());
+    for (const auto& [key, value] : *found) {
+      EXPECT_EQ(key, value);
+      out.push_back(to_string(key));
+    }
+    return out;
+  };
+  EXPECT_THAT(back("", ""), ElementsAre("c", "b\xff", "b3", "b2", "b1", "b", "a"));
+  EXPECT_THAT(back("b", ""), ElementsAre("b\xff", "b3", "b2", "b1", "b"));
+  EXPECT_THAT(back("b", "b2"), ElementsAre("b1", "b"));
+  EXPECT_THAT(back("b", "b11"), ElementsAre("b1", "b")) << "`before` need not be there";
+  EXPECT_THAT(back("b", "a"), IsEmpty());
+  EXPECT_THAT(back("b", "c"), ElementsAre("b\xff", "b3", "b2", "b1", "b"));
+  EXPECT_THAT(back("b", "", 2), ElementsAre("b\xff", "b3"));
+  EXPECT_THAT(back("x", ""), IsEmpty());
+}
+
+TEST_P(RowStoreTest, ErasesARangeAndNothingElse) {
+  for (const char* key : {"a", "b", "b1", "b\xff", "c", "d"}) put("accounts", key, key);
+  for (const char* table : {"account", "clock"}) put(table, "b", "");
+  harness_->set_full(true);
+  ASSERT_TRUE(rows().erase_range("accounts", as_view("b"), as_view("c")).has_value()) << "also on a full disk";
+  harness_->set_full(false);
+  EXPECT_THAT(keys("accounts", "", ""), ElementsAre("a", "c", "d"));
+  EXPECT_EQ(get("accounts", "b1"), std::nullopt);
+  EXPECT_EQ(get("account", "b"), "");
+  EXPECT_EQ(get("clock", "b"), "");
+  put("accounts", "b1", "again");
+  harness_->reopen();
+  EXPECT_THAT(keys("accounts", "", ""), ElementsAre("a", "b1", "c", "d"));
+  EXPECT_EQ(get("accounts", "b1"), "again");
+  ASSERT_TRUE(rows().erase_range("accounts", as_view("d"), as_view("a")).has_value()) << "an empty range";
+  ASSERT_TRUE(rows().erase_range("accounts", {}, as_view("zzz")).has_value());
+  EXPECT_THAT(keys("accounts", "", ""), IsEmpty());
+  EXPECT_EQ(get("clock", "b"), "");
+}
+
 TEST_P(RowStoreTest, AFullDiskChangesNothingAndLetsDeletionsThrough) {
   put("accounts", "a", "1");
   harness_->set_full(true);

@@ -3,6 +3,8 @@
 #include "gateway/tables.hpp"
 #include "identity/tables.hpp"
 #include "ledger/tables.hpp"
+#include "records/held_fields.hpp"
+#include "records/lookup_log.hpp"
 #include "server/server.hpp"
 #include "store/internal/blob_file.hpp"
 #include "support/source_file.hpp"
@@ -54,6 +56,17 @@ TEST(WhatWeHold, EveryFieldOfTheLedgerIsOnThePageAndNoOther) {
   EXPECT_EQ(rows, ledger::kHeldFields.size());
   for (const auto& held : ledger::kHeldFields)
     EXPECT_NE(text.find(row(held)), std::string::npos) << "docs/what-we-hold.md lacks the row\n" << row(held);
+}
+
+TEST(WhatWeHold, EveryFieldOfTheLookupLogIsOnThePageAndNoOther) {
+  const std::string text = page();
+  std::size_t rows = 0;
+  for (std::size_t at = text.find("\n| lookup"); at != std::string::npos; at = text.find("\n| lookup", at + 1)) ++rows;
+  EXPECT_EQ(rows, records::kHeldLookupFields.size());
+  for (const auto& held : records::kHeldLookupFields)
+    EXPECT_NE(text.find(row(held)), std::string::npos) << "docs/what-we-hold.md lacks the row\n" << row(held);
+  for (const std::string& table : records::lookup_tables())
+    EXPECT_NE(text.find("| " + table + " |"), std::string::npos) << table;
 }
 
 TEST(WhatWeHold, EveryTableThatTheServerOpensIsOnThePage) {

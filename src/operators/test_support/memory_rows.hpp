@@ -37,6 +37,13 @@ class MemoryRows final : public store::RowStore {
     }
     return out;
   }
+  Result<std::vector<std::pair<Bytes, Bytes>>, store::RowError> scan_back(std::string_view, ByteView, ByteView,
+                                                                          std::size_t) override {
+    return fail(store::RowError::failed);  // nobody here asks
+  }
+  Result<void, store::RowError> erase_range(std::string_view, ByteView, ByteView) override {
+    return fail(store::RowError::failed);
+  }
 
   std::map<std::string, std::map<Bytes, Bytes>> tables;
   std::optional<store::RowError> fail_next;

@@ -11,6 +11,7 @@
 #include "server/business_api.hpp"
 #include "server/identity_desk.hpp"
 #include "server/internal/code_delivery.hpp"
+#include "server/internal/lookup_log_parts.hpp"
 #include "server/ledger_page.hpp"
 #include "server/metrics.hpp"
 #include "server/process.hpp"
@@ -90,12 +91,12 @@ class Server::Impl final : NodeControl {
   std::optional<store::SealedRows> sealed_;
   std::optional<store::ExpiryGuard> guard_;
   bool waiting_for_clock_ = false;
+  LookupLogParts lookups_;
   std::unique_ptr<store::RocksdbMailboxStore> mailboxes_;
   std::unique_ptr<store::FileBlobStore> blob_store_;
   std::unique_ptr<blobs::Service> blobs_;
 
   CodeSenderChoice codes_;
-  identity::NullLookupLog lookups_;
   std::unique_ptr<identity::CostlyCrypto> costly_;
   IdentityDesk desk_;
   std::optional<BlobDesk> blob_desk_;

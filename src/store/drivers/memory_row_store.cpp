@@ -49,4 +49,24 @@ Result<std::vector<std::pair<Bytes, Bytes>>, RowError> MemoryRowStore::scan(std:
   return out;
 }
 
+Result<std::vector<std::pair<Bytes, Bytes>>, RowError> MemoryRowStore::scan_back(std::string_view table,
+                                                                                 ByteView prefix, ByteView before,
+                                                                                 std::size_t limit) {
+  OPALINE_TRY(auto all, scan(table, prefix, {}, SIZE_MAX));
+  const Bytes end = to_bytes(before);
+  if (!end.empty()) std::erase_if(all, [&](const auto& row) { return row.first >= end; });
+  std::ranges::reverse(all);
+  if (all.size() > limit) all.resize(limit);
+  return all;
+}
+
+Result<void, RowError> MemoryRowStore::erase_range(std::string_view table, ByteView from, ByteView end) {
+  OPALINE_ASSERT(tables_.contains(table));
+  if (disk_.faults.failed || disk_.happens(disk_.faults.unknown_lost)) return fail(RowError::unknown);
+  const MemoryDisk::Row first{std::string(table), to_bytes(from)};
+  const MemoryDisk::Row last{std::string(table), to_bytes(end)};
+  std::erase_if(disk_.live_.rows, [&](const auto& row) { return row.first >= first && row.first < last; });
+  return {};
+}
+
 }  // namespace opaline::store

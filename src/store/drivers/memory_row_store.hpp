@@ -16,6 +16,10 @@ class MemoryRowStore final : public RowStore {
   [[nodiscard]] Result<void, RowError> write(std::vector<RowChange> changes) override;
   [[nodiscard]] Result<std::vector<std::pair<Bytes, Bytes>>, RowError> scan(std::string_view table, ByteView prefix,
                                                                             ByteView after, std::size_t limit) override;
+  [[nodiscard]] Result<std::vector<std::pair<Bytes, Bytes>>, RowError> scan_back(std::string_view table,
+                                                                                 ByteView prefix, ByteView before,
+                                                                                 std::size_t limit) override;
+  [[nodiscard]] Result<void, RowError> erase_range(std::string_view table, ByteView from, ByteView end) override;
 
  private:
   MemoryDisk& disk_;

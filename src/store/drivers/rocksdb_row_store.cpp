@@ -1,6 +1,7 @@
 // One column family; a row's key is u8 length of table || table || key.
 #include "store/drivers/rocksdb_row_store.hpp"
 
+#include <rocksdb/convenience.h>
 #include <rocksdb/filter_policy.h>
 #include <rocksdb/table.h>
 #include <rocksdb/utilities/checkpoint.h>
@@ -214,6 +215,57 @@ Result<std::vector<std::pair<Bytes, Bytes>>, RowError> RocksdbRowStore::scan(std
   }
   if (!at->status().ok()) return fail(impl_->read_failed(at->status()));
   return out;
+}
+
+Result<std::vector<std::pair<Bytes, Bytes>>, RowError> RocksdbRowStore::scan_back(std::string_view table,
+                                                                                  ByteView prefix, ByteView before,
+                                                                                  std::size_t limit) {
+  OPALINE_ASSERT(impl_->tables.contains(table));
+  const Bytes from = row_key(table, prefix);
+  const Bytes end = before.empty() ? after_prefix(from) : std::min(row_key(table, before), after_prefix(from));
+  const rocksdb::Slice lower = slice(from);
+  rocksdb::ReadOptions options;
+  options.iterate_lower_bound = &lower;
+  const std::unique_ptr<rocksdb::Iterator> at(impl_->db->NewIterator(options, impl_->family));
+  std::vector<std::pair<Bytes, Bytes>> out;
+  const std::size_t skip = 1 + table.size();
+  for (at->SeekForPrev(slice(end)); at->Valid() && out.size() < limit; at->Prev()) {
+    if (equal(view(at->key()), end)) continue;
+    out.emplace_back(to_bytes(view(at->key()).subspan(skip)), internal::bytes_of(at->value()));
+  }
+  if (!at->status().ok()) return fail(impl_->read_failed(at->status()));
+  return out;
+}
+
+Result<void, RowError> RocksdbRowStore::erase_range(std::string_view table, ByteView from, ByteView end) {
+  OPALINE_ASSERT(impl_->tables.contains(table));
+  const Bytes first = row_key(table, from);
+  const Bytes last = row_key(table, end);
+  if (first >= last) return {};
+  OPALINE_CHECK(impl_->resume_if_failing());
+  const rocksdb::Slice begin = slice(first);
+  const rocksdb::Slice past = slice(last);
+  rocksdb::WriteOptions synced;
+  synced.sync = true;
+  fault_point("rows.before_range_erased");
+  // First the rows, durably; then the files that hold nothing else go whole, and what is left of the range in others is
+  // rewritten.
+  auto status = impl_->db->DeleteRange(synced, impl_->family, begin, past);
+  if (!status.ok()) {
+    impl_->note_failure(status);
+    return fail(RowError::unknown);
+  }
+  fault_point("rows.after_range_erased");
+  status = rocksdb::DeleteFilesInRange(impl_->db.get(), impl_->family, &begin, &past, false);
+  rocksdb::CompactRangeOptions rest;
+  rest.exclusive_manual_compaction = false;
+  rest.bottommost_level_compaction = rocksdb::BottommostLevelCompaction::kForce;
+  if (status.ok()) status = impl_->db->CompactRange(rest, impl_->family, &begin, &past);
+  if (!status.ok()) {
+    impl_->log.event(LogLevel::error, "rows.maintenance_failed", {{"why", status.ToString()}});
+    return fail(error_of(status));
+  }
+  return {};
 }
 
 void RocksdbRowStore::maintain(Time now) {

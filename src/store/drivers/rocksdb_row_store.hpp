@@ -35,6 +35,10 @@ class RocksdbRowStore final : public RowStore {
   [[nodiscard]] Result<void, RowError> write(std::vector<RowChange> changes) override;
   [[nodiscard]] Result<std::vector<std::pair<Bytes, Bytes>>, RowError> scan(std::string_view table, ByteView prefix,
                                                                             ByteView after, std::size_t limit) override;
+  [[nodiscard]] Result<std::vector<std::pair<Bytes, Bytes>>, RowError> scan_back(std::string_view table,
+                                                                                 ByteView prefix, ByteView before,
+                                                                                 std::size_t limit) override;
+  [[nodiscard]] Result<void, RowError> erase_range(std::string_view table, ByteView from, ByteView end) override;
 
   /// Rewrites the files if rows were deleted or replaced, at most once a day, so that their old bytes are gone within a
   /// day. To be called about hourly, from a thread that may block.
