@@ -119,6 +119,30 @@ std::string_view name(Action action) {
       return "business_read";
     case Action::gateway_read:
       return "gateway_read";
+    case Action::officer_key:
+      return "officer_key";
+    case Action::case_open:
+      return "case_open";
+    case Action::case_read:
+      return "case_read";
+    case Action::case_approve:
+      return "case_approve";
+    case Action::case_narrow:
+      return "case_narrow";
+    case Action::case_refuse:
+      return "case_refuse";
+    case Action::case_answer:
+      return "case_answer";
+    case Action::case_notify:
+      return "case_notify";
+    case Action::case_close:
+      return "case_close";
+    case Action::case_renew:
+      return "case_renew";
+    case Action::case_produce:
+      return "case_produce";
+    case Action::ledger_verify:
+      return "ledger_verify";
   }
   return "unknown";  // written by a later version
 }

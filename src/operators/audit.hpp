@@ -38,6 +38,18 @@ enum class Action : std::uint16_t {
   business_remove = 15,
   business_read = 16,
   gateway_read = 17,
+  officer_key = 18,
+  case_open = 19,
+  case_read = 20,
+  case_approve = 21,
+  case_narrow = 22,
+  case_refuse = 23,
+  case_answer = 24,
+  case_notify = 25,
+  case_close = 26,
+  case_renew = 27,
+  case_produce = 28,
+  ledger_verify = 29,
 };
 [[nodiscard]] std::string_view name(Action action);
 

@@ -59,7 +59,7 @@ struct Operators::Row {
     out.revoked = revoked != 0;
     out.revoked_at = read_time(in);
     out.name = to_string(in.rest());
-    if (!in.finished() || version != kVersion || revoked > 1 || role < 1 || role > 3) return std::nullopt;
+    if (!in.finished() || version != kVersion || revoked > 1 || role < 1 || role > 4) return std::nullopt;
     if (!valid_name(out.name)) return std::nullopt;
     out.role = Role{role};
     return out;
@@ -217,6 +217,12 @@ Result<std::vector<Operator>, Error> Operators::list(const Principal& actor) {
     if (owner != out.end() && !owner->revoked && token.expires > now) ++owner->valid_tokens;
   }));
   return out;
+}
+
+Result<std::optional<Role>, Error> Operators::role_of(const std::string& name) {
+  OPALINE_TRY(const auto row, find(name));
+  if (!row || row->revoked) return std::optional<Role>{};
+  return std::optional<Role>(row->role);
 }
 
 Result<std::optional<Principal>, Error> Operators::authenticate(std::string_view token_text) {

@@ -70,6 +70,9 @@ class Operators {
   [[nodiscard]] Result<void, Error> revoke(const Principal& actor, const std::string& name);
   [[nodiscard]] Result<std::vector<Operator>, Error> list(const Principal& actor);
 
+  /// nullopt: there is no such operator, or it was revoked.
+  [[nodiscard]] Result<std::optional<Role>, Error> role_of(const std::string& name);
+
   /// Who presents this token text; nullopt for one that is malformed, unknown, expired or of a revoked operator.
   /// `unavailable`: the store could not be read, so nothing is known.
   [[nodiscard]] Result<std::optional<Principal>, Error> authenticate(std::string_view token_text);

@@ -102,6 +102,9 @@ TEST_F(OperatorsTest, RevocationEndsAllTokensForGood) {
   EXPECT_TRUE(who(other));
   EXPECT_EQ(operators_.issue_token(root_, "alice", kDay).error(), Error::revoked);
   EXPECT_EQ(operators_.create(root_, "alice", Role::admin, kDay).error(), Error::exists);
+  EXPECT_EQ(*operators_.role_of("alice"), std::nullopt);
+  EXPECT_EQ(*operators_.role_of("bob"), Role::auditor);
+  EXPECT_EQ(*operators_.role_of("nobody"), std::nullopt);
   EXPECT_EQ(operators_.revoke(root_, "alice").error(), Error::revoked);
   EXPECT_EQ(operators_.revoke(root_, "nobody").error(), Error::not_found);
 }
@@ -139,17 +142,18 @@ TEST_F(OperatorsTest, TheTableOfRoles) {
   const std::map<Role, std::vector<Permission>> allowed{
       {Role::owner,
        {read_status, read_operators, change_operators, read_audit, operate, read_businesses, change_businesses,
-        run_gateway, back_up}},
+        run_gateway, back_up, verify_ledger}},
       {Role::admin, {read_status, read_operators, operate, read_businesses, change_businesses}},
-      {Role::auditor, {read_status, read_operators, read_audit, read_businesses}}};
+      {Role::auditor, {read_status, read_operators, read_audit, read_businesses, verify_ledger}},
+      {Role::officer, {read_status, handle_cases, verify_ledger}}};
   for (const auto& [role, permissions] : allowed) {
     for (const Permission p : {read_status, read_operators, change_operators, read_audit, operate, read_businesses,
-                               change_businesses, run_gateway, back_up}) {
+                               change_businesses, run_gateway, back_up, handle_cases, verify_ledger}) {
       EXPECT_EQ(may(role, p), std::ranges::find(permissions, p) != permissions.end()) << name(role);
     }
     EXPECT_EQ(role_from(name(role)), role);
   }
-  EXPECT_EQ(role_from("officer"), std::nullopt);
+  EXPECT_EQ(role_from("root"), std::nullopt);
   EXPECT_EQ(role_from(""), std::nullopt);
 }
 
@@ -187,7 +191,7 @@ TEST_F(OperatorsTest, AStoreThatFailsChangesNothing) {
 TEST_F(OperatorsTest, DamagedRowsLetNobodyIn) {
   const auto token = make("alice", Role::auditor);
   const auto row = sealed_.scan(kOperatorsTable, {}, {}, 1)->front();
-  for (const std::uint8_t role : {0, 4, 9}) {
+  for (const std::uint8_t role : {0, 5, 9}) {
     auto value = to_bytes(row.value);
     value[1] = std::byte{role};
     auto batch = sealed_.batch();

@@ -7,9 +7,14 @@ namespace opaline::operators {
 bool may(Role role, Permission permission) {
   switch (permission) {
     case Permission::read_status:
+      return true;
     case Permission::read_operators:
     case Permission::read_businesses:
-      return true;
+      return role != Role::officer;
+    case Permission::handle_cases:
+      return role == Role::officer;
+    case Permission::verify_ledger:
+      return role != Role::admin;
     case Permission::read_audit:
       return role == Role::owner || role == Role::auditor;
     case Permission::operate:
@@ -31,12 +36,14 @@ std::string_view name(Role role) {
       return "admin";
     case Role::auditor:
       return "auditor";
+    case Role::officer:
+      return "officer";
   }
   return "unknown";
 }
 
 std::optional<Role> role_from(std::string_view text) {
-  for (const Role role : {Role::owner, Role::admin, Role::auditor}) {
+  for (const Role role : {Role::owner, Role::admin, Role::auditor, Role::officer}) {
     if (text == name(role)) return role;
   }
   return std::nullopt;

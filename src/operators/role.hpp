@@ -6,8 +6,8 @@
 
 namespace opaline::operators {
 
-/// `officer` (legal requests) is reserved for the records room.
-enum class Role : std::uint8_t { owner = 1, admin = 2, auditor = 3 };
+/// An officer handles legal requests and nothing else; nobody else does, not the owner either.
+enum class Role : std::uint8_t { owner = 1, admin = 2, auditor = 3, officer = 4 };
 
 enum class Permission : std::uint8_t {
   read_status,        ///< versions, counters, health
@@ -19,12 +19,14 @@ enum class Permission : std::uint8_t {
   change_businesses,  ///< create, change, give secrets and enrolments, remove
   run_gateway,        ///< all businesses' secrets: the hosted gateway's
   back_up,            ///< the directory and its keys: everything but messages
+  handle_cases,       ///< legal requests: open, read, approve, produce
+  verify_ledger,      ///< whether recorded cases were changed; says nothing else about them
 };
 
 [[nodiscard]] bool may(Role role, Permission permission);
 
 [[nodiscard]] std::string_view name(Role role);
-/// nullopt for anything else, "officer" included.
+/// nullopt for anything else.
 [[nodiscard]] std::optional<Role> role_from(std::string_view name);
 
 }  // namespace opaline::operators

@@ -10,6 +10,7 @@
 #include "server/internal/query.hpp"
 #include "server/internal/rfc3339.hpp"
 #include "server/metrics.hpp"
+#include "server/records_api.hpp"
 
 namespace opaline::server {
 namespace {
@@ -26,6 +27,7 @@ using operators::Outcome;
 using operators::Permission;
 
 constexpr std::string_view kPrefix = "/v1/admin/";
+constexpr std::string_view kRecordsPrefix = "/v1/records/";
 constexpr std::string_view kOperatorPrefix = "operators/";
 constexpr std::int64_t kDefaultTokenDays = 90;
 constexpr std::size_t kDefaultAuditPage = 100;
@@ -136,6 +138,9 @@ void AdminApi::dispatch(Call call) {
       {"POST", "backup/checkpoint", &AdminApi::checkpoint},
   };
   const std::string path(call.request.path());
+  if (records_ != nullptr && path.starts_with(kRecordsPrefix)) {
+    return records_->serve(call, std::string_view(path).substr(kRecordsPrefix.size()));
+  }
   if (!path.starts_with(kPrefix)) {
     refuse(call, 404, "not_found", "there is nothing here; see docs/operations.md");
     return;
@@ -200,9 +205,7 @@ void AdminApi::create_operator(Call call) {
   }
   const auto role = operators::role_from(*role_name);
   if (!role) {
-    refuse(call, 400, "invalid",
-           *role_name == "officer" ? "role \"officer\" is reserved for legal requests, which do not exist yet"
-                                   : "role must be \"owner\", \"admin\" or \"auditor\"");
+    refuse(call, 400, "invalid", R"(role must be "owner", "admin", "auditor" or "officer")");
     return;
   }
   const auto token = operators_.create(call.actor, *name, *role, *lifetime);

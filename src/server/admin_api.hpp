@@ -11,6 +11,7 @@
 //   POST /v1/admin/reload
 //   POST /v1/admin/clock/confirm
 //   .../businesses, .../gateway               business_api.hpp
+//   /v1/records/...                           records_api.hpp
 //   POST /v1/admin/backup/checkpoint          admin socket alone: a consistent copy of the rows, and the keys
 #include <filesystem>
 #include <functional>
@@ -23,6 +24,7 @@
 namespace opaline::server {
 
 class BusinessApi;
+class RecordsApi;
 namespace internal {
 struct AdminCall;
 }
@@ -71,6 +73,8 @@ class AdminApi {
       : operators_(operators), node_(node), own_uid_(own_uid) {}
   /// Who answers for businesses; without it there is nothing at their paths. Outlives this.
   void attach(BusinessApi& businesses) { businesses_ = &businesses; }
+  /// Who answers for legal requests, the same.
+  void attach(RecordsApi& records) { records_ = &records; }
 
   /// A request of the operator listener: needs `Authorization: Bearer <token>`.
   void serve_operator(net::HttpRequest request, net::HttpResponder responder);
@@ -100,6 +104,7 @@ class AdminApi {
   NodeControl& node_;
   const std::uint32_t own_uid_;
   BusinessApi* businesses_ = nullptr;
+  RecordsApi* records_ = nullptr;
   AdminCounters counters_;
 };
 

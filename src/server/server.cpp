@@ -80,6 +80,7 @@ std::vector<std::string> row_tables() {
     out.emplace_back(table);
   }
   out.insert(out.end(), ledger::kTables.begin(), ledger::kTables.end());
+  out.insert(out.end(), records::kTables.begin(), records::kTables.end());
   return out;
 }
 
@@ -218,6 +219,10 @@ Result<void, std::string> Server::Impl::open_services() {
   business_api_.emplace(*operators_, desk_.service(), ports_.random,
                         [this] { return fmt::format("https://{}:{}", config_.server.name, ports().public_port); });
   admin_->attach(*business_api_);
+  return open_records();
+}
+
+Result<void, std::string> Server::Impl::open_records() {
   auto ledger = ledger::Ledger::open(*sealed_, *vault_, ports_.clock, ports_.random);
   if (!ledger) {
     return fail(
@@ -228,6 +233,34 @@ Result<void, std::string> Server::Impl::open_services() {
   ledger_.emplace(std::move(*ledger));
   ledger_page_.emplace(*ledger_, LedgerPage::Facts{config_.server.name, [] { return std::size_t{0}; }});
   desk_.attach(*ledger_page_);
+  auto cases = records::Cases::open(
+      {.rows = *sealed_,
+       .ledger = *ledger_,
+       .clock = ports_.clock,
+       .random = ports_.random,
+       .find =
+           [this](const auto& handle, auto direction, auto from, auto to, const auto& visit) {
+             const auto side =
+                 direction == records::Direction::by ? records::LookupSide::by_handle : records::LookupSide::of_handle;
+             lookups_.log->flush();  // what was answered a moment ago counts, too
+             return lookups_.log->find({identity::Handle::from_stored(handle), side, from, to}, visit).has_value();
+           },
+       .is_officer =
+           [this](std::string_view name) {
+             const auto role = operators_->role_of(std::string(name));
+             return role && *role == operators::Role::officer;
+           },
+       .service_name = config_.server.name,
+       .retention = config_.lookups.log_days});
+  if (!cases) return fail(fmt::format("the legal requests in {} cannot be read", config_.paths.data.string()));
+  cases_ = std::move(*cases);
+  records_api_.emplace(RecordsApi::Ports{.operators = *operators_,
+                                         .cases = *cases_,
+                                         .service_key = ledger_->public_key(),
+                                         .service_name = config_.server.name,
+                                         .retention = config_.lookups.log_days,
+                                         .clock = ports_.clock});
+  admin_->attach(*records_api_);
   return {};
 }
 

@@ -5,6 +5,7 @@
 #include "ledger/tables.hpp"
 #include "records/held_fields.hpp"
 #include "records/lookup_log.hpp"
+#include "records/tables.hpp"
 #include "server/server.hpp"
 #include "store/internal/blob_file.hpp"
 #include "support/source_file.hpp"
@@ -67,6 +68,16 @@ TEST(WhatWeHold, EveryFieldOfTheLookupLogIsOnThePageAndNoOther) {
     EXPECT_NE(text.find(row(held)), std::string::npos) << "docs/what-we-hold.md lacks the row\n" << row(held);
   for (const std::string& table : records::lookup_tables())
     EXPECT_NE(text.find("| " + table + " |"), std::string::npos) << table;
+}
+
+TEST(WhatWeHold, EveryFieldOfACaseIsOnThePageAndNoOther) {
+  const std::string text = page();
+  for (const auto& held : records::kHeldFields)
+    EXPECT_NE(text.find(row(held)), std::string::npos) << "docs/what-we-hold.md lacks the row\n" << row(held);
+  std::size_t rows = 0;
+  for (std::size_t at = text.find("\n| records_"); at != std::string::npos; at = text.find("\n| records_", at + 1))
+    ++rows;
+  EXPECT_EQ(rows, records::kHeldFields.size());
 }
 
 TEST(WhatWeHold, EveryTableThatTheServerOpensIsOnThePage) {

@@ -304,7 +304,7 @@ TEST_F(ServerTest, TheFirstOperatorComesFromTheSocketAndTokensWork) {
   EXPECT_EQ(server->command({"admin", "operator", "revoke", "bob"}).exit_code, 0);
   EXPECT_EQ(admin(*server, "GET", "status", auditor)->status, 401U);
   EXPECT_EQ(server->command({"admin", "operator", "revoke", "bob"}).exit_code, 1);
-  EXPECT_EQ(server->command({"admin", "operator", "create", "dora", "--role", "officer"}).exit_code, 1);
+  EXPECT_EQ(server->command({"admin", "operator", "create", "dora", "--role", "clerk"}).exit_code, 1);
   const auto entries = json_of(server->command({"admin", "--json", "audit"})).at("entries").as_array();
   std::vector<std::string> seen;
   for (const auto& entry : entries) {

@@ -16,6 +16,7 @@
 #include "server/metrics.hpp"
 #include "server/process.hpp"
 #include "server/public_edge.hpp"
+#include "server/records_api.hpp"
 #include "server/server.hpp"
 #include "store/drivers/file_blob_store.hpp"
 #include "store/drivers/file_key_vault.hpp"
@@ -40,6 +41,7 @@ class Server::Impl final : NodeControl {
   [[nodiscard]] Result<void, std::string> open_signals();
   [[nodiscard]] Result<void, std::string> open_stores();
   [[nodiscard]] Result<void, std::string> open_services();
+  [[nodiscard]] Result<void, std::string> open_records();
   [[nodiscard]] Result<void, std::string> open_edge();
   [[nodiscard]] Result<void, std::string> open_listeners();
   [[nodiscard]] Result<void, std::string> write_ports_file();
@@ -105,6 +107,8 @@ class Server::Impl final : NodeControl {
   std::optional<BusinessApi> business_api_;
   std::optional<ledger::Ledger> ledger_;
   std::optional<LedgerPage> ledger_page_;
+  std::unique_ptr<records::Cases> cases_;
+  std::optional<RecordsApi> records_api_;
   std::unique_ptr<PublicEdge> edge_;
 
   std::optional<net::TlsServerContext> operator_tls_;
