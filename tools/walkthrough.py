@@ -43,11 +43,11 @@ class Checks:
 
 
 class Server:
-    def __init__(self, program, directory, any_port, environment=None):
+    def __init__(self, program, directory, any_port, environment=None, settings=()):
         self.directory = directory
         self.log = open(directory.parent / (directory.name + ".log"), "wb")
         (directory / "ports.json").unlink(missing_ok=True)  # of a server that was killed
-        self.process = subprocess.Popen([program, "--dev", directory, *(["--port", "0"] if any_port else [])], stdout=self.log, stderr=subprocess.STDOUT,
+        self.process = subprocess.Popen([program, "--dev", directory, *(["--port", "0"] if any_port else []), *[f"--set={setting}" for setting in settings]], stdout=self.log, stderr=subprocess.STDOUT,
                                         env={**os.environ, **(environment or {})})
         self.ports = wait_for("the server to start (see build/run/server.log)", self._ports)
 

@@ -41,6 +41,7 @@ TEST(Handle, RefusesWhatIsNoNumber) {
 
 TEST(Handle, PhoneNumbersKnowTheirRegion) {
   EXPECT_EQ(normalize_phone("+4915112345678")->region, "DE");
+  EXPECT_EQ(normalize_phone("+4915112345678")->country_code, 49U);
   EXPECT_EQ(normalize_phone("+12025550143")->region.size() <= 3, true);
 }
 

@@ -97,7 +97,7 @@ class FakeCodes final : public CodeSender {
     ++sent;
     return CodeQueued::queued;
   }
-  [[nodiscard]] bool failing() const override { return is_failing; }
+  [[nodiscard]] bool failing(HandleKind /*kind*/) const override { return is_failing; }
   CodeQueued answer = CodeQueued::queued;
   bool is_failing = false;
   std::map<std::string, std::string> codes;  ///< the last one of each handle

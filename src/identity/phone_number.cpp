@@ -36,6 +36,7 @@ std::optional<PhoneNumber> understand(const std::string& digits) {
   if (out.e164.size() > 16) return std::nullopt;  // ITU-T E.164 section 6.2.1: 15 digits
   util.GetRegionCodeForNumber(number, &out.region);
   if (out.region == "ZZ") out.region.clear();
+  out.country_code = static_cast<std::uint32_t>(number.country_code());
   return out;
 }
 

@@ -34,9 +34,9 @@ class CodeSender {
  public:
   virtual ~CodeSender() = default;
   [[nodiscard]] virtual CodeQueued send(const Handle& handle, const Code& code, seconds valid_for) = 0;
-  /// True while codes would not arrive, as far as is known: people are told so instead of waiting for one, and it costs
-  /// them none of their quotas. Ends by itself after a while, so that it is tried again.
-  [[nodiscard]] virtual bool failing() const { return false; }
+  /// True while codes to handles of this kind would not arrive, as far as is known: people are told so instead of
+  /// waiting for one, and it costs them none of their quotas. Ends by itself after a while, so that it is tried again.
+  [[nodiscard]] virtual bool failing(HandleKind /*kind*/) const { return false; }
 };
 
 /// The relay's side of what happens to accounts. Called on the service thread; implementations queue for the owning

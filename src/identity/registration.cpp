@@ -111,7 +111,7 @@ Answer<calls::StartReply> Service::State::begin_verification(const SourceAddress
                                                              const std::optional<AccountId>& adding_to) {
   const auto handle = normalize_handle(text);
   if (!handle) return bad_request(internal::kNoHandle);
-  if (ports.codes.failing()) {
+  if (ports.codes.failing(handle->kind())) {
     ++counters.codes_refused;
     return failure(calls::CALL_STATUS_UNAVAILABLE, "Codes cannot be sent at the moment. Try again later.", seconds(60));
   }

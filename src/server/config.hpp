@@ -115,6 +115,16 @@ struct SmtpSection {
   bool allow_plaintext = false;
   friend bool operator==(const SmtpSection&, const SmtpSection&) = default;
 };
+/// Short messages, through a Kannel; without a URL there are none.
+struct SmsSection {
+  std::string url;  ///< of its sendsms: http on loopback, or https
+  std::string user = "opaline";
+  std::filesystem::path password_file;
+  std::string sender;
+  std::uint32_t messages_per_day = 1'000;
+  std::uint32_t messages_per_country_per_day = 200;
+  friend bool operator==(const SmsSection&, const SmsSection&) = default;
+};
 struct LookupsSection {
   std::chrono::days log_days{30};  ///< 0: no lookup is logged
   std::uint32_t bucket = 2'000;
@@ -151,6 +161,7 @@ struct Config {
   BlobsSection blobs;
   RegistrationSection registration;
   SmtpSection smtp;
+  SmsSection sms;
   LookupsSection lookups;
   AccountsSection accounts;
   LogSection log;

@@ -13,6 +13,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr std::size_t kMaxSenderBytes = 16;  // 3GPP TS 23.040 section 9.1.2.5: 11 letters, or a number
+
 class Checker {
  public:
   explicit Checker(const LoadedConfig& loaded) : c_(loaded.config), origins_(loaded.origins) {}
@@ -26,6 +28,7 @@ class Checker {
     paths();
     listeners();
     registration();
+    sms();
     return std::move(problems_);
   }
 
@@ -130,6 +133,22 @@ class Checker {
     }
     if (!c_.smtp.ca_file.empty()) readable("smtp.ca_file", c_.smtp.ca_file);
     if (!c_.smtp.password_file.empty()) private_file("smtp.password_file", c_.smtp.password_file);
+  }
+
+  void sms() {
+    if (c_.sms.url.empty()) return;
+    if (!net::Url::parse(c_.sms.url)) {
+      complain("sms.url", "must be the URL of Kannel's sendsms, as http://127.0.0.1:13013/cgi-bin/sendsms");
+    } else if (const auto url = net::Url::parse(c_.sms.url);
+               !url->tls && url->host != "127.0.0.1" && url->host != "::1" && url->host != "localhost") {
+      complain("sms.url", "would send texts in the clear: use https, or a Kannel on this machine");
+    }
+    if (c_.sms.password_file.empty()) {
+      complain("sms.password_file", "must name the file with the password of Kannel's sendsms-user");
+    } else {
+      private_file("sms.password_file", c_.sms.password_file);
+    }
+    if (c_.sms.sender.size() > kMaxSenderBytes) complain("sms.sender", "has at most 16 characters");
   }
 
   void gateway() {

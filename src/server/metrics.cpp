@@ -196,6 +196,13 @@ void mail_metrics(Page& page, const identity::SmtpCodeSender::Counters& c) {
   page.gauge("registration_mails_waiting", "Mails waiting to be sent.", static_cast<double>(c.waiting));
 }
 
+void short_message_metrics(Page& page, const sms::CodeSender::Counters& c) {
+  page.counters("registration_short_messages_total", "Short messages with codes, by what became of them.", "outcome",
+                {{"accepted", c.accepted}, {"failed", c.failed}, {"over_budget", c.over_budget}});
+  page.gauge("registration_short_messages_waiting", "Short messages that the carrier has not answered.",
+             static_cast<double>(c.waiting));
+}
+
 double seconds_of(Time time) {
   return static_cast<double>(unix_millis(time)) / 1000;
 }
@@ -245,6 +252,7 @@ std::string render_metrics(const MetricsSnapshot& s) {
   identity_metrics(page, s.identity);
   mail_metrics(page, s.mail);
   lookup_log_metrics(page, s);
+  short_message_metrics(page, s.short_messages);
   return page.text();
 }
 

@@ -8,6 +8,7 @@
 #include "identity/service.hpp"
 #include "records/lookup_log.hpp"
 #include "server/public_edge.hpp"
+#include "sms/code_sender.hpp"
 #include "store/drivers/file_blob_store.hpp"
 #include "store/drivers/rocksdb_mailbox_store.hpp"
 
@@ -29,6 +30,7 @@ struct MetricsSnapshot {
   identity::SmtpCodeSender::Counters mail;
   records::LookupLogStats lookup_log;
   std::chrono::days lookup_log_days{};
+  sms::CodeSender::Counters short_messages;
   std::size_t control_jobs_waiting = 0;
   std::uint64_t admin_requests = 0, admin_refused = 0;
   bool ready = false;

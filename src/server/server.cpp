@@ -81,6 +81,7 @@ std::vector<std::string> row_tables() {
   }
   out.insert(out.end(), ledger::kTables.begin(), ledger::kTables.end());
   out.insert(out.end(), records::kTables.begin(), records::kTables.end());
+  out.emplace_back(sms::kBudgetsTable);
   return out;
 }
 
@@ -200,11 +201,15 @@ Result<void, std::string> Server::Impl::open_stores() {
 }
 
 Result<void, std::string> Server::Impl::open_services() {
-  OPALINE_TRY(codes_, make_code_sender(config_, ports_.clock, ports_.random, ports_.log));
+  OPALINE_TRY(
+      codes_,
+      make_code_sender(
+          config_,
+          {.loop = control_, .rows = *sealed_, .clock = ports_.clock, .random = ports_.random, .log = ports_.log}));
   costly_ = identity::make_costly_crypto();
   OPALINE_CHECK(desk_.open(identity_config(config_), {.rows = *sealed_,
                                                       .vault = *vault_,
-                                                      .codes = *codes_.sender,
+                                                      .codes = codes_.first(),
                                                       .lookups = *lookups_.log,
                                                       .crypto = *costly_,
                                                       .clock = ports_.clock,

@@ -46,6 +46,7 @@ MetricsSnapshot Server::Impl::metrics_snapshot(const EdgeSnapshot& io, bool answ
   if (codes_.smtp != nullptr) out.mail = codes_.smtp->counters();
   out.lookup_log = lookups_.log->stats();
   out.lookup_log_days = config_.lookups.log_days;
+  if (codes_.sms) out.short_messages = codes_.sms->counters();
   out.control_jobs_waiting = desk_.waiting();
   out.admin_requests = admin_->counters().requests;
   out.admin_refused = admin_->counters().refused;

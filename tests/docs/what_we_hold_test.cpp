@@ -7,6 +7,7 @@
 #include "records/lookup_log.hpp"
 #include "records/tables.hpp"
 #include "server/server.hpp"
+#include "sms/budgets.hpp"
 #include "store/internal/blob_file.hpp"
 #include "support/source_file.hpp"
 
@@ -78,6 +79,12 @@ TEST(WhatWeHold, EveryFieldOfACaseIsOnThePageAndNoOther) {
   for (std::size_t at = text.find("\n| records_"); at != std::string::npos; at = text.find("\n| records_", at + 1))
     ++rows;
   EXPECT_EQ(rows, records::kHeldFields.size());
+}
+
+TEST(WhatWeHold, WhatShortMessagesLeaveIsOnThePage) {
+  const std::string text = page();
+  for (const auto& held : sms::kHeldFields)
+    EXPECT_NE(text.find(row(held)), std::string::npos) << "docs/what-we-hold.md lacks the row\n" << row(held);
 }
 
 TEST(WhatWeHold, EveryTableThatTheServerOpensIsOnThePage) {

@@ -224,7 +224,7 @@ TEST_F(Smtp, SendsNothingInTheClearUnlessTold) {
   const auto counters = wait(*sender, [](const auto& c) { return c.dropped == 1; });
   EXPECT_EQ(counters.retried, 1u);
   EXPECT_EQ(counters.sent, 0u);
-  EXPECT_TRUE(sender->failing());
+  EXPECT_TRUE(sender->failing(HandleKind::email));
   EXPECT_EQ(log.warnings, 1) << "said once, not once per mail";
   EXPECT_EQ(log.texts.find("ada"), std::string::npos);
 }
@@ -273,7 +273,7 @@ TEST_F(Smtp, TriesAgainWhatWasRefusedForNow) {
   EXPECT_FALSE(server.event("temporary").empty());
   EXPECT_FALSE(server.event("mail").empty());
   EXPECT_EQ(wait(*sender, [](const auto& c) { return c.sent == 1; }).retried, 2u);
-  EXPECT_FALSE(sender->failing());
+  EXPECT_FALSE(sender->failing(HandleKind::email));
 }
 
 TEST_F(Smtp, OneAddressThatIsPutOffIsNoFailure) {
@@ -284,7 +284,7 @@ TEST_F(Smtp, OneAddressThatIsPutOffIsNoFailure) {
   const auto sender = start(std::move(plain));
   EXPECT_EQ(sender->send(handle("ada@example.org"), code("012345"), seconds(600)), CodeQueued::queued);
   EXPECT_EQ(wait(*sender, [](const auto& c) { return c.dropped == 1; }).sent, 0u);
-  EXPECT_FALSE(sender->failing());
+  EXPECT_FALSE(sender->failing(HandleKind::email));
 }
 
 TEST_F(Smtp, FailingEndsByItself) {
@@ -295,7 +295,7 @@ TEST_F(Smtp, FailingEndsByItself) {
   const auto sender = start(std::move(strict));
   EXPECT_EQ(sender->send(handle("ada@example.org"), code("012345"), seconds(600)), CodeQueued::queued);
   EXPECT_EQ(wait(*sender, [](const auto& c) { return c.dropped == 1; }).sent, 0u);
-  EXPECT_FALSE(sender->failing());
+  EXPECT_FALSE(sender->failing(HandleKind::email));
 }
 
 TEST_F(Smtp, DropsWhatWasRefusedForGood) {
@@ -306,7 +306,7 @@ TEST_F(Smtp, DropsWhatWasRefusedForGood) {
   EXPECT_EQ(sender->send(handle("ada@example.org"), code("012345"), seconds(600)), CodeQueued::queued);
   const auto counters = wait(*sender, [](const auto& c) { return c.refused == 1; });
   EXPECT_EQ(counters.retried, 0u);
-  EXPECT_FALSE(sender->failing()) << "anybody can name an address that does not exist";
+  EXPECT_FALSE(sender->failing(HandleKind::email)) << "anybody can name an address that does not exist";
   EXPECT_EQ(log.warnings, 0) << "anybody can name an address that does not exist";
 }
 

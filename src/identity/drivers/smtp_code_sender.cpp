@@ -265,7 +265,7 @@ CodeQueued SmtpCodeSender::send(const Handle& handle, const Code& code, seconds 
   return worker_->send(handle, code, valid_for);
 }
 
-bool SmtpCodeSender::failing() const {
+bool SmtpCodeSender::failing(HandleKind /*kind*/) const {
   return worker_->failing();
 }
 

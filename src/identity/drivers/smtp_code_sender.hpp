@@ -46,7 +46,7 @@ class SmtpCodeSender final : public CodeSender {
   [[nodiscard]] CodeQueued send(const Handle& handle, const Code& code, seconds valid_for) override;
 
   /// The last try failed, not long ago, and not because of the one address.
-  [[nodiscard]] bool failing() const override;
+  [[nodiscard]] bool failing(HandleKind kind) const override;
 
   struct Counters {
     std::uint64_t sent = 0;     ///< taken by the mail server
