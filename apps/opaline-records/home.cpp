@@ -1,0 +1,97 @@
+#include "apps/opaline-records/home.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <boost/json.hpp>
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+
+namespace opaline::officer {
+
+namespace json = boost::json;
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr std::size_t kMaxSettingsBytes = 256 * 1024;
+
+fs::path settings_of(const fs::path& directory) {
+  return directory / "service.json";
+}
+
+}  // namespace
+
+Result<std::string, std::string> read_file(const fs::path& file, std::size_t most) {
+  std::ifstream in(file, std::ios::binary);
+  if (!in) return fail(fmt::format("{} cannot be read: {}", file.string(), std::strerror(errno)));
+  std::string out(most + 1, '\0');
+  in.read(out.data(), static_cast<std::streamsize>(out.size()));
+  out.resize(static_cast<std::size_t>(in.gcount()));
+  if (out.size() > most) return fail(fmt::format("{} is larger than {} bytes", file.string(), most));
+  return out;
+}
+
+Result<void, std::string> write_new_file(const fs::path& file, std::string_view content) {
+  const int fd = open(file.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+  if (fd < 0) return fail(fmt::format("{} cannot be made: {}", file.string(), std::strerror(errno)));
+  std::size_t written = 0;
+  while (written < content.size()) {
+    const ssize_t n = write(fd, content.data() + written, content.size() - written);
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) break;
+    written += static_cast<std::size_t>(n);
+  }
+  const bool whole = written == content.size() && fsync(fd) == 0;
+  if (close(fd) != 0 || !whole) {
+    unlink(file.c_str());
+    return fail(fmt::format("{} cannot be written: is the disk full?", file.string()));
+  }
+  return {};
+}
+
+Result<Home, std::string> load_home(const fs::path& directory) {
+  std::error_code error;
+  if (!fs::exists(settings_of(directory), error)) {
+    return fail(std::string("no service is known yet: opaline-records connect https://HOST:PORT --token-file FILE"));
+  }
+  OPALINE_TRY(const std::string text, read_file(settings_of(directory), kMaxSettingsBytes));
+  boost::system::error_code bad;
+  const auto value = json::parse(text, bad);
+  Home out{.directory = directory};
+  for (const auto& [name, field] : {std::pair{"server", &out.server},
+                                    {"authority", &out.authority_pem},
+                                    {"token", &out.token},
+                                    {"service", &out.service},
+                                    {"officer", &out.officer}}) {
+    const auto* found = !bad && value.is_object() ? value.get_object().if_contains(name) : nullptr;
+    if (found == nullptr || !found->is_string()) {
+      return fail(fmt::format("{} is damaged: connect again", settings_of(directory).string()));
+    }
+    *field = found->get_string();
+  }
+  return out;
+}
+
+Result<void, std::string> save_home(const Home& home) {
+  std::error_code error;
+  fs::create_directories(home.directory, error);
+  if (error) return fail(fmt::format("{} cannot be made: {}", home.directory.string(), error.message()));
+  fs::permissions(home.directory, fs::perms::owner_all, error);
+  const auto file = settings_of(home.directory);
+  const fs::path next = file.string() + ".new";
+  fs::remove(next, error);
+  OPALINE_CHECK(write_new_file(next, json::serialize(json::object{{"server", home.server},
+                                                                  {"authority", home.authority_pem},
+                                                                  {"token", home.token},
+                                                                  {"service", home.service},
+                                                                  {"officer", home.officer}})));
+  fs::rename(next, file, error);
+  if (error) return fail(fmt::format("{} cannot be written: {}", file.string(), error.message()));
+  return {};
+}
+
+}  // namespace opaline::officer
