@@ -62,7 +62,7 @@ for page in sorted([*source.glob("*.md"), *source.glob("docs/**/*.md")]):
     for block in re.findall(r"```(?:sh|console)\n(.*?)```", text, re.DOTALL):
         for line in block.splitlines():
             line = line.removeprefix("$ ").split("#")[0].strip()
-            if re.match(r"opalined? ", line):
+            if re.match(r"opaline(d|-records)? ", line):
                 check_program(where, re.sub(r'"[^"]*"', "TEXT", line.split("|")[0]))
             elif line.startswith("./"):
                 name = line.split()[0].removeprefix("./")
