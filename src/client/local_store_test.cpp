@@ -170,8 +170,8 @@ TEST_F(LocalStoreTest, HistoryShowsBothDirectionsStatesAndNotices) {
   ASSERT_TRUE(rows.commit(incoming(theirs, peer, "hello yourself")));
   ASSERT_TRUE(rows.commit(outgoing(random_.id<MessageId>(), other, "somebody else")));
   endpoint::Batch batch;
-  batch.history.emplace_back(
-      endpoint::SetOutgoingState{ours, endpoint::MessageState::read, endpoint::Reason::none, from_unix_millis(3000)});
+  batch.history.emplace_back(endpoint::SetOutgoingState{peer, ours, endpoint::MessageState::read,
+                                                        endpoint::Reason::none, from_unix_millis(3000)});
   batch.history.emplace_back(endpoint::AddNotice{peer, endpoint::NoticeKind::first_contact, from_unix_millis(3001)});
   ASSERT_TRUE(rows.commit(std::move(batch)));
 

@@ -70,6 +70,7 @@ void Personas::told(One& one) {
   (*plan)->told = true;
   if (const auto done = one.home->set_closing(*plan); !done)
     return end_closing(one, fail(persona_store_failure(done.error())));
+  fault_point("client.persona_closing");  // its second time: the business was told, the service was not asked
   go_on_closing(one);
 }
 

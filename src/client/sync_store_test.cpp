@@ -199,7 +199,7 @@ TEST_F(SyncStoreTest, WhatOtherDevicesWroteIsHereOnce) {
   ASSERT_TRUE(entry && *entry);
   EXPECT_EQ((*entry)->device, kOther);
   EXPECT_EQ((*entry)->state, MessageState::queued);
-  there_.apply(endpoint::SetOutgoingState{id, MessageState::read, {}, at(2)});
+  there_.apply(endpoint::SetOutgoingState{ben_, id, MessageState::read, {}, at(2)});
   there_.give(here_);
   EXPECT_EQ(here_.texts(), Texts{"from the laptop"});
   EXPECT_EQ((*here_.history().outgoing(id))->state, MessageState::queued) << "what is here stays as it is";

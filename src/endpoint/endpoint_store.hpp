@@ -150,6 +150,7 @@ struct AddOutgoing {
   OutgoingMessage message;
 };
 struct SetOutgoingState {
+  AccountId peer;
   MessageId id;
   MessageState state{};
   Reason reason = Reason::none;

@@ -38,6 +38,7 @@ class Business::Impl final : private uplink::ConnectionOwner {
     OPALINE_TRY(device_, endpoint::Endpoint::load(*store_, around_.random, around_.clock,
                                                   endpoint::Options{.serves_strangers = true}));
     device_->set_receipts(true);
+    store_->tell_statuses(config_.status_webhooks);
     return {};
   }
 
@@ -63,6 +64,7 @@ class Business::Impl final : private uplink::ConnectionOwner {
   [[nodiscard]] const BusinessConfig& config() const { return config_; }
   void reconfigure(BusinessConfig config) {
     config_ = std::move(config);
+    store_->tell_statuses(config_.status_webhooks);
     webhooks_.reconfigured();
   }
 
@@ -75,6 +77,11 @@ class Business::Impl final : private uplink::ConnectionOwner {
       return await(message.id, within, std::move(done));
     }
     const AccountId persona = message.to.persona();
+    if (store_->is_closed(persona)) {  // the service may not know it yet: it would take it, and drop it
+      if (!store_->refuse(message.id)) return done(Outcome::pending);
+      ++counters_.refused_closed;
+      return done(Outcome::closed);
+    }
     endpoint::NewMessage out;
     out.utf8 = as_text(message.text);
     out.attachments = std::move(message.attachments);
@@ -240,15 +247,12 @@ class Business::Impl final : private uplink::ConnectionOwner {
     if (changed == nullptr) return;
     const msp::Uuid id(changed->id.view());
     if (changed->state == endpoint::MessageState::queued || is_own_id(changed->id)) return;
-    if (changed->reason == endpoint::Reason::closed) {
-      ++counters_.refused_closed;
-      (void)store_->close(changed->peer);  // the business is told, if it was not
-    }
-    if (changed->state == endpoint::MessageState::sent) ++counters_.sent;
-    const bool read = changed->state == endpoint::MessageState::read;
-    if (config_.status_webhooks && (read || changed->state == endpoint::MessageState::delivered))
-      (void)store_->tell_status(changed->peer, id, read);  // lost with a full disk; the business may still ask
     if (const auto outcome = store_->outcome(id); outcome && *outcome) {
+      if (**outcome == Outcome::closed) {
+        ++counters_.refused_closed;
+      } else if (changed->state == endpoint::MessageState::sent) {
+        ++counters_.sent;
+      }
       if (**outcome == Outcome::unknown) ++counters_.refused_unknown;
       settle(id, **outcome);
     }

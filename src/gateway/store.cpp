@@ -4,6 +4,7 @@
 
 #include "base/codec.hpp"
 #include "base/fault_point.hpp"
+#include "gateway/away.hpp"
 #include "gateway/records.hpp"
 
 namespace opaline::gateway {
@@ -179,7 +180,7 @@ Result<void, StoreError> Store::commit(endpoint::Batch batch) {
     } else if (const auto* outgoing = std::get_if<endpoint::AddOutgoing>(&change)) {
       OPALINE_CHECK(add(changes, *outgoing));
     } else if (const auto* state = std::get_if<endpoint::SetOutgoingState>(&change)) {
-      OPALINE_CHECK(add(changes, *state));
+      OPALINE_CHECK(add(changes, steps, *state));
     }
   }
   const bool is_message = !batch.history.empty();
@@ -200,11 +201,32 @@ Result<void, StoreError> Store::add(Changes& changes, const endpoint::AddOutgoin
   return {};
 }
 
-Result<void, StoreError> Store::add(Changes& changes, const endpoint::SetOutgoingState& change) {
-  const Outcome outcome = outcome_of(change.state, change.reason);
+Result<void, StoreError> Store::add(Changes& changes, Steps& steps, const endpoint::SetOutgoingState& change) {
+  Outcome outcome = outcome_of(change.state, change.reason);
   if (outcome == Outcome::pending) return {};
+  const auto person = people_.find(change.peer);
+  const bool known = person != people_.end(), closed = is_closed(steps, change.peer);
+  // The service took it before it heard of the closing, and has dropped it since.
+  if (outcome == Outcome::accepted && closed) outcome = Outcome::closed;
   changes.erase(tables::kOutbox, store::clear(key(change.id.view())));
-  return outcomes_.set(changes, change.id.view(), outcome);
+  OPALINE_CHECK(outcomes_.set(changes, change.id.view(), outcome));
+  if (!known || closed) return {};
+  const auto& id = person->second.id;
+  if (outcome == Outcome::closed) return close(changes, steps, change.peer, id);
+  const bool read = outcome == Outcome::read;
+  if (!tells_statuses_ || (!read && outcome != Outcome::delivered) || is_own_id(change.id)) return {};
+  Received message;
+  message.kind = read ? Received::Kind::read : Received::Kind::delivered;
+  message.id = msp::Uuid(ports_.random.bytes<msp::Uuid::kSize>());
+  message.opaque_id = id.text();
+  message.about = msp::Uuid(change.id.view());
+  return enqueue(changes, steps, change.peer, id, message);
+}
+
+Result<void, StoreError> Store::refuse(const msp::Uuid& id) {
+  Changes changes = ports_.rows.batch();
+  outcomes_.add(changes, id.view(), Outcome::closed);
+  return write(std::move(changes));
 }
 
 Result<std::optional<Outcome>, StoreError> Store::outcome(const msp::Uuid& id) {

@@ -76,9 +76,9 @@ class Store final : public endpoint::EndpointStore {
   /// The person has closed the conversation: what waits of it is dropped, and the business is told (`closed` waits
   /// then). Nothing happens if that is known, or the persona is not.
   [[nodiscard]] Result<void, endpoint::StoreError> close(const AccountId& persona);
-  /// For the business: its message has reached the person (or was read). Nothing happens if the conversation is closed.
-  [[nodiscard]] Result<void, endpoint::StoreError> tell_status(const AccountId& persona, const msp::Uuid& message,
-                                                               bool read);
+  /// Whether the business's software hears that its messages were delivered and read: then `delivered` and `read` wait,
+  /// from the commit that brought the receipt. False at first.
+  void tell_statuses(bool wanted) { tells_statuses_ = wanted; }
   /// True once in kAwayAgain for each person that has written: the text out of hours is theirs now.
   [[nodiscard]] Result<bool, endpoint::StoreError> take_away_turn(const AccountId& persona);
   /// Of a persona that has written; nullopt: none such.
@@ -89,6 +89,8 @@ class Store final : public endpoint::EndpointStore {
 
   // ---- what became of the business's messages
   [[nodiscard]] Result<std::optional<Outcome>, endpoint::StoreError> outcome(const msp::Uuid& id);
+  /// Of a message that is not sent, as the conversation is closed.
+  [[nodiscard]] Result<void, endpoint::StoreError> refuse(const msp::Uuid& id);
   /// Oldest first.
   [[nodiscard]] std::vector<DeadLetter> dead_letters() const;
 
@@ -123,7 +125,8 @@ class Store final : public endpoint::EndpointStore {
   [[nodiscard]] Result<void, endpoint::StoreError> add(Changes& changes, Steps& steps,
                                                        const endpoint::AddIncoming& change);
   [[nodiscard]] Result<void, endpoint::StoreError> add(Changes& changes, const endpoint::AddOutgoing& change);
-  [[nodiscard]] Result<void, endpoint::StoreError> add(Changes& changes, const endpoint::SetOutgoingState& change);
+  [[nodiscard]] Result<void, endpoint::StoreError> add(Changes& changes, Steps& steps,
+                                                       const endpoint::SetOutgoingState& change);
   [[nodiscard]] Result<void, endpoint::StoreError> enqueue(Changes& changes, Steps& steps, const AccountId& persona,
                                                            const credentials::OpaqueId& id, const Received& message);
   [[nodiscard]] Result<void, endpoint::StoreError> close(Changes& changes, Steps& steps, const AccountId& persona,
@@ -156,6 +159,7 @@ class Store final : public endpoint::EndpointStore {
   std::vector<Bytes> taken_;  ///< rows of kInbox that are to be erased
   std::size_t waiting_ = 0;
   Number next_ = 1;
+  bool tells_statuses_ = false;
   bool stale_ = false;  ///< a write failed: the rows may say something else than what is in memory
   std::uint64_t dropped_ = 0;
 };

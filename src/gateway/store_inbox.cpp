@@ -94,23 +94,6 @@ Result<void, StoreError> Store::close(Changes& changes, Steps& steps, const Acco
   return enqueue(changes, steps, persona, id, message);
 }
 
-Result<void, StoreError> Store::tell_status(const AccountId& persona, const msp::Uuid& about, bool read) {
-  OPALINE_CHECK(refresh());
-  const auto person = people_.find(persona);
-  if (person == people_.end() || person->second.closed) return {};
-  Received message;
-  message.kind = read ? Received::Kind::read : Received::Kind::delivered;
-  message.id = msp::Uuid(ports_.random.bytes<msp::Uuid::kSize>());
-  message.opaque_id = person->second.id.text();
-  message.about = about;
-  Changes changes = ports_.rows.batch();
-  Steps steps;
-  OPALINE_CHECK(enqueue(changes, steps, persona, person->second.id, message));
-  OPALINE_CHECK(write(std::move(changes)));
-  apply(steps);
-  return {};
-}
-
 Result<bool, StoreError> Store::take_away_turn(const AccountId& persona) {
   const auto person = people_.find(persona);
   const Time now = ports_.clock.now();

@@ -277,7 +277,7 @@ TEST_F(StoreTest, OutcomesAreKnownForSevenDays) {
   EXPECT_EQ(*store_->outcome(msp::Uuid(id.view())), Outcome::pending);
   EXPECT_EQ(to_string((*store_->outgoing(id))->text), kMarker);
   clock_.advance(std::chrono::days(2));
-  commit(endpoint::SetOutgoingState{id, MessageState::sent, Reason::none, clock_.now()});
+  commit(endpoint::SetOutgoingState{anna.persona(), id, MessageState::sent, Reason::none, clock_.now()});
   EXPECT_EQ(*store_->outcome(msp::Uuid(id.view())), Outcome::accepted);
   EXPECT_FALSE(*store_->outgoing(id)) << "the text stays no longer than it is needed";
   clock_.advance(std::chrono::days(6));
@@ -294,9 +294,58 @@ TEST_F(StoreTest, WhyAMessageFailedDecidesItsOutcome) {
     message.id = random_.id<MessageId>();
     const msp::Uuid id(message.id.view());
     commit(endpoint::AddOutgoing{std::move(message)});
-    commit(endpoint::SetOutgoingState{MessageId(id.view()), MessageState::failed, reason, clock_.now()});
+    commit(endpoint::SetOutgoingState{{}, MessageId(id.view()), MessageState::failed, reason, clock_.now()});
     EXPECT_EQ(*store_->outcome(id), outcome);
   }
+}
+
+TEST_F(StoreTest, AnOutcomeAndWhatTheBusinessIsToldOfItAreOneCommit) {
+  const auto anna = person();
+  const auto sent = [&](MessageState state, Reason reason = Reason::none, std::optional<msp::Uuid> known = {}) {
+    const msp::Uuid id = known.value_or(msp::Uuid(random_.bytes<16>()));
+    commit(endpoint::SetOutgoingState{anna.persona(), MessageId(id.view()), state, reason, clock_.now()});
+    return id;
+  };
+  const auto front = [&] { return std::move(**store_->front(anna.persona())); };
+  write(anna, "taken soon");
+  store_->finish(anna.persona(), front().number);
+  store_->tell_statuses(true);
+  const auto read = sent(MessageState::read);
+  reopen();  // as after a death right behind the commit
+  EXPECT_EQ(front().message.kind, Received::Kind::read);
+  EXPECT_EQ(front().message.about, read);
+  EXPECT_EQ(*store_->outcome(read), Outcome::read);
+  const auto refused = sent(MessageState::failed, Reason::closed);
+  reopen();
+  EXPECT_EQ(*store_->outcome(refused), Outcome::closed);
+  EXPECT_TRUE(store_->is_closed(anna.persona()));
+  EXPECT_EQ(store_->waiting(), 1U) << "what waited is dropped";
+  EXPECT_EQ(front().message.kind, Received::Kind::closed);
+  store_->finish(anna.persona(), front().number);
+  store_->tell_statuses(true);
+  EXPECT_EQ(*store_->outcome(sent(MessageState::sent)), Outcome::closed) << "accepted too late to reach anybody";
+  EXPECT_EQ(*store_->outcome(sent(MessageState::read)), Outcome::read) << "that one was read before";
+  sent(MessageState::failed, Reason::closed);
+  EXPECT_EQ(store_->waiting(), 0U) << "and the closing is told once";
+  const msp::Uuid never(random_.bytes<16>());
+  ASSERT_TRUE(store_->refuse(never));
+  reopen();
+  EXPECT_EQ(*store_->outcome(never), Outcome::closed);
+}
+
+TEST_F(StoreTest, AnOutcomeOfTheClosingEndsWhatCameBeforeItAlone) {
+  const auto anna = person();
+  endpoint::Batch batch;
+  batch.history.emplace_back(incoming(anna.persona(), part_of(anna), "before"));
+  batch.history.emplace_back(endpoint::SetOutgoingState{anna.persona(), random_.id<MessageId>(), MessageState::failed,
+                                                        Reason::closed, clock_.now()});
+  batch.history.emplace_back(incoming(anna.persona(), part_of(anna), "opened again"));
+  write(anna, "long before");
+  ASSERT_TRUE(store_->commit(std::move(batch)));
+  EXPECT_EQ(store_->waiting(), 2U);
+  store_->finish(anna.persona(), (*store_->front(anna.persona()))->number);
+  EXPECT_EQ(front_text(anna), "opened again");
+  EXPECT_FALSE(store_->is_closed(anna.persona()));
 }
 
 TEST_F(StoreTest, RowsOfTheEndpointAreItsOwnBusinessesAlone) {

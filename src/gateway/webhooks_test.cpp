@@ -5,6 +5,7 @@
 
 #include <boost/json.hpp>
 
+#include "gateway/away.hpp"
 #include "msp/base64.hpp"
 #include "msp/gzip.hpp"
 #include "net/net_test_support.hpp"
@@ -83,8 +84,14 @@ class WebhooksTest : public ::testing::Test {
     message.sender = {from.persona(), DeviceNumber{1}};
     message.body.text = to_secret_bytes(as_view(text));
     message.body.part = std::move(part);
+    commit(endpoint::AddIncoming{std::move(message)});
+  }
+  void became(const credentials::OpaqueId& to, const msp::Uuid& message, endpoint::MessageState state) {
+    commit(endpoint::SetOutgoingState{to.persona(), MessageId(message.view()), state, {}, clock_.now()});
+  }
+  void commit(endpoint::HistoryChange change) {
     endpoint::Batch batch;
-    batch.history.emplace_back(endpoint::AddIncoming{std::move(message)});
+    batch.history.push_back(std::move(change));
     ASSERT_TRUE(store_->commit(std::move(batch)));
     for (const AccountId& persona : store_->take_arrived()) webhooks_->wake(persona);
   }
@@ -208,19 +215,23 @@ TEST_F(WebhooksTest, OnlySoManyAreUnderWayAndTheNextInLineIsSomebodyElse) {
   EXPECT_EQ(taken_.back(), "a2");
 }
 
-TEST_F(WebhooksTest, WhatWasDeliveredAndReadIsToldInItsTurn) {
+TEST_F(WebhooksTest, WhatWasDeliveredAndReadIsToldInItsTurn) {  // of a person, to who wants it, but for our own words
   const auto anna = person();
   const msp::Uuid mine(random_.bytes<16>());
   answers_ = {500, 200, 404};
   write(anna, "before");
-  ASSERT_TRUE(store_->tell_status(anna.persona(), mine, false));
-  ASSERT_TRUE(store_->tell_status(anna.persona(), mine, true));
+  became(anna, mine, endpoint::MessageState::read);
+  store_->tell_statuses(true);
+  became(anna, mine, endpoint::MessageState::sent);
+  became(anna, mine, endpoint::MessageState::delivered);
+  became(anna, mine, endpoint::MessageState::read);
+  became(anna, msp::Uuid(make_own_id(random_).view()), endpoint::MessageState::read);
   write(anna, "after");
-  ASSERT_TRUE(store_->tell_status(person().persona(), mine, true)) << "a stranger's is nothing";
+  became(person(), mine, endpoint::MessageState::read);
   ASSERT_TRUE(all_taken());
   EXPECT_THAT(taken_, ElementsAre("before", "before", "status", "status", "after"));
   EXPECT_EQ(webhooks_->counters().buried, 0U) << "what is not wanted is dropped at once";
-  ASSERT_TRUE(store_->tell_status(anna.persona(), mine, true));
+  became(anna, mine, endpoint::MessageState::read);
   webhooks_.reset();
   store_.reset();
   store_ = std::move(*Store::open({rows_, vault_, clock_, clock_, random_}, business_));

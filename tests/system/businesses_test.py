@@ -396,7 +396,7 @@ def case_kills(check, directory):
                     check(now["opaque_id"] == before["opaque_id"], f"{text}: under the same id")
                 if way == "new":
                     check(now["opaque_id"] != before["opaque_id"], f"{text}: under another id")
-        for point in ("closing", "closed"):
+        for point in ("closing", "closing:2", "closed"):
             me = shop.got("new opened")["from"]
             opaline(anna, "send", shop.urn, f"before {point}")
             check(opaline(anna, "business", "close", shop.urn, fault=f"client.persona_{point}").code == -9, f"{point}: it dies there")

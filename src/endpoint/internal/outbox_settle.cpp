@@ -37,7 +37,7 @@ void Outbox::set_state(Entry& entry, MessageState state, Reason reason) {
   record.state = state;
   record.reason = reason;
   entry.dirty = true;
-  core_.staging.history(SetOutgoingState{record.id, state, reason, core_.now()});
+  core_.staging.history(SetOutgoingState{record.peer, record.id, state, reason, core_.now()});
   core_.events.emplace_back(MessageStateChanged{record.id, record.peer, state, reason});
   if (record.kind != ContentKind::text) return;
   if (state == MessageState::sent) marks_[record.peer].sent.push_back(record.id);
