@@ -51,6 +51,7 @@ json::array split(const std::string& list) {
 std::optional<json::object> body_of(const BusinessArguments& b) {
   json::object out, settings, msp;
   if (b.name) out["name"] = *b.name;
+  if (b.moves_to_own_gateway) out["own_gateway"] = *b.moves_to_own_gateway;
   if (b.website) out["website"] = *b.website;
   if (b.logo) {
     const auto logo = read_file(*b.logo);
@@ -84,16 +85,19 @@ void print_enrolment(const json::value& answer) {
              field(answer, "/enrolment"));
 }
 
-std::string_view gateway_of(const json::value& one) {
-  return field(one, "/own_gateway") == "true" ? "own" : "hosted";
+std::string_view gateway_of(const json::value& one, std::string_view member = "/own_gateway") {
+  return field(one, member) == "true" ? "own" : "hosted";
 }
 
 void print_business(const json::value& one) {
   const auto row = [](std::string_view name, const std::string& value) { fmt::print("{:<24} {}\n", name, value); };
   row("id", "urn:biz:" + field(one, "/id"));
   row("name", field(one, "/name"));
+  constexpr std::string_view kMoves = "/moves_to_own_gateway";
+  const bool moves = one.as_object().contains(kMoves.substr(1));
   row("gateway",
-      fmt::format("{}, {}", gateway_of(one), field(one, "/enrolled") == "true" ? "enrolled" : "not enrolled yet"));
+      fmt::format("{}, {}{}{}", gateway_of(one), field(one, "/enrolled") == "true" ? "enrolled" : "not enrolled yet",
+                  moves ? "; moves once it is enrolled: " : "", moves ? gateway_of(one, kMoves) : ""));
   row("website", field(one, "/website"));
   row("logo", field(one, "/logo_bytes") + " bytes");
   const auto* settings = one.as_object().if_contains("settings");
@@ -150,7 +154,11 @@ Exit admin_business_update(const GlobalOptions& options, const AdminArguments& a
     return Exit::usage;
   }
   const auto asked = ask(options, arguments, "POST", path_of(business), json::serialize(*body));
-  if (asked.answer) print_business(*asked.answer);
+  if (!asked.answer) return asked.exit;
+  print_business(*asked.answer);
+  const auto& answer = asked.answer->as_object();
+  if (answer.contains("enrolment")) print_enrolment(*asked.answer);
+  if (answer.contains("msp")) print_secret(*asked.answer);
   return asked.exit;
 }
 

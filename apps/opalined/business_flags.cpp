@@ -72,8 +72,17 @@ void add_businesses(CLI::App& admin, const GlobalOptions& global, const AdminArg
   add_id(*update, b);
   update->add_option("--name", b.name, "1 to 100 characters; people see it")->type_name("NAME");
   add_profile(*update, b);
+  add_switch(
+      *update, "--own-gateway", b.moves_to_own_gateway,
+      "Move to a gateway in the business's own house, or back: comes true when that gateway has put its keys in; "
+      "the present place calls a move off");
+  update
+      ->add_option("--msp-secret-file", b.msp_secret_file,
+                   "With --own-gateway false: take the secret (base64) from the file's first line; else one is made")
+      ->type_name("FILE");
   update->footer(
-      "Example:\n  opalined admin business update urn:biz:8c0a5a3e-3f0c-4a65-9a0a-2f2a6f3f7a10 --gzip false");
+      "Examples:\n  opalined admin business update urn:biz:8c0a5a3e-3f0c-4a65-9a0a-2f2a6f3f7a10 --gzip false\n"
+      "  opalined admin business update urn:biz:8c0a5a3e-3f0c-4a65-9a0a-2f2a6f3f7a10 --own-gateway true");
   update->callback([&] { run = [&] { return admin_business_update(global, arguments, b); }; });
 
   auto* rotate = group->add_subcommand("rotate-secret", "Another MSP secret, shown once; the old one ends at once");

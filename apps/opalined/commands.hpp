@@ -50,7 +50,7 @@ struct BusinessArguments {
   std::optional<std::string> name, webhook, msp_id, website, away_text, capabilities;
   std::optional<std::filesystem::path> msp_secret_file, logo;
   std::optional<std::int64_t> max_token_age;
-  std::optional<bool> gzip, status_webhooks, signed_webhooks, allow_private_webhooks;
+  std::optional<bool> gzip, status_webhooks, signed_webhooks, allow_private_webhooks, moves_to_own_gateway;
   bool own_gateway = false;
 };
 [[nodiscard]] Exit admin_business_create(const GlobalOptions& options, const AdminArguments& arguments,

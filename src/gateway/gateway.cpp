@@ -279,17 +279,19 @@ class Gateway::Impl final : public Businesses {
     net::HttpClientRequest request;
     request.target = "/v1/admin/gateway";
     request.deadline = 30s;
-    operator_->request(std::move(request), [this](const Result<net::HttpResponse, net::NetError>& answer) {
-      const auto listed = answer && answer->status == 200 ? parse_listed(answer->body) : std::nullopt;
-      if (listed) {
-        take(*listed);
-      } else if (!std::exchange(operator_lost_, true)) {
-        ports_.log.event(LogLevel::warning, "gateway_service_socket_silent",
-                         {{"status", static_cast<std::int64_t>(answer ? answer->status : 0)}});
-      }
-      if (listed) operator_lost_ = false;
-      ask_timer_.arm(kAskEvery, [this] { ask(); });
-    });
+    operator_->request(
+        std::move(request), [this, before = enrolments_ended_](const Result<net::HttpResponse, net::NetError>& answer) {
+          if (before != enrolments_ended_) return;  // it was asked again after that: this answer may not know of it
+          const auto listed = answer && answer->status == 200 ? parse_listed(answer->body) : std::nullopt;
+          if (listed) {
+            take(*listed);
+          } else if (!std::exchange(operator_lost_, true)) {
+            ports_.log.event(LogLevel::warning, "gateway_service_socket_silent",
+                             {{"status", static_cast<std::int64_t>(answer ? answer->status : 0)}});
+          }
+          if (listed) operator_lost_ = false;
+          ask_timer_.arm(kAskEvery, [this] { ask(); });
+        });
   }
 
   void take(const std::vector<Listed>& listed) {
@@ -310,9 +312,14 @@ class Gateway::Impl final : public Businesses {
   }
 
   void take(const Listed& one) {
-    const auto served = businesses_.find(one.id);
-    if (served != businesses_.end() && served->second.version == one.version) return;
     if (enrolling_.contains(one.id)) return;
+    auto served = businesses_.find(one.id);
+    if (served != businesses_.end() && !one.enrolled) {  // the service has forgotten the keys that it is served with
+      retire(std::move(served->second.business));
+      businesses_.erase(served);
+      served = businesses_.end();
+    }
+    if (served != businesses_.end() && served->second.version == one.version) return;
     auto config = parse_business(one.id, one.name, one.settings);
     if (!config) {
       if (refused_[one.id] != one.version)
@@ -326,6 +333,7 @@ class Gateway::Impl final : public Businesses {
       served->second.version = one.version;
       return;
     }
+    if (!one.enrolled) return enrol(one);  // what may be here is of before the business went elsewhere
     auto opened = Business::open(surroundings(), *config);
     if (!opened) {
       if (opened.error() == Business::OpenError::not_enrolled) return enrol(one);
@@ -361,7 +369,9 @@ class Gateway::Impl final : public Businesses {
         if (!done)
           ports_.log.event(LogLevel::error, "gateway_enrolment_failed", {{"problem", std::string_view(done.error())}});
         enrolling_.erase(id);  // the next round opens it, or tries again
-        if (done) ask_timer_.arm(0ns, [this] { ask(); });
+        if (!done) return;
+        ++enrolments_ended_;
+        ask_timer_.arm(0ns, [this] { ask(); });
       });
     });
   }
@@ -446,6 +456,7 @@ class Gateway::Impl final : public Businesses {
   std::set<msp::Uuid> listed_, enrolling_;
   std::map<msp::Uuid, std::string> refused_;  ///< said once of each version
   bool operator_lost_ = false;
+  std::uint64_t enrolments_ended_ = 0;
   net::Timer ask_timer_, day_timer_;
 };
 

@@ -20,13 +20,20 @@ struct BusinessDetails {
   friend bool operator==(const BusinessDetails&, const BusinessDetails&) = default;
 };
 
+/// A business whose gateway is to be at the other place once another one has put itself in there.
+struct BusinessMove {
+  bool own_gateway = false;
+  SecretBytes settings;  ///< Business::settings from then on
+};
+
 struct Business {
   AccountId id;  ///< the 16 bytes of its UUID
   BusinessDetails details;
   /// What its hosted gateway needs, with its secrets. The identity service stores it sealed and does not look inside.
-  SecretBytes settings;    ///< at most kMaxBusinessSettingsBytes
-  bool enrolled = false;   ///< a gateway has put its keys in
-  ByteArray<8> version{};  ///< changes with details and settings
+  SecretBytes settings;                ///< at most kMaxBusinessSettingsBytes
+  bool enrolled = false;               ///< a gateway has put its keys in
+  ByteArray<8> version{};              ///< changes with details and settings
+  std::optional<BusinessMove> move{};  ///< one that is under way; in RAM, as the enrolment that ends it
 };
 
 /// Lets a gateway put itself in as the business's device: POST /v1/registration/complete takes the ticket.

@@ -120,7 +120,9 @@ Answer<Business> Service::business(const AccountId& id) {
   OPALINE_TRY(auto row, s.read(s.directory.business(id)));
   if (!row) return no_business();
   OPALINE_TRY(const auto account, s.read(s.directory.account(id)));
-  return to_business(id, std::move(*row), account.has_value());
+  auto out = to_business(id, std::move(*row), account.has_value());
+  if (const auto* move = s.enrolments.move_of(id, s.ports.clock.monotonic())) out.move = *move;
+  return out;
 }
 
 Answer<std::vector<Business>> Service::businesses() {
@@ -161,10 +163,15 @@ Answer<calls::Empty> Service::remove_business(const AccountId& id) {
 
 // ---------------------------------------------------------------- gateways
 
-Answer<BusinessEnrolment> Service::enrol_business(const AccountId& id) {
+Answer<BusinessEnrolment> Service::enrol_business(const AccountId& id, std::optional<BusinessMove> move) {
   State& s = *state_;
   if (!s.businesses.contains(id)) return no_business();
-  return s.enrolments.start(id, s.ports.clock.monotonic());
+  if (move && move->settings.size() > kMaxBusinessSettingsBytes) return bad_request("The settings are too large.");
+  return s.enrolments.start(id, s.ports.clock.monotonic(), std::move(move));
+}
+
+void Service::cancel_move(const AccountId& id) {
+  if (state_->enrolments.move_of(id, state_->ports.clock.monotonic()) != nullptr) state_->enrolments.forget(id);
 }
 
 Answer<calls::CompleteReply> Service::State::complete_enrolment(internal::Enrolment& ticket,
@@ -192,9 +199,17 @@ Answer<calls::CompleteReply> Service::State::complete_enrolment(internal::Enrolm
     record.kind = AccountKind::business;
     changes.put(ticket.business, record);
     put_first_device(changes, ticket.business, created, request.web(), std::nullopt);
+    if (ticket.move) {
+      OPALINE_TRY(auto business, read(directory.business(ticket.business)));
+      if (!business) return no_business();
+      business->details.own_gateway = ticket.move->own_gateway;
+      business->settings = ticket.move->settings;
+      changes.put(ticket.business, *business);
+    }
     OPALINE_CHECK(commit(std::move(changes), std::move(effects), now));
   }
   ticket.completed = hash;
+  ticket.move.reset();
   ++counters.businesses_enrolled;
   return reply;
 }

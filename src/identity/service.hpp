@@ -185,8 +185,11 @@ class Service {
                                                      ByteView settings);
   /// Its gateway is cut off, and nobody knows it any more; its personas are, too. Their rows go with the next ticks.
   [[nodiscard]] Answer<calls::Empty> remove_business(const AccountId& id);
-  /// A fresh ticket; an earlier one of this business ends. Who uses it replaces the gateway that is there now.
-  [[nodiscard]] Answer<BusinessEnrolment> enrol_business(const AccountId& id);
+  /// A fresh ticket; an earlier one of this business ends. Who uses it replaces the gateway that is there now. With
+  /// `move` the business moves in the same moment, and not before; a move that is under way goes on with the ticket.
+  [[nodiscard]] Answer<BusinessEnrolment> enrol_business(const AccountId& id, std::optional<BusinessMove> move = {});
+  /// The business stays where it is: the ticket of its move ends. Nothing happens if there is none.
+  void cancel_move(const AccountId& id);
 
   /// Drops what is over: verifications, tickets, quotas, records of removed mailboxes. Call about once a minute.
   void tick();

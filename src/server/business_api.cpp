@@ -33,10 +33,13 @@ std::optional<AccountId> business_id(std::string_view text) {
   return AccountId(parsed->view());
 }
 
-json::object settings_of(const identity::Business& business) {
+json::object parsed(ByteView settings) {
   boost::system::error_code error;
-  auto value = json::parse(as_text(ByteView(business.settings)), error);
+  auto value = json::parse(as_text(settings), error);
   return !error && value.is_object() ? std::move(value.get_object()) : json::object{};
+}
+json::object settings_of(const identity::Business& business) {
+  return parsed(business.settings);
 }
 
 json::object without_secret(json::object settings) {
@@ -45,13 +48,20 @@ json::object without_secret(json::object settings) {
 }
 
 json::object summary(const identity::Business& business) {
-  return {{"id", uuid(business.id)},
-          {"name", business.details.name},
-          {"own_gateway", business.details.own_gateway},
-          {"enrolled", business.enrolled},
-          {"website", business.details.website},
-          {"logo_bytes", business.details.logo.size()},
-          {"version", to_hex(business.version)}};
+  json::object out{{"id", uuid(business.id)},
+                   {"name", business.details.name},
+                   {"own_gateway", business.details.own_gateway},
+                   {"enrolled", business.enrolled},
+                   {"website", business.details.website},
+                   {"logo_bytes", business.details.logo.size()},
+                   {"version", to_hex(business.version)}};
+  if (business.move) out["moves_to_own_gateway"] = business.move->own_gateway;
+  return out;
+}
+
+/// Where the gateway that enrols next is to be.
+bool next_is_own(const identity::Business& business) {
+  return business.move ? business.move->own_gateway : business.details.own_gateway;
 }
 
 std::string logo_type(ByteView logo) {
@@ -214,20 +224,45 @@ void BusinessApi::create(Call& call) {
 
 void BusinessApi::update(Call& call, const AccountId& id) {
   if (!allowed(call, Permission::change_businesses, Action::business_update, uuid(id))) return;
-  const auto body = body_object(call.request.body, {"name", "website", "logo", "settings"});
+  const auto body = body_object(call.request.body, {"name", "website", "logo", "own_gateway", "settings"});
   const auto* changes = body ? body->if_contains("settings") : nullptr;
+  const auto* own = body ? body->if_contains("own_gateway") : nullptr;
   auto business = find(call, id);
   if (!business) return;
-  if (!body || body->empty() || (changes && !changes->is_object()) || !take_details(*body, business->details))
+  if (!body || body->empty() || (own && !own->is_bool()) || (changes && !changes->is_object()) ||
+      !take_details(*body, business->details))
     return call.refuse(Error::invalid, kWanted);
-  const auto settings = change_settings(settings_of(*business), changes ? changes->get_object() : json::object{},
-                                        kind_of(business->details), random_);
+  if (changes && !own && business->move)
+    return call.refuse(Error::exists, "the business moves: its settings can be changed when it has");
+  const bool moves = own && own->get_bool() != business->details.own_gateway;
+  // What belongs to a gateway stays with it, but for the text that people see.
+  json::object present = settings_of(*business), given = changes ? changes->get_object() : json::object{};
+  if (moves && !given.contains("away_text")) given["away_text"] = present["away_text"];
+  const auto kind = moves && !business->details.own_gateway ? GatewayKind::own
+                    : moves                                 ? GatewayKind::hosted
+                                                            : kind_of(business->details);
+  const auto settings = change_settings(moves ? json::object{} : present, given, kind, random_);
   if (!settings) return call.refuse(Error::invalid, settings.error());
   business->details.away_text = std::string(settings->at("away_text").get_string());
   if (!recorded(call, Action::business_update, uuid(id))) return;
-  const auto done = identity_.update_business(id, business->details, stored(*settings));
+  const auto done = identity_.update_business(id, business->details, moves ? business->settings : stored(*settings));
   if (!done) return failed(call, Action::business_update, uuid(id), done.error());
-  show(call, id);
+  if (!moves) {
+    if (own) identity_.cancel_move(id);
+    return show(call, id);
+  }
+  const bool to_own = kind == GatewayKind::own;
+  const auto enrolment = identity_.enrol_business(id, identity::BusinessMove{to_own, stored(*settings)});
+  if (!enrolment) return failed(call, Action::business_update, uuid(id), enrolment.error());
+  const auto moving = find(call, id);
+  if (!moving) return;
+  auto out = summary(*moving);
+  if (to_own) {
+    out["enrolment"] = identity::reveal_text(*enrolment);
+  } else {
+    out["msp"] = settings->at("msp");
+  }
+  call.answer(200, out);
 }
 
 void BusinessApi::rotate_secret(Call& call, const AccountId& id) {
@@ -252,7 +287,7 @@ void BusinessApi::enrol(Call& call, const AccountId& id) {
   if (!allowed(call, Permission::change_businesses, Action::business_enrol, uuid(id))) return;
   const auto business = find(call, id);
   if (!business) return;
-  if (!business->details.own_gateway)
+  if (!next_is_own(*business))
     return call.refuse(Error::exists, "this business's gateway is hosted: it enrols by itself");
   if (!recorded(call, Action::business_enrol, uuid(id))) return;
   const auto enrolment = identity_.enrol_business(id);
@@ -278,12 +313,14 @@ void BusinessApi::gateway(Call& call) {
   if (!all) return refuse(call, all.error());
   json::array out;
   for (const auto& business : *all) {
-    if (business.details.own_gateway) continue;
+    // One that is to move here is listed as not enrolled: the gateway enrols, and then it has moved.
+    const bool comes = business.details.own_gateway && !next_is_own(business);
+    if (business.details.own_gateway && !comes) continue;
     out.push_back({{"id", uuid(business.id)},
                    {"name", business.details.name},
-                   {"enrolled", business.enrolled},
+                   {"enrolled", business.enrolled && !comes},
                    {"version", to_hex(business.version)},
-                   {"settings", settings_of(business)}});
+                   {"settings", comes ? parsed(business.move->settings) : settings_of(business)}});
   }
   call.answer(200, {{"server", server_url_()}, {"businesses", std::move(out)}});
 }
@@ -297,7 +334,7 @@ void BusinessApi::gateway_enrol(Call& call) {
   if (!id) return call.refuse(Error::invalid, R"(wanted: {"business": "<uuid>"})");
   const auto business = find(call, *id);
   if (!business) return;
-  if (business->details.own_gateway) return call.refuse(Error::exists, "this business has its own gateway");
+  if (next_is_own(*business)) return call.refuse(Error::exists, "this business has its own gateway");
   if (!recorded(call, Action::business_enrol, uuid(*id))) return;
   const auto enrolment = identity_.enrol_business(*id);
   if (!enrolment) return failed(call, Action::business_enrol, uuid(*id), enrolment.error());

@@ -5,7 +5,8 @@
 //                                                 -> 201 with the MSP secret, or the own gateway's enrolment: shown
 //                                                 once
 //   GET  /v1/admin/businesses/<uuid>              without the secret
-//   POST /v1/admin/businesses/<uuid>              the same fields, those that change; not own_gateway
+//   POST /v1/admin/businesses/<uuid>              the same fields, those that change; another own_gateway
+//                                                 has it move: -> the MSP secret or the enrolment, as above
 //   POST /v1/admin/businesses/<uuid>/rotate-secret  {"secret"?}  -> the MSP secret, shown once
 //   POST /v1/admin/businesses/<uuid>/enrol        for an own gateway: -> the enrolment, shown once, good for 24 hours
 //   POST /v1/admin/businesses/<uuid>/remove

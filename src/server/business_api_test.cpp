@@ -77,6 +77,15 @@ class BusinessApiTest : public testing::Test {
     return ask("POST", "businesses", body);
   }
   Said create_own() { return ask("POST", "businesses", {{"name", "Bank"}, {"own_gateway", true}}); }
+  /// Whether a gateway with these keys is taken in by the enrolment.
+  bool enrolled(const std::string& text, identity::testing::Person& gateway) {
+    const auto bytes = from_base64url(text.substr(std::string("opaline-enrol-").size()));
+    identity::BusinessEnrolment enrolment;
+    enrolment.ticket = to_array<32>(ByteView(*bytes).first(32));
+    enrolment.business = *AccountId::from(ByteView(*bytes).subspan(32, 16));
+    enrolment.mailbox = *MailboxId::from(ByteView(*bytes).subspan(48));
+    return world_.service->complete(world_.enrol_request(gateway, enrolment)).has_value();
+  }
   void become(operators::Role role) {
     const std::string name = "op-" + std::string(operators::name(role));
     token_ = operators_.create(operators::local_owner(0), name, role, std::chrono::days(1))->reveal_text();
@@ -139,7 +148,7 @@ TEST_F(BusinessApiTest, AnUpdateChangesWhatIsGiven) {
   EXPECT_EQ(last_entry().action, operators::Action::business_update);
   EXPECT_EQ(last_entry().object, id);
   for (const json::value& wrong :
-       {json::value(json::object{}), json::value{{"own_gateway", true}}, json::value{{"name", 7}},
+       {json::value(json::object{}), json::value{{"own_gateway", 1}}, json::value{{"name", 7}},
         json::value{{"logo", "no base64!"}}, json::value{{"logo", "R0lGODlh"}}, json::value{{"settings", "x"}}}) {
     EXPECT_EQ(ask("POST", "businesses/" + id, wrong).status, 400u) << json::serialize(wrong);
   }
@@ -149,14 +158,6 @@ TEST_F(BusinessApiTest, AnUpdateChangesWhatIsGiven) {
 TEST_F(BusinessApiTest, AGatewayEnrolsByTheTicket) {
   using identity::testing::Person;
   Person hosted(50), own(51);
-  const auto enrolled = [&](const std::string& text, Person& gateway) {
-    const auto bytes = from_base64url(text.substr(std::string("opaline-enrol-").size()));
-    identity::BusinessEnrolment enrolment;
-    enrolment.ticket = to_array<32>(ByteView(*bytes).first(32));
-    enrolment.business = *AccountId::from(ByteView(*bytes).subspan(32, 16));
-    enrolment.mailbox = *MailboxId::from(ByteView(*bytes).subspan(48));
-    return world_.service->complete(world_.enrol_request(gateway, enrolment)).has_value();
-  };
   const std::string shop = create().at("/id");
   const auto bank = create_own();
   ASSERT_EQ(bank.status, 201u);
@@ -177,6 +178,52 @@ TEST_F(BusinessApiTest, AGatewayEnrolsByTheTicket) {
   EXPECT_EQ(ask("POST", "businesses/" + bank.at("/id") + "/rotate-secret").status, 409u) << "own";
   EXPECT_EQ(ask("POST", "gateway/enrol", {{"business", "x"}}).status, 400u);
   EXPECT_EQ(ask("POST", "gateway/enrol").status, 400u);
+}
+
+TEST_F(BusinessApiTest, ABusinessMovesWhenTheNextGatewayIsIn) {
+  identity::testing::Person hosted(50), own(51), back(52), late(53);
+  const std::string shop = create({{"website", "shop.example.org"}}).at("/id"), path = "businesses/" + shop;
+  ASSERT_TRUE(enrolled(ask("POST", "gateway/enrol", {{"business", shop}}).at("/enrolment"), hosted));
+  const auto listed = [&] { return ask("GET", "gateway").body.at("businesses").as_array(); };
+  const std::string secret(ask("GET", "gateway").at("/businesses/0/settings/msp/secret"));
+
+  const auto refused = ask("POST", path, {{"own_gateway", true}, {"settings", {{"webhook", "https://a.example"}}}});
+  EXPECT_EQ(refused.status, 400u) << "that stands in its own configuration";
+  const auto out = ask("POST", path, {{"own_gateway", true}, {"settings", {{"away_text", "Tomorrow."}}}});
+  ASSERT_EQ(out.status, 200u) << out.text;
+  EXPECT_EQ(out.body.at("own_gateway"), false) << "nobody is told that it has moved before it has";
+  EXPECT_EQ(out.body.at("moves_to_own_gateway"), true);
+  EXPECT_EQ(listed().size(), 1u) << "and it is served where it was";
+  EXPECT_EQ(ask("POST", path, {{"settings", {{"gzip", false}}}}).status, 409u);
+  EXPECT_EQ(ask("POST", "gateway/enrol", {{"business", shop}}).status, 409u);
+  EXPECT_EQ(ask("POST", path, {{"own_gateway", false}}).status, 200u) << "called off";
+  EXPECT_FALSE(enrolled(out.at("/enrolment"), late));
+  const auto again = ask("POST", path, {{"own_gateway", true}, {"settings", {{"away_text", "Tomorrow."}}}});
+  const auto another = ask("POST", path + "/enrol");
+  EXPECT_FALSE(enrolled(again.at("/enrolment"), late));
+  ASSERT_TRUE(enrolled(another.at("/enrolment"), own)) << "the move goes on with it";
+  const auto there = ask("GET", path);
+  EXPECT_EQ(there.body.at("own_gateway"), true);
+  EXPECT_FALSE(there.body.as_object().contains("moves_to_own_gateway"));
+  EXPECT_EQ(there.at("/settings/away_text"), "Tomorrow.") << "people see it there, too";
+  EXPECT_FALSE(there.body.at("settings").as_object().contains("webhook"));
+  const auto business = world_.service->businesses()->front();
+  EXPECT_EQ(as_text(ByteView(business.settings)).find(secret), std::string_view::npos);
+  EXPECT_TRUE(listed().empty());
+
+  EXPECT_EQ(ask("POST", path, {{"own_gateway", false}}).status, 400u) << "a hosted gateway needs a webhook";
+  const auto home = ask("POST", path, {{"own_gateway", false}, {"settings", {{"webhook", "https://b.example/h"}}}});
+  ASSERT_EQ(home.status, 200u) << home.text;
+  EXPECT_NE(home.at("/msp/secret"), secret);
+  EXPECT_EQ(home.body.at("own_gateway"), true);
+  ASSERT_EQ(listed().size(), 1u);
+  EXPECT_EQ(listed()[0].at("enrolled"), false) << "so that it enrols";
+  EXPECT_EQ(listed()[0].at("settings").at("webhook"), "https://b.example/h");
+  EXPECT_EQ(ask("POST", path + "/enrol").status, 409u);
+  ASSERT_TRUE(enrolled(ask("POST", "gateway/enrol", {{"business", shop}}).at("/enrolment"), back));
+  EXPECT_EQ(listed()[0].at("enrolled"), true);
+  EXPECT_EQ(ask("GET", path).body.at("own_gateway"), false);
+  EXPECT_EQ(ask("GET", path).at("/website"), "shop.example.org");
 }
 
 TEST_F(BusinessApiTest, RolesDoWhatTheyMay) {

@@ -386,7 +386,54 @@ def metrics(check, world):
     check(world.shop.options.business not in page and "mbid" not in page, "no identifier")
 
 
-CASES = {f.__name__: f for f in (conversation, closing, strangers, killed, long_answers, dead_letters, told_and_signed, away, metrics, own_house)}
+def moves(check, world):
+    """A business moves to a gateway of its own and back: served all the while, its people are told, and go on once they agree"""
+    server, anna = world.server, world.anna
+    moving, house = Software(server, "Moving House"), server.directory.parent / "moving"
+    update = lambda *more: admin_business(world.programs.opalined, server, "update", moving.urn, *more)  # noqa: E731
+    moving.reach(world.gateway)
+    hosted = moving.options.msp_id, moving.options.secret
+
+    def writes(text):
+        check(opaline(anna, "send", moving.urn, text).code == 0, f"written: {text}")
+        check(moving.heard(text)["person"] == person if person else True, "from the same id")
+        check(world.receives(anna, f"You wrote: {text}"), "and answered")
+
+    def has_moved(to, text):
+        refused = opaline(anna, "send", moving.urn, text)
+        check(refused.code != 0, f"nothing goes out to another key: {refused}")
+        told = [line for line in opaline(anna, "business", "open", moving.urn).lines if line.get("event") == "business"]
+        check(told and told[-1].get("moved") == to, f"a move is shown as that: {told}")
+        agreed = opaline(anna, "accept", moving.urn)
+        check(agreed.code == 0, f"the person agrees: {agreed}")
+        opaline(anna, "receive")
+        check(moving.heard(text)["person"] == person and world.receives(anna, f"You wrote: {text}"), "then it goes out, from the same id")
+
+    person = None
+    wait_for("the gateway to serve it", lambda: admin_business(world.programs.opalined, server, "show", moving.urn)["enrolled"])
+    writes("where you were")
+    person = moving.heard("where you were")["person"]
+    told = update("--own-gateway", "true")
+    writes("before you go")
+    msp = furnish(house, server, {**moving.told, **told}, "Moving House", moving.address)
+    moving.options.msp_id, moving.options.secret, moving.tls = msp["id"], msp["secret"], ssl.create_default_context(cafile=house / "certificate.pem")
+    own = Gateway(world.programs, server, 0, "moved", house)
+    moving.reach(own)
+    has_moved("to_own", "at your house")
+    files, _ = server.files_with(hosted[1])
+    check(not files, f"the service has no secret of its any more: {files}")
+    writes("and again")
+    back = update("--own-gateway", "false", "--webhook", moving.address, "--allow-private-webhooks", "true")
+    moving.options.msp_id, moving.options.secret = back["msp"]["id"], back["msp"]["secret"]
+    moving.tls = world.shop.tls
+    moving.reach(world.gateway)
+    wait_for("it to be hosted", lambda: not admin_business(world.programs.opalined, server, "show", moving.urn)["own_gateway"])
+    has_moved("to_hosted", "back at the service")
+    writes("and once more")
+    check(own.stop() == 0, "the other gateway ends when it is asked to")
+
+
+CASES = {f.__name__: f for f in (conversation, closing, strangers, killed, long_answers, dead_letters, told_and_signed, away, metrics, own_house, moves)}
 
 if __name__ == "__main__":
     run_cases("business", CASES, lambda programs, scratch: [World(programs, scratch / "world")])

@@ -7,7 +7,8 @@ EnrolmentId Enrolments::id_of(ByteView ticket) const {
   return EnrolmentId(FixedView<32>(mac).first<EnrolmentId::kSize>());
 }
 
-BusinessEnrolment Enrolments::start(const AccountId& business, Instant now) {
+BusinessEnrolment Enrolments::start(const AccountId& business, Instant now, std::optional<BusinessMove> move) {
+  if (const auto* earlier = move_of(business, now); earlier != nullptr && !move) move = *earlier;
   forget(business);
   BusinessEnrolment out{
       .ticket = random_.bytes<kTicketBytes>(), .business = business, .mailbox = random_.id<MailboxId>()};
@@ -15,8 +16,15 @@ BusinessEnrolment Enrolments::start(const AccountId& business, Instant now) {
                                                          .mailbox = out.mailbox,
                                                          .expires = now + kEnrolmentLifetime,
                                                          .attempts_left = kTicketAttempts,
-                                                         .completed = std::nullopt});
+                                                         .completed = std::nullopt,
+                                                         .move = std::move(move)});
   return out;
+}
+
+const BusinessMove* Enrolments::move_of(const AccountId& business, Instant now) const {
+  for (const auto& [id, one] : entries_)
+    if (one.business == business && one.move && now < one.expires) return &*one.move;
+  return nullptr;
 }
 
 Enrolment* Enrolments::find(ByteView ticket, Instant now) {

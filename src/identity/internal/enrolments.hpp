@@ -17,14 +17,17 @@ struct Enrolment {
   Instant expires;
   std::uint32_t attempts_left = kTicketAttempts;
   std::optional<ByteArray<32>> completed;  ///< hash of the request that used it: from then on it answers repetitions
+  std::optional<BusinessMove> move;        ///< comes true with the gateway that uses it
 };
 
 class Enrolments {
  public:
   explicit Enrolments(RandomSource& random) : random_(random) { random_.fill(key_.fill()); }
 
-  /// Ends an earlier ticket of the business.
-  [[nodiscard]] BusinessEnrolment start(const AccountId& business, Instant now);
+  /// Ends an earlier ticket of the business; a move that hung on that hangs on this one, unless there is another.
+  [[nodiscard]] BusinessEnrolment start(const AccountId& business, Instant now, std::optional<BusinessMove> move);
+  /// Null: there is no ticket that could bring one about. As find().
+  [[nodiscard]] const BusinessMove* move_of(const AccountId& business, Instant now) const;
   /// Null if the ticket is not one or is over. Until the next call that is not const.
   [[nodiscard]] Enrolment* find(ByteView ticket, Instant now);
   void forget(const AccountId& business);
