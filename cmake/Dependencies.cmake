@@ -68,6 +68,9 @@ find_package(prometheus-cpp CONFIG REQUIRED)
 opaline_dep(prometheus)
 target_link_libraries(opaline_dep_prometheus INTERFACE prometheus-cpp::core)
 opaline_dep(cli11) # header only
+find_package(date CONFIG REQUIRED)
+opaline_dep(date_tz)
+target_link_libraries(opaline_dep_date_tz INTERFACE date::date-tz)
 
 find_library(PHONENUMBER_LIB NAMES phonenumber libphonenumber.so.8 PATHS /usr/lib/x86_64-linux-gnu /usr/lib/aarch64-linux-gnu REQUIRED)
 opaline_dep(phonenumber)

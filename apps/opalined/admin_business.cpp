@@ -47,6 +47,18 @@ json::array split(const std::string& list) {
   return out;
 }
 
+/// "ZONE LINE, LINE...": the server says what is wrong with it.
+json::value hours_of(const std::string& table) {
+  if (table.empty()) return nullptr;
+  const auto space = std::min(table.find(' '), table.size());
+  json::array open = split(table.substr(std::min(space + 1, table.size())));
+  for (json::value& line : open) {
+    auto& text = line.as_string();
+    text.erase(0, std::min(text.find_first_not_of(' '), text.size()));
+  }
+  return {{"zone", table.substr(0, space)}, {"open", std::move(open)}};
+}
+
 /// What was given, as the server takes it; nullopt: a file could not be read, which was said.
 std::optional<json::object> body_of(const BusinessArguments& b) {
   json::object out, settings, msp;
@@ -67,6 +79,7 @@ std::optional<json::object> body_of(const BusinessArguments& b) {
   }
   if (!msp.empty()) settings["msp"] = std::move(msp);
   if (b.away_text) settings["away_text"] = *b.away_text;
+  if (b.hours) settings["hours"] = hours_of(*b.hours);
   if (b.capabilities) settings["capabilities"] = split(*b.capabilities);
   if (b.max_token_age) settings["max_token_age_seconds"] = *b.max_token_age;
   if (b.gzip) settings["gzip"] = *b.gzip;

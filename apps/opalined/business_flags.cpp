@@ -18,6 +18,11 @@ void add_profile(CLI::App& command, BusinessArguments& b) {
       .add_option("--away-text", b.away_text,
                   "Out of hours: while it is set, whoever writes gets it by itself, once in 24 hours; \"\" ends that")
       ->type_name("TEXT");
+  command
+      .add_option("--hours", b.hours,
+                  "When it is open, and the text is not sent: \"Europe/Berlin Mon-Fri 09:00-17:30, Sat 10:00-14:00\"; "
+                  "\"\": never")
+      ->type_name("TABLE");
   command.add_option("--webhook", b.webhook, "Where people's messages are sent to: https://...")->type_name("URL");
   command.add_option("--msp-id", b.msp_id, "The id that the business's software signs its tokens with")
       ->type_name("ID");

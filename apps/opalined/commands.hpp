@@ -47,7 +47,7 @@ struct AdminArguments {
 /// Of `admin business`. What is not given stays as it is, or gets its default.
 struct BusinessArguments {
   std::string id;  ///< a UUID, or urn:biz: and one
-  std::optional<std::string> name, webhook, msp_id, website, away_text, capabilities;
+  std::optional<std::string> name, webhook, msp_id, website, away_text, hours, capabilities;
   std::optional<std::filesystem::path> msp_secret_file, logo;
   std::optional<std::int64_t> max_token_age;
   std::optional<bool> gzip, status_webhooks, signed_webhooks, allow_private_webhooks, moves_to_own_gateway;

@@ -260,6 +260,7 @@ class Business::Impl final : private uplink::ConnectionOwner {
   /// Marked before it is sent: a crash between costs one of these, and never doubles it.
   void answer_away(const AccountId& persona) {
     if (config_.away_text.empty() || store_->is_closed(persona)) return;
+    if (config_.hours && config_.hours->open_at(around_.clock.now())) return;
     const auto due = store_->take_away_turn(persona);
     if (!due || !*due) return;
     write(persona, config_.away_text, automatic_part());

@@ -18,6 +18,7 @@ constexpr std::string_view kMembers[] = {"webhook",
                                          "max_token_age_seconds",
                                          "capabilities",
                                          "away_text",
+                                         "hours",
                                          "status_webhooks",
                                          "signed_webhooks",
                                          "allow_private_webhooks"};
@@ -114,6 +115,25 @@ Result<std::string, Sentence> away_text(const json::object& object) {
   return std::move(*text);
 }
 
+Result<std::optional<OpeningHours>, Sentence> hours(const json::object& object) {
+  constexpr std::string_view kName = "hours",
+                             kForm = R"(must be {"zone": "Europe/Berlin", "open": ["Mon-Fri 09:00-17:30"]})";
+  const json::value* const value = object.if_contains(kName);
+  if (value == nullptr || value->is_null()) return std::nullopt;
+  if (!value->is_object() || value->get_object().size() != 2) return bad(kName, kForm);
+  const auto zone = string(value->get_object(), "zone");
+  const json::value* const open = value->get_object().if_contains("open");
+  if (!zone || open == nullptr || !open->is_array()) return bad(kName, kForm);
+  std::vector<std::string> lines;
+  for (const json::value& line : open->get_array()) {
+    if (!line.is_string()) return bad(kName, kForm);
+    lines.emplace_back(line.get_string());
+  }
+  auto table = OpeningHours::parse(*zone, lines);
+  if (!table) return bad(kName, table.error());
+  return std::optional(std::move(*table));
+}
+
 Result<void, Sentence> only_known(const json::object& object) {
   for (const auto& member : object) {
     const std::string_view name = member.key();
@@ -150,6 +170,7 @@ Result<Settings, std::string> parse_settings(std::string_view text, SettingsOf w
   OPALINE_TRY(out.max_token_age, max_token_age(object));
   OPALINE_TRY(out.capabilities, capabilities(object));
   OPALINE_TRY(out.away_text, away_text(object));
+  OPALINE_TRY(out.hours, hours(object));
   OPALINE_TRY(out.status_webhooks, boolean(object, "status_webhooks", false));
   OPALINE_TRY(out.signed_webhooks, boolean(object, "signed_webhooks", false));
   return out;

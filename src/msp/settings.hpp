@@ -3,9 +3,11 @@
 // "Businesses"): one JSON object, read here alone, so that what one program takes the other does not refuse.
 //   {"webhook": "https://...", "msp": {"id": "...", "secret": "<base64 of 32 to 256 bytes>"}, "gzip": true,
 //    "max_token_age_seconds": 0, "capabilities": ["LIST", "TIME", "FORM", "QUICK", "AUTH2"], "away_text": "",
-//    "status_webhooks": false, "signed_webhooks": false, "allow_private_webhooks": false}
+//    "hours": null, "status_webhooks": false, "signed_webhooks": false, "allow_private_webhooks": false}
+// `hours`: {"zone": "Europe/Berlin", "open": ["Mon-Fri 09:00-17:30", "Sat 10:00-14:00"]} (opening_hours.hpp).
 #include "base/time.hpp"
 #include "msp/headers.hpp"
+#include "msp/opening_hours.hpp"
 
 namespace opaline::msp {
 
@@ -15,8 +17,9 @@ struct Settings {
   std::string msp_secret;  ///< as given out: base64
   bool gzip = true;        ///< of webhook bodies
   std::optional<seconds> max_token_age;
-  Capabilities capabilities;  ///< what the business may use; a webhook names what the person's device can, too
-  std::string away_text;      ///< empty: none
+  Capabilities capabilities;          ///< what the business may use; a webhook names what the person's device can, too
+  std::string away_text;              ///< empty: none
+  std::optional<OpeningHours> hours;  ///< while it is open the text is not sent; nullopt: it always is
   bool status_webhooks = false;
   bool signed_webhooks = false;
   bool allow_private_webhooks = false;  ///< may its webhook resolve to a private or loopback address?

@@ -62,6 +62,11 @@ TEST(Settings, EverythingCanBeSaidUpToItsBound) {
   EXPECT_EQ(business->away_text.size(), 2'048U);
   EXPECT_TRUE(business->status_webhooks && business->signed_webhooks && business->allow_private_webhooks);
   EXPECT_EQ(business->webhook_url.size(), 2'048U);
+  const auto hours = with("hours", {{"zone", "Europe/Berlin"}, {"open", {"Mon-Fri 09:00-17:30"}}});
+  ASSERT_TRUE(hours.has_value()) << hours.error();
+  EXPECT_FALSE(hours->hours->open_at(from_unix_millis(0))) << "Thursday, 1:00 in Berlin";
+  all["hours"] = nullptr;
+  EXPECT_FALSE(parse(all)->hours.has_value());
   EXPECT_FALSE(with("max_token_age_seconds", 0)->max_token_age.has_value()) << "0: none";
   EXPECT_EQ(with("capabilities", json::array())->capabilities, Capabilities{});
 }
@@ -106,6 +111,17 @@ TEST(Settings, WhatIsWrongIsNamed) {
   expect_bad("away_text", json::value(std::string(2'049, 'a')));
   expect_bad("away_text", "\xe2\x80\xae reversed");
   expect_bad("away_text", 1);
+  for (const json::value& hours :
+       std::initializer_list<json::value>{"Mon-Fri",
+                                          json::object{},
+                                          {{"zone", "UTC"}},
+                                          {{"zone", "Nowhere"}, {"open", json::array()}},
+                                          {{"zone", "UTC"}, {"open", {"Mon 09:00"}}},
+                                          {{"zone", "UTC"}, {"open", {1}}},
+                                          {{"zone", "UTC"}, {"open", "Mon"}},
+                                          {{"zone", "UTC"}, {"open", json::array()}, {"closed", json::array()}}}) {
+    expect_bad("hours", hours);
+  }
   expect_bad("web_hook", "x");
   EXPECT_THAT(with("web\nhook", "x").error(), HasSubstr("'?'"));
 }

@@ -21,6 +21,7 @@ json::object defaults(GatewayKind kind, RandomSource& random) {
                    {"max_token_age_seconds", 0},
                    {"capabilities", {"LIST", "TIME", "FORM", "QUICK", "AUTH2"}},
                    {"away_text", ""},
+                   {"hours", nullptr},
                    {"status_webhooks", false},
                    {"signed_webhooks", false},
                    {"allow_private_webhooks", false}};

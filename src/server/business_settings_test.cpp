@@ -41,7 +41,7 @@ TEST_F(BusinessSettings, WhatIsNotSaidHasItsDefault) {
   made["msp"].as_object()["secret"] = "y";
   EXPECT_EQ(made, object(R"({"webhook": "https://shop.example.org/hook", "msp": {"id": "x", "secret": "y"},
       "gzip": true, "max_token_age_seconds": 0, "capabilities": ["LIST", "TIME", "FORM", "QUICK", "AUTH2"],
-      "away_text": "", "status_webhooks": false, "signed_webhooks": false, "allow_private_webhooks": false})"));
+      "away_text": "", "hours": null, "status_webhooks": false, "signed_webhooks": false, "allow_private_webhooks": false})"));
   EXPECT_NE(make(kHook).at("msp"), make(kHook).at("msp")) << "each its own";
 }
 

@@ -367,6 +367,21 @@ def away(check, world):
     check(len(got) == 1, f"once: {len(got)}")
     wait_for("what became of the business's own", lambda: [m for m in bank.got if m["type"] == "status" and m["status"] == "read"])
     check(len({m["messageId"] for m in bank.got if m["type"] == "status"}) == 1, "and it hears of nothing that it did not write")
+    update = lambda *more: admin_business(world.programs.opalined, world.server, "update", bank.urn, *more)  # noqa: E731
+    update("--hours", "UTC Mon-Fri 00:00-24:00, Sat-Sun 00:00-24:00", "--signed-webhooks", "true")
+
+    def known():  # to the gateway
+        told()
+        return any(headers.get("webhook-signature") for headers, _ in bank.raw)
+    wait_for("the gateway to know the hours", known)
+    carol = people(world.programs, world.server, world.server.directory.parent, "Carol")[0]
+    check(opaline(carol, "send", bank.urn, "are you open?").code == 0 and bank.post(bank.heard("are you open?")["person"], "We are")[0] == 200, "somebody new writes")
+    heard = []
+    wait_for("the answer", lambda: heard.extend(opaline(carol, "receive").texts) or "We are" in heard)
+    check(text not in heard, f"open all week, so nothing comes by itself: {heard}")
+    update("--hours", "UTC", "--signed-webhooks", "false")
+    wait_for("the text, out of hours", lambda: opaline(carol, "send", bank.urn, "and now?").code == 0 and heard.extend(opaline(carol, "receive").texts) or text in heard)
+    update("--hours", "")
     admin_business(world.programs.opalined, world.server, "update", bank.urn, "--away-text", "", "--status-webhooks", "false")
     bank.answers = True
 
