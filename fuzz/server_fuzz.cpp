@@ -69,7 +69,7 @@ Bytes sealed(ByteView plaintext, std::size_t at) {
   return out;
 }
 
-void records(ByteView input) {
+void backup_records(ByteView input) {
   if (input.size() < 2 || input.size() > kBackupChunkBytes) return;
   const auto at = std::to_integer<std::size_t>(input[0]);
   const auto whole = read_all(sealed(input.subspan(1), 0));
@@ -123,7 +123,7 @@ void server(ByteView input) {
   const auto [what, rest] = choose(input, 3);
   switch (what) {
     case 0:
-      return records(rest);
+      return backup_records(rest);
     case 1:
       return changed(rest);
     default:

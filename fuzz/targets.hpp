@@ -17,6 +17,7 @@ void identity(ByteView input);     ///< handles, the directory's rows, renewal t
 void link(ByteView input);         ///< link codes, messages of linking, recovery files
 void msp(ByteView input);          ///< what a business's software, a device or a link hands to a gateway and a client
 void net(ByteView input);          ///< HTTP, WebSocket, URLs and addresses
+void records(ByteView input);      ///< productions, bundles, facts and keys of legal requests, and their rows
 void relay(ByteView input);        ///< batches of a device, before and after it has shown who it is
 void server(ByteView input);       ///< backup files and configurations
 void session(ByteView input);      ///< messages, stored sessions and keys
@@ -38,6 +39,7 @@ inline constexpr Target kTargets[] = {{"agent", agent},
                                       {"link", link},
                                       {"msp", msp},
                                       {"net", net},
+                                      {"records", records},
                                       {"relay", relay},
                                       {"server", server},
                                       {"session", session},

@@ -143,6 +143,8 @@ std::string_view name(Action action) {
       return "case_produce";
     case Action::ledger_verify:
       return "ledger_verify";
+    case Action::case_end:
+      return "case_end";
   }
   return "unknown";  // written by a later version
 }

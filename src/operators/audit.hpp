@@ -50,6 +50,7 @@ enum class Action : std::uint16_t {
   case_renew = 27,
   case_produce = 28,
   ledger_verify = 29,
+  case_end = 30,
 };
 [[nodiscard]] std::string_view name(Action action);
 

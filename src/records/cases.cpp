@@ -96,6 +96,7 @@ Cases::Cases(Ports ports) : ports_(std::move(ports)), service_(ledger::fingerpri
 Result<std::unique_ptr<Cases>, Error> Cases::open(Ports ports) {
   auto out = std::unique_ptr<Cases>(new Cases(std::move(ports)));
   if (!out->load()) return fail(Error::unavailable);
+  out->collect_now();
   return out;
 }
 
@@ -388,7 +389,15 @@ Result<void, Error> Cases::destroy(const CaseId& id) {
 
 bool Cases::tick() {
   if (stale_ && !load()) return false;
-  std::vector<CaseId> over;
+  std::vector<CaseId> over, collecting;
+  for (const auto& [id, one] : cases_) {
+    if (one.state == State::collecting) collecting.push_back(id);
+  }
+  for (const auto& id : collecting) {
+    auto more = produce_day(id);
+    while (more && *more) more = produce_day(id);
+    if (!more) return false;
+  }
   for (const auto& [id, one] : cases_) {
     if (one.destroy_at && *one.destroy_at <= ports_.clock.now()) over.push_back(id);
   }

@@ -7,6 +7,8 @@
 #include <set>
 
 #include "ledger/ledger.hpp"
+#include "records/collecting.hpp"
+#include "records/lookup_log.hpp"
 #include "records/production.hpp"
 #include "records/tables.hpp"
 
@@ -79,6 +81,9 @@ struct Case {
   bool renewed = false;
   bool was_refused = false;
   std::optional<CaseId> opened_by;  ///< of a preservation: the case that opened it
+  // Of a pen register that was approved: from when it collects, and until when it was produced. Whole seconds.
+  std::optional<Time> collected_from, produced_until;
+  std::optional<Time> ended;  ///< before its time
   friend bool operator==(const Case&, const Case&) = default;
 };
 
@@ -95,21 +100,25 @@ struct Preview {
   Facts facts;
   FactsDigest digest;
   Counts counts;  ///< empty for a pen register
+  Gaps gaps;
 };
 
 /// One thread. Everything must outlive it.
 class Cases {
  public:
   using Visitor = std::function<bool(const identity::LookupLogEntry&)>;
-  /// The entries of a handle in one direction with from <= time < to, oldest first, until `visit` answers false. False:
-  /// the log could not be read.
-  using Find = std::function<bool(const std::string& handle, Direction direction, Time from, Time to, const Visitor&)>;
+  /// LookupLog::find.
+  using Find = std::function<Result<LookupFindings, store::RowError>(const LookupQuery& query, const Visitor& visit)>;
+  /// What is to be collected from now on; also called once when cases are opened.
+  using Collect = std::function<void(std::vector<CollectTarget> targets)>;
   struct Ports {
     store::SealedRows& rows;  ///< opened with kTables, and the ledger's
     ledger::Ledger& ledger;
     const Clock& clock;
     RandomSource& random;
     Find find;
+    Collecting& collecting;
+    Collect collect;
     /// Whether there is an officer of this name who is not revoked.
     std::function<bool(std::string_view)> is_officer;
     std::string service_name;
@@ -160,6 +169,8 @@ class Cases {
                                            const std::string& words);
   /// Nothing can be done any more; what was produced is destroyed kKeptAfterClose later.
   [[nodiscard]] Result<Case, Error> close(const std::string& by, const CaseId& id, const std::string& reason);
+  /// A pen register that collects, before its time: the next tick() produces what is left.
+  [[nodiscard]] Result<Case, Error> end(const std::string& by, const CaseId& id, const std::string& reason);
   /// A preservation, once: kPreserved longer.
   [[nodiscard]] Result<Case, Error> renew(const std::string& by, const CaseId& id, const std::string& reason);
 
@@ -172,7 +183,11 @@ class Cases {
   [[nodiscard]] Result<Handover, Error> production(const CaseId& id, std::uint32_t number);
   [[nodiscard]] Result<Bytes, Error> piece(const CaseId& id, std::uint32_t number, std::uint32_t piece);
 
-  /// Destroys what is over. Only while the clock is trusted. False: a store failed; to be tried again.
+  /// How many pen registers are on.
+  [[nodiscard]] std::size_t collections() const;
+
+  /// Produces what pen registers collected on days that are over, and destroys what is over. Only while the clock is
+  /// trusted, and after the log's flush(). False: a store failed; to be tried again.
   [[nodiscard]] bool tick();
 
   /// Whether every recorded event fits its leaf, every leaf has its event, and every case is as its last event left it.
@@ -193,9 +208,21 @@ class Cases {
   [[nodiscard]] Result<Case, Error> commit(EventKind kind, const std::string& by, Case next,
                                            boost::json::object details, const std::optional<Case>& also = std::nullopt,
                                            const Changes& changes = {});
-  [[nodiscard]] Result<Counts, Error> counts(const Facts& facts);
-  [[nodiscard]] Result<std::vector<Row>, Error> rows(const Facts& facts);
+  struct Found {
+    Counts counts;
+    Gaps gaps;
+  };
+  [[nodiscard]] Result<Found, Error> counts(const Facts& facts);
+  [[nodiscard]] Result<std::vector<Row>, Error> rows(const Facts& facts, Gaps& gaps);
   [[nodiscard]] Result<Case, Error> extract(const std::string& by, Case next);
+  /// Renders and seals one production, and commits it with `next`.
+  [[nodiscard]] Result<Case, Error> produce(EventKind kind, const std::string& by, Case next, ProductionInput input,
+                                            boost::json::object details, const std::optional<Case>& also);
+  [[nodiscard]] Result<Case, Error> start_collecting(const std::string& by, Case next);
+  /// One day of a pen register. False: nothing more of it is over.
+  [[nodiscard]] Result<bool, Error> produce_day(const CaseId& id);
+  void collect_now();
+  [[nodiscard]] ProductionInput input_of(const Case& of) const;
   [[nodiscard]] Result<LedgerPart, Error> proofs(const std::vector<std::pair<CaseId, std::uint32_t>>& events);
   [[nodiscard]] Result<Event, Error> event(const CaseId& id, std::uint32_t number);
   [[nodiscard]] Result<void, Error> destroy(const CaseId& id);

@@ -264,6 +264,94 @@ TEST_F(CasesTest, APreservationEndsAndIsRenewedOnce) {
   EXPECT_EQ(cases_->open_case("ada", late).error().error, Error::invalid);
 }
 
+// ---------------------------------------------------------------- pen registers
+
+TEST_F(CasesTest, APenRegisterCollectsWhatComesIntoDailyProductions) {
+  auto given = facts();
+  given.instrument = Instrument::pen_register;
+  const Time end = std::chrono::floor<std::chrono::days>(start_) + std::chrono::days(2) + std::chrono::hours(5);
+  given.to = end;
+  const auto seen = [&](Time time, const std::string& by, const std::string& of) {
+    const std::vector<identity::LookupLogEntry> entries{
+        {.time = time, .source_handle = by, .source = {}, .looked_up_handle = of, .capable_devices = 1}};
+    collecting_.collect(entries);
+  };
+  const auto id = opened(given).id;
+  EXPECT_TRUE(cases_->preview(id)->counts.empty()) << "nothing of the past";
+  ASSERT_TRUE(approve("ada", id));
+  EXPECT_EQ(cases_->collections(), 0u);
+  EXPECT_TRUE(collecting_.handles().empty());
+  ASSERT_TRUE(approve("bob", id));
+  EXPECT_EQ(cases_->show(id)->state, State::collecting);
+  EXPECT_EQ(cases_->collections(), 1u);
+  EXPECT_EQ(collecting_.handles(), (std::set<std::string, std::less<>>{kTarget, kOther}));
+  const auto began = clock_.now();
+  seen(began - seconds(1), kTarget, "before@example.org");
+  seen(began + seconds(1), kTarget, "first@example.org");
+  seen(began + seconds(2), kTarget, kOther);
+  seen(began + seconds(3), "x@example.org", "y@example.org");
+  ASSERT_TRUE(cases_->tick());
+  EXPECT_TRUE(cases_->show(id)->productions.empty()) << "the day is not over";
+  reopen();  // what was collected is not lost, and it goes on
+  EXPECT_FALSE(collecting_.handles().empty());
+  clock_.advance(std::chrono::days(1));
+  seen(clock_.now(), "caller@example.org", kTarget);
+  ASSERT_TRUE(cases_->tick());
+  ASSERT_EQ(cases_->show(id)->productions.size(), 1u);
+  EXPECT_EQ(cases_->show(id)->productions[0].rows, 3u) << "one between two of them is there twice";
+  const auto verdict = verify(produce("ada", id), cases_->service());
+  EXPECT_TRUE(verdict.good()) << told(verdict);
+  EXPECT_EQ(sealed_.scan(tables::kCollected, {}, {}, 9)->size(), 1u) << "of today alone";
+  clock_.advance(std::chrono::days(5));
+  seen(end, kTarget, "late@example.org");
+  ASSERT_TRUE(cases_->tick());
+  const auto done = *cases_->show(id);
+  EXPECT_EQ(done.state, State::collected);
+  ASSERT_EQ(done.productions.size(), 3u);
+  EXPECT_EQ(done.productions[1].rows, 1u);
+  EXPECT_EQ(done.productions[2].rows, 0u);
+  EXPECT_EQ(done.productions[2].to, end);
+  for (const std::uint32_t number : {2u, 3u}) EXPECT_TRUE(verify(produce("bob", id, number), cases_->service()).good());
+  EXPECT_TRUE(sealed_.scan(tables::kCollected, {}, {}, 9)->empty());
+  EXPECT_EQ(cases_->collections(), 0u);
+  EXPECT_TRUE(collecting_.handles().empty());
+  ASSERT_TRUE(cases_->close("ada", id, "done"));
+  clock_.advance(std::chrono::days(90));
+  ASSERT_TRUE(cases_->tick());
+  EXPECT_FALSE(has_bundle(id));
+  EXPECT_TRUE(cases_->verify_ledger(std::nullopt).intact);
+}
+
+TEST_F(CasesTest, APenRegisterEndsBeforeItsTimeWhenOfficersSaySo) {
+  auto given = facts();
+  given.instrument = Instrument::pen_register;
+  given.to = start_ + std::chrono::days(60);
+  const auto id = opened(given).id;
+  EXPECT_EQ(cases_->end("ada", id, "the order was lifted").error(), Error::not_possible);
+  ASSERT_TRUE(approve("ada", id));
+  ASSERT_TRUE(approve("bob", id));
+  EXPECT_EQ(cases_->close("ada", id, "x").error(), Error::not_possible);
+  ASSERT_TRUE(cases_->end("eve", id, "the order was lifted"));
+  EXPECT_TRUE(collecting_.handles().empty());
+  EXPECT_EQ(cases_->collections(), 0u);
+  EXPECT_EQ(cases_->end("eve", id, "again").error(), Error::not_possible);
+  clock_.advance(seconds(1));
+  ASSERT_TRUE(cases_->tick());
+  EXPECT_EQ(cases_->show(id)->state, State::collected);
+  given.to = start_ + std::chrono::days(61);
+  EXPECT_EQ(cases_->open_case("ada", given).error().error, Error::invalid) << "60 days";
+}
+
+TEST_F(CasesTest, WhatCouldNotBeReadIsSaid) {
+  gaps_ = {.entries = 0, .damaged = 1, .unreadable_days = {Day(20'760)}};
+  const auto id = produced(Instrument::warrant);
+  const auto files = produce("ada", id);
+  EXPECT_TRUE(verify(files, cases_->service()).good());
+  const auto page = to_string(std::ranges::find(files, kStatementName, &File::name)->content);
+  EXPECT_THAT(page, ::testing::HasSubstr("4 entries of those that were searched could not be read"));
+  EXPECT_THAT(page, ::testing::HasSubstr("of these days:</b> 2026-11-03."));
+}
+
 // ---------------------------------------------------------------- the end
 
 TEST_F(CasesTest, WhatWasProducedIsDestroyedNinetyDaysAfterTheCaseWasClosed) {

@@ -62,27 +62,31 @@ class CasesTest : public ::testing::Test {
     auto ledger = ledger::Ledger::open(sealed_, vault_, clock_, random_);
     ASSERT_TRUE(ledger.has_value());
     ledger_.emplace(std::move(*ledger));
-    auto cases =
-        Cases::open({.rows = sealed_,
-                     .ledger = *ledger_,
-                     .clock = clock_,
-                     .random = random_,
-                     .find = [this](const auto& handle, auto direction, auto from, auto to,
-                                    const auto& visit) { return find(handle, direction, from, to, visit); },
-                     .is_officer = [this](std::string_view who) { return !revoked_.contains(std::string(who)); },
-                     .service_name = "chat.example.org",
-                     .retention = std::chrono::days(30)});
+    auto cases = Cases::open(
+        {.rows = sealed_,
+         .ledger = *ledger_,
+         .clock = clock_,
+         .random = random_,
+         .find = [this](const LookupQuery& query, const Cases::Visitor& visit) { return find(query, visit); },
+         .collecting = collecting_,
+         .collect = [this](std::vector<CollectTarget> targets) { collecting_.set(std::move(targets)); },
+         .is_officer = [this](std::string_view who) { return !revoked_.contains(std::string(who)); },
+         .service_name = "chat.example.org",
+         .retention = std::chrono::days(30)});
     ASSERT_TRUE(cases.has_value());
     cases_ = std::move(*cases);
   }
 
-  bool find(const std::string& handle, Direction direction, Time from, Time to, const Cases::Visitor& visit) {
-    if (log_fails_) return false;
+  Result<LookupFindings, store::RowError> find(const LookupQuery& query, const Cases::Visitor& visit) {
+    if (log_fails_) return fail(store::RowError::failed);
+    LookupFindings out = gaps_;
     for (const auto& entry : log_) {
-      const auto& side = direction == Direction::by ? entry.source_handle : entry.looked_up_handle;
-      if (side == handle && entry.time >= from && entry.time < to && !visit(entry)) break;
+      const auto& side = query.side == LookupSide::by_handle ? entry.source_handle : entry.looked_up_handle;
+      if (side != query.handle.text() || entry.time < query.from || entry.time >= query.to) continue;
+      ++out.entries;
+      if (!visit(entry)) break;
     }
-    return true;
+    return out;
   }
 
   Facts facts() {
@@ -127,12 +131,12 @@ class CasesTest : public ::testing::Test {
     return id;
   }
   /// As the officer's machine does it; empty: cannot be opened.
-  std::vector<File> produce(const std::string& officer, const CaseId& id) {
-    const auto handover = cases_->production(id, 1);
+  std::vector<File> produce(const std::string& officer, const CaseId& id, std::uint32_t number = 1) {
+    const auto handover = cases_->production(id, number);
     EXPECT_TRUE(handover.has_value());
     std::vector<Bytes> pieces;
     for (std::uint32_t i = 0; handover && i < handover->produced.pieces; ++i)
-      pieces.push_back(*cases_->piece(id, 1, i));
+      pieces.push_back(*cases_->piece(id, number, i));
     auto files = open_bundle(pieces, keys_.at(officer));
     if (!files) return {};
     return complete(std::move(*files), handover->ledger).value_or(std::vector<File>{});
@@ -151,6 +155,8 @@ class CasesTest : public ::testing::Test {
   operators::MemoryRows rows_;
   store::MemoryKeyVault vault_{random_};
   store::SealedRows sealed_{rows_, store::VaultKey{}, store::VaultKey{}, random_};
+  Collecting collecting_{sealed_, random_};
+  LookupFindings gaps_;
   std::optional<ledger::Ledger> ledger_;
   std::unique_ptr<Cases> cases_;
   std::map<std::string, OfficerKey> keys_;

@@ -165,10 +165,13 @@ json::object core_of(const ProductionInput& input, const std::vector<File>& file
   for (const auto& file : files) {
     names.push_back({{"bytes", file.content.size()}, {"name", file.name}, {"sha256", sha256_hex(file.content)}});
   }
+  json::array unreadable;
+  for (const auto day : input.gaps.unreadable_days) unreadable.push_back(json::string(to_text(day)));
   return {{"approvals", std::move(approvals)},
           {"approved_counts", to_json(input.counts)},
           {"case", to_text(input.id)},
           {"counts", to_json(count(input.facts.handles, input.rows))},
+          {"damaged", input.gaps.damaged},
           {"facts", to_json(input.facts)},
           {"files", std::move(names)},
           {"format", "opaline production 1"},
@@ -178,7 +181,8 @@ json::object core_of(const ProductionInput& input, const std::vector<File>& file
           {"retention_days", input.retention.count()},
           {"revision", input.revision},
           {"service", {{"key_sha256", input.service}, {"name", input.service_name}}},
-          {"to", to_text(input.to)}};
+          {"to", to_text(input.to)},
+          {"unreadable_days", std::move(unreadable)}};
 }
 
 Production render(const ProductionInput& input, const ledger::Ledger& service) {
@@ -222,7 +226,7 @@ std::optional<LedgerPart> ledger_part_from(const json::object& object) {
   LedgerPart out{.events = {}, .head = *signed_head};
   const auto hash_of = [](const std::optional<std::string>& hex) -> std::optional<ledger::Hash> {
     const auto bytes = hex ? from_hex(*hex) : std::nullopt;
-    if (!bytes || bytes->size() != 32) return std::nullopt;
+    if (!bytes || bytes->size() != 32 || to_hex(*bytes) != *hex) return std::nullopt;  // lower case alone
     return to_array<32>(*bytes);
   };
   for (const auto& value : *events) {

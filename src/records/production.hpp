@@ -24,6 +24,12 @@ struct Row {
   Direction direction{};
   identity::LookupLogEntry entry;
 };
+/// What was searched, but could not be read.
+struct Gaps {
+  std::uint64_t damaged = 0;  ///< entries: damaged, or (of a pen register) more than one production holds
+  std::vector<std::chrono::sys_days> unreadable_days;  ///< sorted
+  friend bool operator==(const Gaps&, const Gaps&) = default;
+};
 /// How many rows there are of each of `handles`.
 [[nodiscard]] Counts count(const std::vector<std::string>& handles, const std::vector<Row>& rows);
 
@@ -50,6 +56,7 @@ struct ProductionInput {
   Time from, to;             ///< what it covers: the facts' range, or one day of a pen register
   Time made;                 ///< whole seconds
   std::vector<Row> rows;
+  Gaps gaps;
 };
 
 /// RFC 4180, UTF-8, CRLF, a header line. A cell that begins with = + - @ tab or CR has an apostrophe before it, so that

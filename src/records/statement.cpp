@@ -170,6 +170,16 @@ void write_gaps(Page& page, const ProductionInput& in) {
         ". What was older had been destroyed; nobody, the service included, can bring it back. If the period "
         "above begins earlier, there is nothing from its beginning.</li>\n");
   }
+  if (in.gaps.damaged > 0) {
+    page.html("<li><b>").text(std::to_string(in.gaps.damaged));
+    page.html(
+        " entries of those that were searched could not be read or included</b>, and are not in the files.</li>\n");
+  }
+  if (!in.gaps.unreadable_days.empty()) {
+    page.html("<li><b>Nothing could be read of what the log has of these days:</b>");
+    for (const auto day : in.gaps.unreadable_days) page.html(" ").text(to_text(day));
+    page.html(".</li>\n");
+  }
   page.point(
       "Entries are written a moment after the lookup was answered. If the service ended unexpectedly in between, or "
       "was overloaded, entries of that moment are missing.");

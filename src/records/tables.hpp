@@ -1,6 +1,7 @@
 #pragma once
 // Every row that cases store: its fields, why, and for how long. docs/what-we-hold.md says the same; a test compares.
-// All values are canonical JSON (records/canonical.hpp), sealed by store::SealedRows under clear keys.
+// All values but those of kBundles and kCollected are canonical JSON (records/canonical.hpp), sealed by
+// store::SealedRows under clear keys.
 #include <array>
 #include <string_view>
 
@@ -18,11 +19,13 @@ inline constexpr std::string_view kEvents = "records_events";
 inline constexpr std::string_view kOfficers = "records_officers";
 /// key: u32 year || u32 number || u32 production || u32 piece
 inline constexpr std::string_view kBundles = "records_bundles";
+/// key: u32 year || u32 number || u64 time (ms) || 8 random bytes; value: an entry as the lookup log has it
+inline constexpr std::string_view kCollected = "records_collected";
 
 }  // namespace tables
 
-inline constexpr std::array<std::string_view, 4> kTables = {tables::kCases, tables::kEvents, tables::kOfficers,
-                                                            tables::kBundles};
+inline constexpr std::array<std::string_view, 5> kTables = {tables::kCases, tables::kEvents, tables::kOfficers,
+                                                            tables::kBundles, tables::kCollected};
 
 /// A field that is not here may not be stored.
 inline constexpr auto kHeldFields = std::to_array<store::HeldField>({
@@ -41,6 +44,8 @@ inline constexpr auto kHeldFields = std::to_array<store::HeldField>({
      "what was taken out of the log, readable for the two officers who approved alone",
      "until 90 days after the case was closed; of a preservation that nothing opened, 90 days (180 if renewed) after "
      "it was made"},
+    {tables::kCollected, "entry of the lookup log", "what a pen register of two officers collects of its targets",
+     "until the day's production is sealed, shortly after the day is over"},
 });
 
 }  // namespace opaline::records

@@ -71,8 +71,9 @@ bool read_files(const json::object& core, Manifest& out) {
 }
 
 bool read_core(const json::object& core, Manifest& out) {
-  if (!has_exactly(core, {"approvals", "approved_counts", "case", "counts", "facts", "files", "format", "from", "made",
-                          "number", "retention_days", "revision", "service", "to"}) ||
+  if (!has_exactly(core,
+                   {"approvals", "approved_counts", "case", "counts", "damaged", "facts", "files", "format", "from",
+                    "made", "number", "retention_days", "revision", "service", "to", "unreadable_days"}) ||
       text_of(core, "format") != "opaline production 1")
     return false;
   const auto id = case_id_from(text_of(core, "case").value_or(""));

@@ -108,6 +108,8 @@ json::object to_json(const records::Case& one) {
   if (one.destroy_at) out["destroy_at"] = to_text(*one.destroy_at);
   if (one.notice_at) out["notice_at"] = to_text(*one.notice_at);
   if (one.opened_by) out["opened_by"] = to_text(*one.opened_by);
+  if (one.collected_from) out["collected_from"] = to_text(*one.collected_from);
+  if (one.ended) out["ended"] = to_text(*one.ended);
   return out;
 }
 
@@ -169,7 +171,7 @@ void RecordsApi::one(Call& call, const CaseId& id, std::string_view rest) {
   if (rest == "approve" && post) return approve(call, id);
   if (rest == "narrow" && post) return narrow(call, id);
   if (rest == "notify" && post) return notify(call, id);
-  if ((rest == "refuse" || rest == "close" || rest == "renew" || rest == "answer") && post)
+  if ((rest == "refuse" || rest == "close" || rest == "renew" || rest == "end" || rest == "answer") && post)
     return words_step(call, id, rest);
   if (allowed(call, Action::case_read, to_text(id)))
     call.refuse(404, "not_found", "there is nothing here; see docs/records.md");
@@ -266,12 +268,16 @@ void RecordsApi::preview(Call& call, const CaseId& id) {
   if (!allowed(call, Action::case_read, to_text(id))) return;
   const auto seen = p_.cases.preview(id);
   if (!seen) return refuse(call, Action::case_read, to_text(id), seen.error());
+  json::array unreadable;
+  for (const auto day : seen->gaps.unreadable_days) unreadable.push_back(json::string(to_text(day)));
   call.answer(200, {{"case", to_text(id)},
                     {"revision", seen->revision},
                     {"facts", records::to_json(seen->facts)},
                     {"facts_sha256", seen->digest.hex()},
                     {"counts", records::to_json(seen->counts)},
                     {"total", records::total(seen->counts)},
+                    {"damaged", seen->gaps.damaged},
+                    {"unreadable_days", std::move(unreadable)},
                     {"service", p_.cases.service()}});
 }
 
@@ -328,6 +334,7 @@ void RecordsApi::words_step(Call& call, const CaseId& id, std::string_view step)
   const auto action = step == "refuse"  ? Action::case_refuse
                       : step == "close" ? Action::case_close
                       : step == "renew" ? Action::case_renew
+                      : step == "end"   ? Action::case_end
                                         : Action::case_answer;
   if (!allowed(call, action, to_text(id))) return;
   const std::string_view field = step == "answer" ? "words" : "reason";
@@ -340,6 +347,7 @@ void RecordsApi::words_step(Call& call, const CaseId& id, std::string_view step)
          step == "refuse"  ? p_.cases.refuse(by, id, *words)
          : step == "close" ? p_.cases.close(by, id, *words)
          : step == "renew" ? p_.cases.renew(by, id, *words)
+         : step == "end"   ? p_.cases.end(by, id, *words)
                            : p_.cases.answer(by, id, *words));
 }
 

@@ -9,7 +9,7 @@
 //   GET  /v1/records/cases/<id>/preview           what would be produced, as counts
 //   POST /v1/records/cases/<id>/approve           {"revision", "facts_sha256", "counts", "signature"}
 //   POST /v1/records/cases/<id>/narrow            {"reason", "handles"?, "from"?, "to"?}
-//   POST /v1/records/cases/<id>/refuse, /close, /renew   {"reason"}
+//   POST /v1/records/cases/<id>/refuse, /close, /renew, /end   {"reason"}
 //   POST /v1/records/cases/<id>/answer            {"words"}
 //   POST /v1/records/cases/<id>/notify            {"words", "not_before"?}
 //   GET  /v1/records/cases/<id>/productions/<n>   pieces, hashes, and the ledger's part of the manifest

@@ -182,6 +182,7 @@ TEST_F(RecordsApiTest, NobodyButOfficersAndEveryRefusalIsRecorded) {
       {"POST", "cases/" + id + "/notify"},
       {"POST", "cases/" + id + "/close"},
       {"POST", "cases/" + id + "/renew"},
+      {"POST", "cases/" + id + "/end"},
       {"GET", "cases/" + id + "/productions/1"},
       {"GET", "cases/" + id + "/productions/1/pieces/0"},
       {"GET", "no/such/thing"},

@@ -236,27 +236,28 @@ Result<void, std::string> Server::Impl::open_records() {
                     config_.paths.data.string(), ledger::name(ledger.error())));
   }
   ledger_.emplace(std::move(*ledger));
-  ledger_page_.emplace(*ledger_, LedgerPage::Facts{config_.server.name, [] { return std::size_t{0}; }});
+  ledger_page_.emplace(*ledger_,
+                       LedgerPage::Facts{config_.server.name, [this] { return cases_ ? cases_->collections() : 0; }});
   desk_.attach(*ledger_page_);
-  auto cases = records::Cases::open(
-      {.rows = *sealed_,
-       .ledger = *ledger_,
-       .clock = ports_.clock,
-       .random = ports_.random,
-       .find =
-           [this](const auto& handle, auto direction, auto from, auto to, const auto& visit) {
-             const auto side =
-                 direction == records::Direction::by ? records::LookupSide::by_handle : records::LookupSide::of_handle;
-             lookups_.log->flush();  // what was answered a moment ago counts, too
-             return lookups_.log->find({identity::Handle::from_stored(handle), side, from, to}, visit).has_value();
-           },
-       .is_officer =
-           [this](std::string_view name) {
-             const auto role = operators_->role_of(std::string(name));
-             return role && *role == operators::Role::officer;
-           },
-       .service_name = config_.server.name,
-       .retention = config_.lookups.log_days});
+  collecting_.emplace(*sealed_, ports_.random);
+  auto cases = records::Cases::open({.rows = *sealed_,
+                                     .ledger = *ledger_,
+                                     .clock = ports_.clock,
+                                     .random = ports_.random,
+                                     .find =
+                                         [this](const auto& query, const auto& visit) {
+                                           lookups_.log->flush();  // what was answered a moment ago counts, too
+                                           return lookups_.log->find(query, visit);
+                                         },
+                                     .collecting = *collecting_,
+                                     .collect = [this](auto targets) { collect(std::move(targets)); },
+                                     .is_officer =
+                                         [this](std::string_view name) {
+                                           const auto role = operators_->role_of(std::string(name));
+                                           return role && *role == operators::Role::officer;
+                                         },
+                                     .service_name = config_.server.name,
+                                     .retention = config_.lookups.log_days});
   if (!cases) return fail(fmt::format("the legal requests in {} cannot be read", config_.paths.data.string()));
   cases_ = std::move(*cases);
   records_api_.emplace(RecordsApi::Ports{.operators = *operators_,
@@ -267,6 +268,16 @@ Result<void, std::string> Server::Impl::open_records() {
                                          .clock = ports_.clock});
   admin_->attach(*records_api_);
   return {};
+}
+
+void Server::Impl::collect(std::vector<records::CollectTarget> targets) {
+  collecting_->set(std::move(targets));
+  auto handles = collecting_->handles();
+  if (handles.empty()) {
+    lookups_.log->clear_targets();
+  } else {
+    lookups_.log->set_targets(std::move(handles), *collecting_);
+  }
 }
 
 Result<void, std::string> Server::Impl::open_edge() {

@@ -103,6 +103,7 @@ void Server::Impl::expire(Time now) {
       ports_.log.event(LogLevel::error, "expiry_failed", {{"why", "lookup log: the disk failed"}});
     }
   });
+  lookups_.log->flush();
   if (!cases_->tick())
     ports_.log.event(LogLevel::error, "expiry_failed", {{"why", "legal requests: the disk failed"}});
   upkeep_.post([this] {  // as long as it takes to remove a day's files; what is over is not served before that

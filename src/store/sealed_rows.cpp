@@ -103,6 +103,12 @@ SealedRows::Batch& SealedRows::Batch::put(std::string_view table, const SealedKe
   return *this;
 }
 
+SealedRows::Batch& SealedRows::Batch::add(Batch other) {
+  OPALINE_ASSERT(other.rows_ == rows_);
+  for (auto& change : other.changes_) changes_.push_back(std::move(change));
+  return *this;
+}
+
 SealedRows::Batch& SealedRows::Batch::erase(std::string_view table, const SealedKey& key) {
   changes_.push_back({.table = table, .key = rows_->stored_key(table, key), .value = std::nullopt});
   return *this;

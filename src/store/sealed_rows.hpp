@@ -46,6 +46,8 @@ class SealedRows {
    public:
     Batch& put(std::string_view table, const SealedKey& key, ByteView value);
     Batch& erase(std::string_view table, const SealedKey& key);
+    /// What the other does, too: of the same rows.
+    Batch& add(Batch other);
     [[nodiscard]] bool empty() const { return changes_.empty(); }
 
    private:

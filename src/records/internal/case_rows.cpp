@@ -118,6 +118,9 @@ std::string encode(const Case& one) {
   if (one.notice_at) out["notice_at"] = to_text_millis(*one.notice_at);
   if (one.renewed) out["renewed"] = "yes";
   if (one.was_refused) out["refused"] = "yes";
+  if (one.collected_from) out["collected_from"] = to_text_millis(*one.collected_from);
+  if (one.produced_until) out["produced_until"] = to_text_millis(*one.produced_until);
+  if (one.ended) out["ended"] = to_text_millis(*one.ended);
   if (one.opened_by) out["opened_by"] = to_text(*one.opened_by);
   return canonical_own(out);
 }
@@ -158,7 +161,8 @@ std::optional<Case> decode_case(ByteView bytes) {
     out.productions.push_back(*produced);
   }
   if (!known || !take(*object, "closed", out.closed) || !take(*object, "destroy_at", out.destroy_at) ||
-      !take(*object, "notice_at", out.notice_at))
+      !take(*object, "notice_at", out.notice_at) || !take(*object, "collected_from", out.collected_from) ||
+      !take(*object, "produced_until", out.produced_until) || !take(*object, "ended", out.ended))
     return std::nullopt;
   out.renewed = object->contains("renewed");
   out.was_refused = object->contains("refused");

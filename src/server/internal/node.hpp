@@ -42,6 +42,7 @@ class Server::Impl final : NodeControl {
   [[nodiscard]] Result<void, std::string> open_stores();
   [[nodiscard]] Result<void, std::string> open_services();
   [[nodiscard]] Result<void, std::string> open_records();
+  void collect(std::vector<records::CollectTarget> targets);
   [[nodiscard]] Result<void, std::string> open_edge();
   [[nodiscard]] Result<void, std::string> open_listeners();
   [[nodiscard]] Result<void, std::string> write_ports_file();
@@ -93,6 +94,7 @@ class Server::Impl final : NodeControl {
   std::optional<store::SealedRows> sealed_;
   std::optional<store::ExpiryGuard> guard_;
   bool waiting_for_clock_ = false;
+  std::optional<records::Collecting> collecting_;  // outlives the log, which writes into it
   LookupLogParts lookups_;
   std::unique_ptr<store::RocksdbMailboxStore> mailboxes_;
   std::unique_ptr<store::FileBlobStore> blob_store_;
