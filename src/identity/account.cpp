@@ -81,7 +81,7 @@ Answer<calls::AccountReply> Service::handle_add_finish(const Caller& caller,
     OPALINE_CHECK(s.lose_handle(changes, effects, std::move(*holder), handle, now));
   }
   account.record.handles.push_back(handle.text());
-  changes.put_handle(handle, account.id);
+  changes.put(handle, {.account = account.id, .since = now});
   changes.put(account.id, account.record);
   s.tell_changed(account, caller.device, effects);
   OPALINE_CHECK(s.commit(std::move(changes), std::move(effects), now));

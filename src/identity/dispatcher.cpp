@@ -118,6 +118,8 @@ CallReply CallDispatcher::call(const Caller& caller, std::uint16_t method, ByteV
       return run<calls::PersonaJoinRequest>(body, with(&Service::persona_join));
     case calls::METHOD_PERSONA_CLOSE:
       return run<calls::PersonaCloseRequest>(body, with(&Service::persona_close));
+    case calls::METHOD_MY_LOOKUPS:
+      return run<calls::MyLookupsRequest>(body, with(&Service::my_lookups));
     default:
       return malformed("There is no such method.");
   }

@@ -127,6 +127,18 @@ class RecordingRelay final : public RelayControl {
 
 class RecordingLookups final : public LookupLog {
  public:
+  Result<OwnLookups, OwnLookupsError> own(std::span<const HeldHandle> handles, ByteView after,
+                                          std::size_t limit) override {
+    asked_for.assign(handles.begin(), handles.end());
+    asked_after = to_bytes(after);
+    asked_limit = limit;
+    return page;
+  }
+  [[nodiscard]] std::uint32_t days() const override { return 7; }
+  std::vector<HeldHandle> asked_for;
+  Bytes asked_after;
+  std::size_t asked_limit = 0;
+  Result<OwnLookups, OwnLookupsError> page;
   void append(std::span<const LookupLogEntry> more) override {
     entries.insert(entries.end(), more.begin(), more.end());
   }

@@ -39,6 +39,8 @@ inline constexpr std::uint32_t kPinMemoryKib = 19 * 1024;
 inline constexpr std::uint32_t kPinPasses = 2;
 
 inline constexpr std::size_t kMaxLookupItems = 100;
+/// Entries in a page of MY_LOOKUPS: of the largest, a frame holds as many.
+inline constexpr std::size_t kMaxOwnLookups = 100;
 inline constexpr std::size_t kMaxBundleDevices = 32;
 /// A renewal token pays for lookups of its handle and fetches of its account for this long; each use gives a fresh one.
 inline constexpr std::chrono::days kRenewalTokenLifetime{60};

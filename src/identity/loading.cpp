@@ -141,7 +141,7 @@ Result<void, RowError> Service::State::make_decoy() {
   record.device_list = credentials::encode_device_list_body(list);
   append(record.device_list, ports.random.bytes<crypto::HybridSignature::kSize>());  // nobody checks it
   Changes changes = directory.changes();
-  changes.put_handle(Handle::from_stored(kDecoyHandle), AccountId());
+  changes.put(Handle::from_stored(kDecoyHandle), internal::HandleRecord{});
   changes.put(AccountId(), record);
   return directory.write(std::move(changes));
 }

@@ -113,4 +113,36 @@ Answer<calls::LookupReply> Service::lookup(const Caller& caller, const calls::Lo
   return reply;
 }
 
+Answer<calls::MyLookupsReply> Service::my_lookups(const Caller& caller, const calls::MyLookupsRequest& request) {
+  constexpr std::uint32_t kCost = 10;
+  State& s = *state_;
+  OPALINE_CHECK(s.charge_calls(caller.account, kCost));
+  OPALINE_TRY(const LoadedAccount account, s.load_person(caller));
+  std::vector<HeldHandle> held;
+  for (const std::string& handle : account.record.handles) {
+    OPALINE_TRY(const auto row, s.read(s.directory.handle(Handle::from_stored(handle))));
+    if (row && row->account == account.id) held.push_back({.handle = handle, .since = row->since});
+  }
+  const std::size_t limit =
+      request.limit() == 0 ? kMaxOwnLookups : std::min<std::size_t>(request.limit(), kMaxOwnLookups);
+  const auto page = s.ports.lookups.own(held, as_view(request.after()), limit);
+  if (!page) {
+    if (page.error() == OwnLookupsError::not_a_place)
+      return bad_request("This is no page's end. Start from the newest.");
+    return failure(calls::CALL_STATUS_UNAVAILABLE, "The lookup log cannot be read at the moment.");
+  }
+  calls::MyLookupsReply reply;
+  for (const LookupLogEntry& entry : page->entries) {
+    auto& out = *reply.add_entries();
+    out.set_time_ms(static_cast<std::uint64_t>(unix_millis(entry.time)));
+    out.set_source_handle(entry.source_handle);
+    out.set_source_address(text(entry.source.ip));
+    out.set_looked_up_handle(entry.looked_up_handle);
+    out.set_capable_devices(entry.capable_devices);
+  }
+  reply.set_next(text(page->next));
+  reply.set_log_days(s.ports.lookups.days());
+  return reply;
+}
+
 }  // namespace opaline::identity

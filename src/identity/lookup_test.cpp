@@ -117,6 +117,58 @@ TEST_F(Lookup, IsLoggedWithFiveFieldsWhereItIsAnswered) {
   EXPECT_EQ(world.lookups.entries[1].capable_devices, 0u);
 }
 
+TEST_F(Lookup, OnesOwnAreAskedForByTheHandlesThatOneHas) {
+  world.clock.advance(std::chrono::hours(1));
+  Person eve(11);
+  ASSERT_TRUE(world.enrol(eve, "ada@example.org"));  // takes it over
+  world.lookups.page = OwnLookups{.entries = {{.time = testing::kStart,
+                                               .source_handle = "ada@example.org",
+                                               .source = testing::ipv4(9),
+                                               .looked_up_handle = "bob@example.org",
+                                               .capable_devices = 2}},
+                                  .next = to_bytes("next")};
+  calls::MyLookupsRequest request;
+  request.set_after("place");
+  request.set_limit(1'000);
+  const auto reply = world.service->my_lookups(eve.caller(), request);
+  ASSERT_TRUE(reply);
+  ASSERT_EQ(world.lookups.asked_for.size(), 1u);
+  EXPECT_EQ(world.lookups.asked_for[0].handle, "ada@example.org");
+  EXPECT_GE(world.lookups.asked_for[0].since, testing::kStart + std::chrono::hours(1)) << "not what ada did";
+  EXPECT_EQ(world.lookups.asked_after, to_bytes("place"));
+  EXPECT_EQ(world.lookups.asked_limit, kMaxOwnLookups);
+  EXPECT_EQ(reply->log_days(), 7u);
+  EXPECT_EQ(reply->next(), "next");
+  ASSERT_EQ(reply->entries_size(), 1);
+  EXPECT_EQ(reply->entries(0).time_ms(), static_cast<std::uint64_t>(unix_millis(testing::kStart)));
+  EXPECT_EQ(reply->entries(0).source_handle(), "ada@example.org");
+  EXPECT_EQ(reply->entries(0).source_address(), testing::text(testing::ipv4(9).ip));
+  EXPECT_EQ(reply->entries(0).looked_up_handle(), "bob@example.org");
+  EXPECT_EQ(reply->entries(0).capable_devices(), 2u);
+  EXPECT_TRUE(world.lookups.entries.empty()) << "reading the log is no lookup";
+
+  EXPECT_EQ(status(world.service->my_lookups(ada.caller(), request)), calls::CALL_STATUS_NOT_FOUND) << "ada is gone";
+  world.lookups.page = fail(OwnLookupsError::not_a_place);
+  EXPECT_EQ(status(world.service->my_lookups(eve.caller(), request)), calls::CALL_STATUS_BAD_REQUEST);
+  world.lookups.page = fail(OwnLookupsError::failed);
+  EXPECT_EQ(status(world.service->my_lookups(eve.caller(), request)), calls::CALL_STATUS_UNAVAILABLE);
+}
+
+TEST_F(Lookup, APageOfOnesOwnFitsIntoAFrame) {
+  const std::string longest = std::string(kMaxHandleBytes - 12, 'a') + "@example.org";
+  OwnLookups page{.entries = {}, .next = Bytes(28)};
+  for (std::size_t i = 0; i < kMaxOwnLookups; ++i)
+    page.entries.push_back({.time = testing::kStart,
+                            .source_handle = longest,
+                            .source = {},
+                            .looked_up_handle = longest,
+                            .capable_devices = 10});
+  world.lookups.page = page;
+  const auto reply = world.service->my_lookups(ada.caller(), {});
+  ASSERT_TRUE(reply);
+  EXPECT_LE(reply->ByteSizeLong(), kMaxListReplyBytes);
+}
+
 TEST_F(Lookup, FetchesByAccountAreNoLookups) {
   ASSERT_TRUE(world.bundles(ada, bob.account));
   ASSERT_TRUE(world.send_tokens(ada, bob.account));

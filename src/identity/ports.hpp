@@ -2,6 +2,7 @@
 // What the identity service asks of its surroundings besides storage.
 #include <memory>
 #include <span>
+#include <vector>
 
 #include "base/ids.hpp"
 #include "base/secret.hpp"
@@ -67,18 +68,42 @@ struct LookupLogEntry {
   std::uint32_t capable_devices = 0;  ///< 0 for a handle that is not here
 };
 
-/// Where lookups of handles are logged (its store is another issue's). Called on the service thread, once per call that
-/// is answered, before the answer; queues and returns.
+/// A handle, and since when its account has it.
+struct HeldHandle {
+  std::string handle;
+  Time since;
+};
+struct OwnLookups {
+  std::vector<LookupLogEntry> entries;  ///< newest first
+  Bytes next;                           ///< where the next page begins, opaque; empty: there is none
+};
+enum class OwnLookupsError : std::uint8_t {
+  not_a_place,  ///< `after` is no `next`
+  failed,       ///< the log cannot be read
+};
+
+/// Where lookups of handles are logged (records::LookupLog). Called on the service thread.
 class LookupLog {
  public:
   virtual ~LookupLog() = default;
+  /// Once per call that is answered, before the answer; queues and returns.
   virtual void append(std::span<const LookupLogEntry> entries) = 0;
+  /// A page of the entries by these handles, each since it is held. At most `limit`, perhaps fewer: reads so much and
+  /// no more, for the service waits. What was appended a moment ago may be missing.
+  [[nodiscard]] virtual Result<OwnLookups, OwnLookupsError> own(std::span<const HeldHandle> handles, ByteView after,
+                                                                std::size_t limit) = 0;
+  /// For how many days entries are kept; 0: none is.
+  [[nodiscard]] virtual std::uint32_t days() const = 0;
 };
 
 /// Keeps nothing: what a retention of 0 days means.
 class NullLookupLog final : public LookupLog {
  public:
   void append(std::span<const LookupLogEntry>) override {}
+  Result<OwnLookups, OwnLookupsError> own(std::span<const HeldHandle>, ByteView, std::size_t) override {
+    return OwnLookups{};
+  }
+  [[nodiscard]] std::uint32_t days() const override { return 0; }
 };
 
 /// The operations that cost so much that their number could tell things apart; a port so that tests count them.

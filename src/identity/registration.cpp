@@ -217,7 +217,7 @@ Answer<calls::CompleteReply> Service::complete(const calls::CompleteRequest& req
     OPALINE_CHECK(s.check_pin(*holder, request.pin(), now));
     OPALINE_CHECK(s.lose_handle(changes, effects, std::move(*holder), ticket->handle, now));
   }
-  changes.put_handle(ticket->handle, ticket->account);
+  changes.put(ticket->handle, {.account = ticket->account, .since = now});
   internal::AccountRecord record;
   record.handles = {ticket->handle.text()};
   record.device_list = created.list.bytes();

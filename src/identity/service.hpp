@@ -120,6 +120,8 @@ class Service {
   // ---- businesses and personas
   /// FORBIDDEN: the caller's `people` switch is off. QUOTA: nothing was charged or answered.
   [[nodiscard]] Answer<calls::LookupReply> lookup(const Caller& caller, const calls::LookupRequest& request);
+  /// BAD_REQUEST: `after` is no `next` of an earlier page.
+  [[nodiscard]] Answer<calls::MyLookupsReply> my_lookups(const Caller& caller, const calls::MyLookupsRequest& request);
   /// Persons see persons, a persona its business, a business its personas. NOT_FOUND: no such account, switched off, or
   /// not to be seen by the caller; all alike. CLOSED: a persona of the calling business, closed by its person.
   [[nodiscard]] Answer<calls::BundlesReply> bundles(const Caller& caller, const calls::BundlesRequest& request);

@@ -47,6 +47,8 @@ inline constexpr auto kHeldFields = std::to_array<store::HeldField>({
     {tables::kHandles, "handle (as a keyed hash)", "to find the account when somebody asks for it",
      "until the account drops or loses the handle"},
     {tables::kHandles, "account", "what the handle stands for", "as long as the row"},
+    {tables::kHandles, "since when the account has it",
+     "who takes a handle over may not see the lookups of who had it before", "as long as the row"},
     {tables::kAccounts, "account", "a random id, names the row; a persona's is a hash of its opaque id",
      "until the account is deleted or has lost its last handle"},
     {tables::kAccounts, "kind", "a person, a business, or a person's persona at a business", "as long as the row"},

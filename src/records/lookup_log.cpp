@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <condition_variable>
+#include <map>
 #include <mutex>
 #include <thread>
 
@@ -12,7 +13,9 @@
 
 namespace opaline::records {
 
+using identity::HeldHandle;
 using identity::LookupLogEntry;
+using identity::OwnLookupsError;
 using internal::DayCounts;
 using internal::DayKeys;
 using store::RowError;
@@ -22,6 +25,7 @@ namespace {
 
 constexpr std::size_t kMaxBatch = 4096;    // entries in one synced write: about a megabyte
 constexpr std::size_t kRowsOfAScan = 512;  // rows in memory while reading
+constexpr std::size_t kMaxOwnSeeks = 64;   // of a page: milliseconds, while the directory waits
 
 internal::Side side_of(LookupSide side) {
   return side == LookupSide::by_handle ? internal::Side::source : internal::Side::looked_up;
@@ -54,7 +58,12 @@ class LookupLog::Impl {
   bool expire(Time now);
   bool remove_expired();
   Result<LookupFindings, RowError> find(const LookupQuery& query, const Visitor& visit);
+  Result<identity::OwnLookups, identity::OwnLookupsError> own(std::span<const HeldHandle> handles, ByteView after,
+                                                              std::size_t limit);
   LookupLogStats stats() const;
+  [[nodiscard]] std::uint32_t days() const {
+    return keeps() ? static_cast<std::uint32_t>(config_.retention.count()) : 0;
+  }
   [[nodiscard]] bool keeps() const { return ports_.rows != nullptr; }
 
  private:
@@ -73,6 +82,13 @@ class LookupLog::Impl {
   // ---- readers
   [[nodiscard]] Result<DayKeys, VaultError> keys_for_reading(Day day);
   [[nodiscard]] Days days_served(Time now) const;
+  /// One day's part of a page: entries below the place `before`, newest first.
+  struct OwnDay {
+    std::vector<LookupLogEntry> entries;
+    std::uint64_t before = 0;  ///< where to go on in the day; 0: it has no more
+  };
+  Result<OwnDay, RowError> own_of_day(const DayKeys& keys, std::span<const HeldHandle> handles, std::uint64_t before,
+                                      std::size_t limit);
   [[nodiscard]] bool is_target(const LookupLogEntry& entry) const;
   [[nodiscard]] Day last_over(Time now) const;
 
@@ -354,6 +370,76 @@ Result<LookupFindings, RowError> LookupLog::Impl::find(const LookupQuery& query,
   return out;
 }
 
+Result<LookupLog::Impl::OwnDay, RowError> LookupLog::Impl::own_of_day(const DayKeys& keys,
+                                                                      std::span<const HeldHandle> handles,
+                                                                      std::uint64_t before, std::size_t limit) {
+  const Time oldest = ports_.clock.now() - config_.retention;
+  // What was read of each handle reaches down to some sequence: only above the highest of these nothing is missing.
+  std::uint64_t complete = 0;
+  std::map<std::uint64_t, LookupLogEntry, std::greater<>> found;
+  for (const HeldHandle& held : handles) {
+    Bytes end = keys.row_key(internal::Side::source, held.handle, before);
+    OPALINE_TRY(const auto rows, ports_.rows->scan_back(internal::kLookups,
+                                                        keys.prefix(internal::Side::source, held.handle), end, limit));
+    if (rows.size() == limit) complete = std::max(complete, internal::sequence_of(rows.back().first));
+    for (const auto& [key, value] : rows) {
+      auto entry = keys.open(key, value);
+      if (!entry || entry->time <= held.since || entry->time < oldest) continue;
+      found.emplace(internal::sequence_of(key), std::move(*entry));
+    }
+  }
+  OwnDay out;
+  std::uint64_t last = before;
+  for (auto& [sequence, entry] : found) {
+    if (sequence < complete) break;
+    if (out.entries.size() == limit) {
+      out.before = last;
+      return out;
+    }
+    out.entries.push_back(std::move(entry));
+    last = sequence;
+  }
+  out.before = complete;
+  return out;
+}
+
+Result<identity::OwnLookups, OwnLookupsError> LookupLog::Impl::own(std::span<const HeldHandle> handles, ByteView after,
+                                                                   std::size_t limit) {
+  identity::OwnLookups out;
+  if (!keeps() || handles.empty() || limit == 0) return out;
+  auto days = days_served(ports_.clock.now());
+  std::uint64_t before = UINT64_MAX;
+  if (!after.empty()) {
+    const auto day = internal::day_of_place(after);
+    if (!day) return fail(OwnLookupsError::not_a_place);
+    const auto keys = keys_for_reading(*day);
+    if (!keys && keys.error() == VaultError::destroyed) return out;  // that was the oldest day, and has gone since
+    const auto place = keys ? keys->open_place(after) : std::nullopt;
+    if (!place) return fail(keys ? OwnLookupsError::not_a_place : OwnLookupsError::failed);
+    before = *place;
+    days.erase(days.upper_bound(*day), days.end());
+  }
+  std::size_t seeks = 0;
+  for (auto day = days.rbegin(); day != days.rend(); ++day, before = UINT64_MAX) {
+    const auto keys = keys_for_reading(day->first);
+    if (!keys) continue;
+    const std::size_t room = limit - out.entries.size();
+    if (room == 0 || seeks + handles.size() > kMaxOwnSeeks) {
+      out.next = keys->seal_place(before);
+      return out;
+    }
+    seeks += handles.size();
+    auto part = own_of_day(*keys, handles, before, room);
+    if (!part) return fail(OwnLookupsError::failed);
+    std::ranges::move(part->entries, std::back_inserter(out.entries));
+    if (part->before > 0) {
+      out.next = keys->seal_place(part->before);
+      return out;
+    }
+  }
+  return out;
+}
+
 LookupLogStats LookupLog::Impl::stats() const {
   const std::lock_guard lock(mutex_);
   LookupLogStats out = stats_;
@@ -382,6 +468,13 @@ LookupLog::~LookupLog() = default;
 
 void LookupLog::append(std::span<const LookupLogEntry> entries) {
   impl_->append(entries);
+}
+Result<identity::OwnLookups, OwnLookupsError> LookupLog::own(std::span<const HeldHandle> handles, ByteView after,
+                                                             std::size_t limit) {
+  return impl_->own(handles, after, limit);
+}
+std::uint32_t LookupLog::days() const {
+  return impl_->days();
 }
 void LookupLog::flush() {
   impl_->flush();

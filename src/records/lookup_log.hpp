@@ -67,6 +67,9 @@ class LookupLog final : public identity::LookupLog {
 
   /// Queues and returns; drops and counts what there is no room for. What waits in memory is lost with the process.
   void append(std::span<const identity::LookupLogEntry> entries) override;
+  [[nodiscard]] Result<identity::OwnLookups, identity::OwnLookupsError> own(
+      std::span<const identity::HeldHandle> handles, ByteView after, std::size_t limit) override;
+  [[nodiscard]] std::uint32_t days() const override;
   /// Waits until everything that was appended before is written and collected, or dropped.
   void flush();
 

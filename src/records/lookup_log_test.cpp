@@ -217,6 +217,85 @@ TEST_F(LookupLogTest, ADayWithoutItsKeyIsNamed) {
   EXPECT_EQ((*opened)->stats().entries, 0U);
 }
 
+// ---------------------------------------------------------------- one's own
+
+TEST_F(LookupLogTest, OnesOwnEntriesComeNewestFirstInPagesOverAllHandles) {
+  SeededRandom dice(4);
+  std::vector<std::string> expected;  // oldest first
+  for (std::uint32_t n = 0; n < 900; ++n) {
+    const Time at = clock_.now() - days(20) + n * std::chrono::minutes(30);
+    const auto who = dice.below(3);
+    log_->append(std::array{entry(at, who == 0 ? kAda : who == 1 ? kBob : kEve, kEve, n)});
+    if (who != 2) expected.push_back(std::to_string(n));
+  }
+  log_->flush();
+  std::ranges::reverse(expected);
+  const std::array held{identity::HeldHandle{std::string(kAda), Time{}},
+                        identity::HeldHandle{std::string(kBob), Time{}}};
+  for (const std::size_t limit : {1U, 7U, 100U, 2000U}) {
+    std::vector<std::string> seen;
+    Bytes after;
+    std::size_t pages = 0;
+    do {
+      const auto page = log_->own(held, after, limit);
+      ASSERT_TRUE(page.has_value());
+      EXPECT_LE(page->entries.size(), limit);
+      for (const auto& one : page->entries) seen.push_back(std::to_string(one.capable_devices));
+      after = page->next;
+      ++pages;
+    } while (!after.empty());
+    EXPECT_EQ(seen, expected) << limit;
+    EXPECT_GE(pages * limit, expected.size());
+  }
+}
+
+TEST_F(LookupLogTest, WhoTookAHandleOverSeesNothingFromBefore) {
+  append(entry(clock_.now(), kAda, kBob, 1));
+  const Time taken = clock_.now() + seconds(1);
+  append(entry(taken, kAda, kBob, 2));
+  append(entry(taken + milliseconds(1), kAda, kBob, 3));
+  const auto page = log_->own(std::array{identity::HeldHandle{std::string(kAda), taken}}, {}, 100);
+  ASSERT_TRUE(page.has_value());
+  ASSERT_EQ(page->entries.size(), 1U);
+  EXPECT_EQ(page->entries[0].capable_devices, 3U);
+}
+
+TEST_F(LookupLogTest, AManyHandledAccountIsReadInBoundedPagesAndEndsThere) {
+  for (int day = 29; day >= 0; --day) append(entry(clock_.now() - days(day), kAda, kBob));
+  std::vector<identity::HeldHandle> held{{std::string(kAda), Time{}}};
+  for (int i = 0; i < 15; ++i) held.push_back({"other" + std::to_string(i) + "@example.org", Time{}});
+  Bytes after;
+  std::size_t entries = 0;
+  std::size_t pages = 0;
+  do {
+    const auto page = log_->own(held, after, 100);
+    ASSERT_TRUE(page.has_value());
+    entries += page->entries.size();
+    after = page->next;
+    ++pages;
+  } while (!after.empty());
+  EXPECT_EQ(entries, 30U);
+  EXPECT_EQ(pages, 8U) << "four days each";
+}
+
+TEST_F(LookupLogTest, APlaceIsTakenOnlyAsItWasGiven) {
+  for (int n = 0; n < 3; ++n) append(entry(clock_.now(), kAda, kBob));
+  const std::array held{identity::HeldHandle{std::string(kAda), Time{}}};
+  const Bytes next = log_->own(held, {}, 2)->next;
+  ASSERT_EQ(next.size(), 28U);
+  EXPECT_EQ(log_->own(held, next, 2)->entries.size(), 1U);
+  for (std::size_t bit = 0; bit < next.size() * 8; ++bit) {
+    Bytes damaged = next;
+    damaged[bit / 8] ^= static_cast<std::byte>(1U << bit % 8);
+    EXPECT_FALSE(log_->own(held, damaged, 2).has_value()) << bit;
+  }
+  for (std::size_t size = 1; size < next.size(); ++size)
+    EXPECT_FALSE(log_->own(held, ByteView(next).first(size), 2).has_value());
+  clock_.jump(days(40));
+  ASSERT_TRUE(log_->expire(clock_.now()));
+  EXPECT_TRUE(log_->own(held, next, 2)->entries.empty()) << "its day ended between two pages";
+}
+
 // ---------------------------------------------------------------- queue and collections
 
 /// Holds the writer's thread until it is let go.

@@ -26,8 +26,8 @@ SealedKey handle_key(const Handle& handle) {
 
 }  // namespace
 
-Changes& Changes::put_handle(const Handle& handle, const AccountId& account) {
-  batch_.put(tables::kHandles, handle_key(handle), account.view());
+Changes& Changes::put(const Handle& handle, const HandleRecord& record) {
+  batch_.put(tables::kHandles, handle_key(handle), encode(record));
   return *this;
 }
 Changes& Changes::erase_handle(const Handle& handle) {
@@ -116,11 +116,12 @@ Found<Record> Directory::get(std::string_view table, const SealedKey& key) {
 }
 
 Found<AccountId> Directory::account_of(const Handle& handle) {
-  OPALINE_TRY(const auto row, rows_.get(tables::kHandles, handle_key(handle)));
+  OPALINE_TRY(const auto row, this->handle(handle));
   if (!row) return std::optional<AccountId>();
-  const auto account = AccountId::from(*row);
-  if (!account) return fail(RowError::failed);
-  return account;
+  return std::optional(row->account);
+}
+Found<HandleRecord> Directory::handle(const Handle& handle) {
+  return get<HandleRecord>(tables::kHandles, handle_key(handle));
 }
 Found<AccountRecord> Directory::account(const AccountId& account) {
   return get<AccountRecord>(tables::kAccounts, clear(account.view()));

@@ -18,7 +18,7 @@ using RelationshipKey = ByteId<struct RelationshipKeyTag, 32>;
 /// Changes that happen together. Lives no longer than its Directory.
 class Changes {
  public:
-  Changes& put_handle(const Handle& handle, const AccountId& account);
+  Changes& put(const Handle& handle, const HandleRecord& record);
   Changes& erase_handle(const Handle& handle);
   Changes& put(const AccountId& account, const AccountRecord& record);
   Changes& put(const AccountId& account, DeviceNumber device, const DeviceRecord& record);
@@ -51,6 +51,7 @@ class Directory {
   explicit Directory(store::SealedRows& rows) : rows_(rows) {}
 
   [[nodiscard]] Found<AccountId> account_of(const Handle& handle);
+  [[nodiscard]] Found<HandleRecord> handle(const Handle& handle);
   [[nodiscard]] Found<AccountRecord> account(const AccountId& account);
   [[nodiscard]] Found<DeviceRecord> device(const AccountId& account, DeviceNumber device);
   [[nodiscard]] Found<PrekeyRecord> prekeys(const AccountId& account, DeviceNumber device);

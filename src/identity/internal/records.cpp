@@ -165,6 +165,23 @@ std::optional<ListRecord> decode(ByteView bytes) {
   return out;
 }
 
+Bytes encode(const HandleRecord& record) {
+  Bytes out;
+  Writer(out).bytes(record.account.view()).u64(static_cast<std::uint64_t>(unix_millis(record.since)));
+  return out;
+}
+
+template <>
+std::optional<HandleRecord> decode(ByteView bytes) {
+  constexpr std::size_t kEarlierBytes = 16;
+  Reader in(bytes);
+  HandleRecord out;
+  out.account = AccountId(in.array<kEarlierBytes>());
+  if (bytes.size() != kEarlierBytes) out.since = from_unix_millis(static_cast<std::int64_t>(in.u64()));
+  if (!in.finished()) return std::nullopt;
+  return out;
+}
+
 Bytes encode(const LookupLevel& record) {
   Bytes out;
   Writer(out).u8(kRecordVersion).u32(record.level).u32(number(record.day));

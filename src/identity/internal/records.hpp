@@ -66,6 +66,13 @@ struct ListRecord {
   friend bool operator==(const ListRecord&, const ListRecord&) = default;
 };
 
+/// account || u64 since; rows of earlier versions, which are older than any lookup log, have the account alone.
+struct HandleRecord {
+  AccountId account;
+  Time since{};
+  friend bool operator==(const HandleRecord&, const HandleRecord&) = default;
+};
+
 struct LookupLevel {
   std::uint32_t level = 0;
   Day day{};
@@ -101,6 +108,7 @@ struct BusinessRecord {
 [[nodiscard]] Bytes encode(const PrekeyRecord& record);
 [[nodiscard]] Bytes encode(const OneTimeCursor& record);
 [[nodiscard]] Bytes encode(const ListRecord& record);
+[[nodiscard]] Bytes encode(const HandleRecord& record);
 [[nodiscard]] Bytes encode(const LookupLevel& record);
 [[nodiscard]] Bytes encode(const MomentRecord& record);
 

@@ -138,6 +138,15 @@ TEST(Records, TheOthersAreCanonical) {
   check_codec(PrekeyRecord{});
   check_codec(OneTimeCursor{.set = credentials::PrekeySetId{7}, .next = 9});
   check_codec(ListRecord{.device_list = to_bytes("list")});
+  const HandleRecord held{.account = random.id<AccountId>(), .since = from_unix_millis(1'800'000'000'001)};
+  EXPECT_EQ(decode<HandleRecord>(encode(held)), held);
+  EXPECT_EQ(decode<HandleRecord>(held.account.view()), HandleRecord{.account = held.account})
+      << "a row of an earlier version";
+  for (const std::size_t size : {0U, 15U, 17U, 23U, 25U}) {
+    Bytes bytes = encode(held);
+    bytes.resize(size);
+    EXPECT_FALSE(decode<HandleRecord>(bytes).has_value()) << size;
+  }
   check_codec(LookupLevel{.level = 1'999, .day = Day{20'000}});
   check_codec(MomentRecord{.at = from_unix_millis(1'800'000'000'000)});
 }

@@ -14,6 +14,7 @@ constexpr std::size_t kIndexBytes = 16;
 constexpr std::size_t kRowKeyBytes = 4 + 1 + kIndexBytes + 8;
 constexpr std::size_t kEntryStep = 32;  // two phone numbers fill two: sizes tell little
 constexpr std::uint8_t kCountsSide = 'd';
+constexpr std::size_t kPlaceBytes = 4 + 8 + crypto::kAeadTagBytes;
 
 using Nonce = ByteArray<crypto::kAeadNonceBytes>;
 
@@ -30,9 +31,9 @@ Time time_of(std::uint64_t bits) {
   return from_unix_millis(static_cast<std::int64_t>(bits));
 }
 
-template <class Key>
-Key derive(const store::DayKey& day, std::string_view info) {
-  Key out;
+template <class Tag>
+Secret<Tag, 32> derive(const store::DayKey& day, std::string_view info) {
+  Secret<Tag, 32> out;
   crypto::hkdf({}, {day.reveal()}, {as_view(info)}, out.fill());
   return out;
 }
@@ -84,13 +85,11 @@ std::optional<identity::LookupLogEntry> decode_entry(ByteView bytes) {
 
 // ---------------------------------------------------------------- keys
 
-DayKeys::IndexKey::IndexKey(const store::DayKey& day)
-    : bytes(derive<Secret<struct LookupIndexKeyTag, 32>>(day, "opaline lookup log index 1")) {}
-
 DayKeys::DayKeys(Day day, const store::DayKey& key)
     : day_(day),
-      index_(IndexKey(key).bytes.reveal()),
-      row_(derive<Secret<struct LookupRowKeyTag, 32>>(key, "opaline lookup log rows 1")) {}
+      index_(derive<struct LookupIndexKeyTag>(key, "opaline lookup log index 1").reveal()),
+      row_(derive<struct LookupRowKeyTag>(key, "opaline lookup log rows 1")),
+      place_(derive<struct LookupPlaceKeyTag>(key, "opaline lookup log places 1")) {}
 
 Bytes DayKeys::prefix(Side side, std::string_view handle) const {
   const auto mac = index_.mac({as_view(handle)});
@@ -106,12 +105,39 @@ Bytes DayKeys::row_key(Side side, std::string_view handle, std::uint64_t sequenc
   return out;
 }
 
+std::uint64_t sequence_of(ByteView row_key) {
+  return Reader(row_key.last(8)).u64();
+}
+
+// ---------------------------------------------------------------- places
+
+std::optional<Day> day_of_place(ByteView place) {
+  if (place.size() != kPlaceBytes) return std::nullopt;
+  return static_cast<Day>(Reader(place).u32());
+}
+
+Bytes DayKeys::seal_place(std::uint64_t sequence) const {
+  Bytes out = day_prefix(day_);
+  const Bytes aad = out;
+  Bytes plain;
+  Writer(plain).u64(sequence);
+  crypto::aes256gcmsiv_seal(place_.reveal(), Nonce{}, aad, plain, out);
+  return out;
+}
+
+std::optional<std::uint64_t> DayKeys::open_place(ByteView place) const {
+  if (day_of_place(place) != day_) return std::nullopt;
+  const auto opened = crypto::aes256gcmsiv_open(place_.reveal(), Nonce{}, place.first(4), place.subspan(4));
+  if (!opened) return std::nullopt;
+  return Reader(*opened).u64();
+}
+
 // ---------------------------------------------------------------- sealing
 
 Bytes DayKeys::seal(ByteView row_key, const identity::LookupLogEntry& entry) const {
   OPALINE_ASSERT(row_key.size() == kRowKeyBytes);
   const auto side = std::to_integer<std::uint8_t>(row_key[4]);
-  const auto nonce = nonce_of(side, Reader(row_key.last(8)).u64());
+  const auto nonce = nonce_of(side, sequence_of(row_key));
   Bytes aad;
   Writer(aad).u8(kVersion).bytes(row_key);
   Bytes out;
@@ -123,7 +149,7 @@ Bytes DayKeys::seal(ByteView row_key, const identity::LookupLogEntry& entry) con
 std::optional<identity::LookupLogEntry> DayKeys::open(ByteView row_key, ByteView value) const {
   if (row_key.size() != kRowKeyBytes || value.empty() || value.front() != std::byte{kVersion}) return std::nullopt;
   const auto side = std::to_integer<std::uint8_t>(row_key[4]);
-  const auto nonce = nonce_of(side, Reader(row_key.last(8)).u64());
+  const auto nonce = nonce_of(side, sequence_of(row_key));
   Bytes aad;
   Writer(aad).u8(kVersion).bytes(row_key);
   const auto opened = crypto::aes256gcmsiv_open(row_.reveal(), nonce, aad, value.subspan(1));

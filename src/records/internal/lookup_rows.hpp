@@ -53,16 +53,22 @@ class DayKeys {
   [[nodiscard]] std::optional<identity::LookupLogEntry> open(ByteView row_key, ByteView value) const;
   [[nodiscard]] Bytes seal(const DayCounts& counts) const;
   [[nodiscard]] std::optional<DayCounts> open_counts(ByteView value) const;
+  /// A place in the day's order, to be given to people, who may not learn from it how many entries a day has: u32 day
+  /// || AES-256-GCM-SIV(cursor key of the day, nonce 0, u64 sequence, u32 day).
+  [[nodiscard]] Bytes seal_place(std::uint64_t sequence) const;
+  [[nodiscard]] std::optional<std::uint64_t> open_place(ByteView place) const;
 
  private:
-  struct IndexKey {
-    Secret<struct LookupIndexKeyTag, 32> bytes;
-    explicit IndexKey(const store::DayKey& day);
-  };
   Day day_;
   crypto::HmacSha256Key index_;
   Secret<struct LookupRowKeyTag, 32> row_;
+  Secret<struct LookupPlaceKeyTag, 32> place_;
 };
+
+/// The sequence in a row's key.
+[[nodiscard]] std::uint64_t sequence_of(ByteView row_key);
+/// nullopt: it does not begin like a place that seal_place gives.
+[[nodiscard]] std::optional<Day> day_of_place(ByteView place);
 
 [[nodiscard]] Bytes encode(const identity::LookupLogEntry& entry);
 /// nullopt: not what encode gives.
