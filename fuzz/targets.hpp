@@ -15,6 +15,7 @@ void endpoint(ByteView input);     ///< the rows of an EndpointStore
 void gateway(ByteView input);      ///< a gateway's settings, tickets and rows, and messages on their way to a webhook
 void identity(ByteView input);     ///< handles, the directory's rows, renewal tokens
 void link(ByteView input);         ///< link codes, messages of linking, recovery files
+void lookups(ByteView input);      ///< rows of the lookup log, and places in it as people hand them in
 void msp(ByteView input);          ///< what a business's software, a device or a link hands to a gateway and a client
 void net(ByteView input);          ///< HTTP, WebSocket, URLs and addresses
 void records(ByteView input);      ///< productions, bundles, facts and keys of legal requests, and their rows
@@ -37,6 +38,7 @@ inline constexpr Target kTargets[] = {{"agent", agent},
                                       {"gateway", gateway},
                                       {"identity", identity},
                                       {"link", link},
+                                      {"lookups", lookups},
                                       {"msp", msp},
                                       {"net", net},
                                       {"records", records},
