@@ -18,6 +18,7 @@ void link(ByteView input);         ///< link codes, messages of linking, recover
 void lookups(ByteView input);      ///< rows of the lookup log, and places in it as people hand them in
 void msp(ByteView input);          ///< what a business's software, a device or a link hands to a gateway and a client
 void net(ByteView input);          ///< HTTP, WebSocket, URLs and addresses
+void profile(ByteView input);      ///< what a service says of a business
 void records(ByteView input);      ///< productions, bundles, facts and keys of legal requests, and their rows
 void relay(ByteView input);        ///< batches of a device, before and after it has shown who it is
 void server(ByteView input);       ///< backup files and configurations
@@ -41,6 +42,7 @@ inline constexpr Target kTargets[] = {{"agent", agent},
                                       {"lookups", lookups},
                                       {"msp", msp},
                                       {"net", net},
+                                      {"profile", profile},
                                       {"records", records},
                                       {"relay", relay},
                                       {"server", server},

@@ -34,24 +34,23 @@ AccountId business_of(const msp::EntryLink& link) {
   return AccountId(link.business.view());
 }
 
-wire::v1::BusinessProfile profile_of(const client::PersonaHome& home) {
-  wire::v1::BusinessProfile out;
+client::BusinessProfile profile_of(const client::PersonaHome& home) {
+  client::BusinessProfile none;
+  none.name = client::business_urn(home.business());
   const auto kept = home.profile();
-  if (kept) (void)out.ParseFromArray(kept->data(), static_cast<int>(kept->size()));
-  return out;
+  return kept ? client::read_profile(home.business(), *kept).value_or(none) : none;
 }
 
 std::string business_name(const client::PersonaHome& home) {
-  const auto profile = profile_of(home);
-  return profile.name().empty() ? client::business_urn(home.business()) : profile.name();
+  return profile_of(home).name;
 }
 
 std::string_view gateway_placement(const client::PersonaHome& home) {
   const auto profile = profile_of(home);
   const auto wanted = home.fingerprint();
-  if (wanted && !wanted->empty()) return equal(*wanted, as_view(profile.gateway())) ? "own_checked" : "changed";
-  if (profile.gateway().empty()) return "none";
-  return profile.own_gateway() ? "own_said" : "hosted";
+  if (wanted && !wanted->empty()) return equal(*wanted, profile.gateway) ? "own_checked" : "changed";
+  if (!profile.has_gateway()) return "none";
+  return profile.own_gateway ? "own_said" : "hosted";
 }
 
 std::string_view explain_placement(std::string_view placement) {

@@ -1,6 +1,7 @@
 #pragma once
 // What the commands about businesses share: how one is named, and how it is shown.
 #include "apps/opaline/commands.hpp"
+#include "client/business_profile.hpp"
 #include "client/personas.hpp"
 #include "msp/entry_link.hpp"
 #include "msp/interactive.hpp"
@@ -15,8 +16,8 @@ namespace opaline::cli {
 [[nodiscard]] AccountId business_of(const msp::EntryLink& link);
 
 /// What the service says of a business, as far as it was asked.
-[[nodiscard]] wire::v1::BusinessProfile profile_of(const client::PersonaHome& home);
-/// Its profile's name; its urn if there is none yet. To be made printable as any text of others.
+[[nodiscard]] client::BusinessProfile profile_of(const client::PersonaHome& home);
+/// Its profile's name; its urn if there is none yet. One line, and nothing hidden in it.
 [[nodiscard]] std::string business_name(const client::PersonaHome& home);
 /// Where its gateway is: "hosted", "own_said", "own_checked" (its key is the one that a link named), "changed" (a link
 /// named another key than the service shows), or "none" (nobody answers yet).

@@ -43,10 +43,10 @@ boost::json::object business_json(const PersonaHome& home, const BusinessStandin
                           {"here", standing.here},
                           {"pending", standing.pending}};
   if (standing.opaque_id) out["opaque_id"] = standing.opaque_id->text();
-  if (!profile.gateway().empty()) out["gateway_key"] = to_base64url(as_view(profile.gateway()));
+  if (profile.has_gateway()) out["gateway_key"] = to_base64url(profile.gateway);
   if (!gateway_move(home).empty()) out["moved"] = gateway_move(home);
-  if (!profile.website().empty()) out["website"] = profile.website();
-  if (!profile.away_text().empty()) out["away_text"] = profile.away_text();
+  if (!profile.website.empty()) out["website"] = profile.website;
+  if (!profile.away_text.empty()) out["away_text"] = profile.away_text;
   return out;
 }
 
@@ -98,12 +98,11 @@ std::string profile_text(const PersonaHome& home) {
   std::string out = fmt::format("{}\n  a business ({})\n  {}", printable(as_view(business_name(home))),
                                 client::business_urn(home.business()), explain_placement(gateway_placement(home)));
   if (const auto move = gateway_move(home); !move.empty()) out += fmt::format("\n  {}", explain_move(move, home));
-  if (!profile.gateway().empty())
-    out += fmt::format("\n  the fingerprint of its key: {}", to_base64url(as_view(profile.gateway())));
-  if (!profile.website().empty())
-    out += fmt::format("\n  its website, says the operator: {}", printable(as_view(profile.website())));
-  if (!profile.away_text().empty())
-    out += fmt::format("\n  out of hours it answers: {}", printable(as_view(profile.away_text())));
+  if (profile.has_gateway()) out += fmt::format("\n  the fingerprint of its key: {}", to_base64url(profile.gateway));
+  if (!profile.website.empty())
+    out += fmt::format("\n  its website, says the operator: {}", printable(as_view(profile.website)));
+  if (!profile.away_text.empty())
+    out += fmt::format("\n  out of hours it answers: {}", printable(as_view(profile.away_text)));
   return out;
 }
 
@@ -166,17 +165,17 @@ Exit run_business_check(Context& context, const std::string& text, const std::st
   const auto home = remember(context, *link);
   if (!home) return failed(context, home.error());
   const auto profile = profile_of(**home);
-  if (profile.gateway().empty())
+  if (!profile.has_gateway())
     return failed(context, {ClientError::no_gateway, "this business has not set up its gateway yet"});
-  if (!profile.own_gateway())
+  if (!profile.own_gateway)
     return failed(context, {ClientError::refused,
                             "its gateway is hosted by the service, says the operator: there is nothing to be checked"});
-  auto check = client::GatewayCheck::create(context.loop(), profile.website(), options);
+  auto check = client::GatewayCheck::create(context.loop(), profile.website, options);
   if (!check) return failed(context, check.error());
   if (!yes &&
       !agrees(fmt::format("Ask {} which key its gateway has? It sees your IP address, and may guess that you are "
                           "about to write. (yes/no) ",
-                          profile.website())))
+                          profile.website)))
     return failed(context, {ClientError::refused, "nothing was asked"});
   const auto found = await<msp::GatewayFingerprint>(
       context, kWithin, [&](auto done) { (*check)->ask(business_of(*link), std::move(done)); });

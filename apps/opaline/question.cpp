@@ -5,7 +5,7 @@
 #include <algorithm>
 
 #include "apps/opaline/output.hpp"
-#include "base/utf8.hpp"
+#include "client/business_profile.hpp"
 
 namespace opaline::cli {
 
@@ -13,17 +13,7 @@ using msp::FormPage;
 using msp::FormPageType;
 
 std::string label(std::string_view utf8) {
-  std::string out;
-  ByteView rest = as_view(utf8);
-  while (const auto c = first_code_point(rest)) {
-    const std::string_view one = as_text(rest.first(c->bytes));
-    if (c->value == '\n' || c->value == '\t')
-      out += ' ';
-    else
-      out += msp::is_plain_text(one) ? one : "\xef\xbf\xbd";
-    rest = rest.subspan(c->bytes);
-  }
-  return out;
+  return client::one_line(utf8, utf8.size());
 }
 
 std::string_view name_of_kind(const msp::Interactive& asked) {

@@ -28,6 +28,7 @@ class GatewayMoveTest : public ::testing::Test {
   }
   void shown(char key, bool own) {
     wire::v1::BusinessProfile profile;
+    profile.set_business(to_string(home_->business().view()));
     profile.set_name("Shop");
     profile.set_own_gateway(own);
     if (key != 0) profile.set_gateway(std::string(32, key));

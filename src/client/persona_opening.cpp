@@ -1,6 +1,7 @@
 #include "client/persona_opening.hpp"
 
 #include "base/fault_point.hpp"
+#include "client/business_profile.hpp"
 #include "client/registration.hpp"
 #include "client/replies.hpp"
 #include "proto/device.pb.h"
@@ -78,11 +79,10 @@ Result<std::optional<session::AccountKey>, Failure> PersonaOpening::known_root(
 // ---- asking
 
 void PersonaOpening::start() {
-  wire::v1::BusinessProfile profile;
   const auto kept = parts_.home.profile();
   if (!kept) return end(fail(persona_store_failure(kept.error())));
-  const bool read = profile.ParseFromArray(kept->data(), static_cast<int>(kept->size()));
-  if (whom_ == For::person && (!read || profile.gateway().empty())) return ask_profile();
+  const auto profile = read_profile(parts_.home.business(), *kept);
+  if (whom_ == For::person && (!profile || !profile->has_gateway())) return ask_profile();
   ask(false);
 }
 
@@ -95,9 +95,10 @@ void PersonaOpening::ask_profile() {
       [this, alive = std::weak_ptr(alive_)](const Result<Bytes, Failure>& body) {
         if (alive.expired()) return;
         if (!body && body.error().call_status == wire::v1::CALL_STATUS_NOT_FOUND) return end(fail(no_business()));
-        const auto profile = parsed<wire::v1::BusinessProfile>(body);
+        if (!body) return end(fail(body.error()));
+        const auto profile = read_profile(parts_.home.business(), *body);
         if (!profile) return end(fail(profile.error()));
-        if (profile->gateway().empty())
+        if (!profile->has_gateway())
           return end(fail(Failure{ClientError::no_gateway,
                                   "this business has not set up its gateway yet: nobody would read what you write. "
                                   "Nothing was sent; try again later"}));

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "base/fault_point.hpp"
+#include "client/business_profile.hpp"
 #include "client/personas.hpp"
 #include "client/personas_internal.hpp"
 #include "client/replies.hpp"
@@ -40,11 +41,8 @@ void Personas::fetch_profile(const AccountId& business, Done<Bytes> done) {
       [this, business, done = std::move(done), alive = std::weak_ptr(alive_)](const Result<Bytes, Failure>& body) {
         if (alive.expired()) return;
         if (!body && body.error().call_status == wire::v1::CALL_STATUS_NOT_FOUND) return done(fail(no_business()));
-        const auto profile = parsed<wire::v1::BusinessProfile>(body);
-        if (!profile) return done(fail(profile.error()));
-        if (as_view(profile->business()).size() != AccountId::kSize ||
-            !equal(as_view(profile->business()), business.view()))
-          return done(fail(senseless_answer()));
+        if (!body) return done(fail(body.error()));
+        if (const auto profile = read_profile(business, *body); !profile) return done(fail(profile.error()));
         const auto home = this->home(business);
         if (home && *home != nullptr) (void)keep_profile(**home, *body);  // it is asked for again
         done(*body);
@@ -60,11 +58,10 @@ Result<PersonaHome*, Failure> Personas::remember(const AccountId& business, Byte
 /// Another key and another kind of gateway: it has moved.
 Result<void, ClientError> Personas::keep_profile(const PersonaHome& home, ByteView profile) {
   OPALINE_TRY(const Bytes kept, home.profile());
-  wire::v1::BusinessProfile before, now;
-  if (before.ParseFromArray(kept.data(), static_cast<int>(kept.size())) &&
-      now.ParseFromArray(profile.data(), static_cast<int>(profile.size())) && !before.gateway().empty() &&
-      !now.gateway().empty() && before.gateway() != now.gateway() && before.own_gateway() != now.own_gateway())
-    OPALINE_CHECK(home.set_moved_to_own(now.own_gateway()));
+  const auto before = read_profile(home.business(), kept), now = read_profile(home.business(), profile);
+  if (before && now && before->has_gateway() && now->has_gateway() && before->gateway != now->gateway &&
+      before->own_gateway != now->own_gateway)
+    OPALINE_CHECK(home.set_moved_to_own(now->own_gateway));
   return home.set_profile(profile);
 }
 
