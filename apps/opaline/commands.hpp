@@ -29,6 +29,12 @@ struct SendArguments {
 [[nodiscard]] Exit report_message(Context& context, const MessageId& id, const SendArguments& arguments, bool reached);
 [[nodiscard]] Exit run_send(Context& context, const SendArguments& arguments);
 
+struct LookupArguments {
+  std::vector<std::string> handles;
+  bool again = false;
+};
+[[nodiscard]] Exit run_lookup(Context& context, const LookupArguments& arguments);
+
 struct ReceiveArguments {
   bool follow = false;
   std::string folder;  ///< where files are saved; empty: they are not

@@ -26,6 +26,7 @@ struct Arguments {
   std::string device_name;
   std::vector<std::string> device_code;  ///< in as many words as it was typed
   SaveArguments save;
+  LookupArguments lookup;
   std::string upload;
   std::uint32_t device_number = 0;
   bool yes = false;
@@ -39,5 +40,6 @@ void add_recovery(CLI::App& app, Arguments& a);
 void add_conversations(CLI::App& app, Arguments& a);
 void add_business(CLI::App& app, Arguments& a);
 void add_files(CLI::App& app, Arguments& a);
+void add_lookups(CLI::App& app, Arguments& a);
 
 }  // namespace opaline::cli

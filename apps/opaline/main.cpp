@@ -247,6 +247,7 @@ int run(int argc, char** argv) {
   add_recovery(app, arguments);
   add_business(app, arguments);
   add_files(app, arguments);
+  add_lookups(app, arguments);
   add_conversations(app, arguments);
   add_account(app, arguments);
   leave_out_types(app);

@@ -18,21 +18,6 @@ Failure offline_failure() {
   return {ClientError::connect_failed, "not connected to the server"};
 }
 
-Failure changed_account(const std::string& handle) {
-  return {ClientError::identity_changed,
-          "WARNING: " + handle +
-              " belongs to another account than before. That happens when somebody "
-              "registers again, and when somebody else has "
-              "got hold of the number or address. Compare safety numbers (opaline verify " +
-              handle + "); to go on: opaline accept " + handle};
-}
-
-std::string_view trimmed(std::string_view text) {
-  const auto first = text.find_first_not_of(" \t\n");
-  if (first == std::string_view::npos) return {};
-  return text.substr(first, text.find_last_not_of(" \t\n") - first + 1);
-}
-
 }  // namespace
 
 Client::Client(net::EventLoop& loop, const Clock& clock, RandomSource& random, const LocalStore& store,
@@ -259,101 +244,6 @@ void Client::send(std::string_view to, std::string_view text, Done<MessageId> do
     if (!changed) return done(fail(changed.error()));
     done(**queued);
   });
-}
-
-void Client::resolve(std::string_view to, Done<AccountId> done) {
-  const std::string handle(trimmed(to));
-  if (handle.size() == 2 * AccountId::kSize) {
-    if (const auto id = AccountId::from_hex(handle)) return done(*id);
-  }
-  const auto cached = contacts_.find(handle);
-  if (!cached) return done(fail(Failure{cached.error(), "the local store could not be read"}));
-  if (*cached && (*cached)->pending) return done(fail(changed_account(handle)));
-  const Time now = clock_.now();
-  const bool known = *cached && (*cached)->account && !(*cached)->gone;
-  if (known && (!online() || now < (*cached)->refresh_at)) return done(*(*cached)->account);
-  if (*cached && !known && !online())
-    return done(fail(Failure{ClientError::no_such_handle, handle + " was not reachable here when it was last asked"}));
-  // Who was not there is asked for again each time: people register. The renewal token makes it free.
-  if (!online())
-    return done(fail(Failure{ClientError::connect_failed,
-                             "never wrote to " + handle + " before, and the server is not reached to look it up"}));
-  lookup(handle, *cached ? (*cached)->renewal_token : Bytes(), std::move(done));
-}
-
-Result<void, Failure> Client::accept_new_account(std::string_view to) {
-  const auto cached = contacts_.find(trimmed(to));
-  if (!cached) return fail(Failure{cached.error(), "the local store could not be read"});
-  if (!*cached || !(*cached)->pending) return fail(Failure{ClientError::no_alarm, "this handle has not changed"});
-  if (const auto saved = contacts_.accept(**cached); !saved)
-    return fail(Failure{saved.error(), "the local store could not be written"});
-  return change([&](endpoint::Endpoint& device) { device.share_contact(*(*cached)->pending, (*cached)->handle); });
-}
-
-void Client::lookup(const std::string& handle, Bytes renewal_token, Done<AccountId> done) {
-  wire::v1::LookupRequest request;
-  auto* item = request.add_items();
-  item->set_handle(handle);
-  item->set_renewal_token(to_string(renewal_token));
-  call(wire::v1::METHOD_LOOKUP, as_view(request.SerializeAsString()),
-       [this, handle, done = std::move(done)](Result<Bytes, Failure> body) {
-         if (!body) return done(fail(body.error()));
-         done(lookup_answer(handle, *body));
-       });
-}
-
-/// The lines in the history by which the person learns that the handle of `before` is another account's.
-Result<void, Failure> Client::sound_alarm(const AccountId& before) {
-  std::vector<endpoint::NoticeKind> kinds{endpoint::NoticeKind::identity_changed};
-  const auto status = device_->peer_status(before);
-  if (status && status->verified) kinds.push_back(endpoint::NoticeKind::verify_again);
-  endpoint::Batch batch;
-  for (const auto kind : kinds) batch.history.emplace_back(endpoint::AddNotice{before, kind, clock_.now()});
-  if (const auto done = rows_.commit(std::move(batch)); !done)
-    return fail(Failure{ClientError::store_failed, "the local store could not be written"});
-  for (const auto kind : kinds) events_.on_event(endpoint::NoticeAdded{before, kind});
-  return {};
-}
-
-Result<AccountId, Failure> Client::lookup_answer(const std::string& asked, ByteView body) {
-  wire::v1::LookupReply reply;
-  if (!reply.ParseFromArray(body.data(), static_cast<int>(body.size())) || reply.items_size() != 1)
-    return fail(Failure{ClientError::protocol, "the server's answer to a lookup makes no sense"});
-  const auto& item = reply.items(0);
-  Contact contact{asked,
-                  AccountId::from(as_view(item.account())),
-                  std::nullopt,
-                  to_bytes(item.renewal_token()),
-                  clock_.now() + seconds(item.expires_seconds()),
-                  clock_.now() + seconds(item.refresh_seconds())};
-  // What the person typed and what the directory calls it may differ ("Ben@..."): neither way goes around the pin.
-  const std::string normal = item.handle().empty() ? asked : item.handle();
-  const auto asked_before = contacts_.find(asked), normal_before = contacts_.find(normal);
-  if (!asked_before || !normal_before)
-    return fail(Failure{ClientError::store_failed, "the local store could not be read"});
-  const auto& before = *asked_before && (*asked_before)->account ? asked_before : normal_before;
-  const bool moved = *before && (*before)->account && contact.account && (*before)->account != contact.account;
-  if (moved) {
-    if ((*before)->pending != contact.account) OPALINE_CHECK(sound_alarm(*(*before)->account));
-    contact.pending = contact.account;
-    contact.account = (*before)->account;
-  } else if (!contact.account) {
-    contact.gone = true;
-    if (*before) contact.account = (*before)->account;
-  }
-  if (const auto saved = contacts_.save(contact); !saved)
-    return fail(Failure{saved.error(), "the local store could not be written"});
-  if (normal != asked && (!*normal_before || (*normal_before)->account == contact.account)) {
-    contact.handle = normal;
-    (void)contacts_.save(contact);  // a cache: the next lookup makes it again
-  }
-  if (moved) return fail(changed_account(asked));
-  if (contact.gone) return fail(Failure{ClientError::no_such_handle, item.handle() + " is not reachable here"});
-  device_->remember_renewal_token(*contact.account, contact.renewal_token);
-  const bool first = !(*before && (*before)->account) || (*before)->gone;
-  if (first && *contact.account != device_->address().account) device_->share_contact(*contact.account, normal);
-  schedule_round();
-  return *contact.account;
 }
 
 void Client::call(std::uint16_t method, ByteView body, Done<Bytes> done) {

@@ -17,6 +17,23 @@ namespace opaline::client {
 template <class T>
 using Done = std::function<void(Result<T, Failure>)>;
 
+/// Where somebody can be reached by a handle. `sms`: not here, and it is a telephone number: by SMS, not encrypted.
+enum class Reachable : std::uint8_t { here, sms, not_here, unknown };
+/// Of a handle that is not here.
+[[nodiscard]] Reachable reachable_elsewhere(std::string_view handle);
+
+/// What is known of a handle.
+struct LookedUp {
+  std::string handle;  ///< as the directory spells it; as it was asked, if the answer was remembered
+  Reachable reachable = Reachable::unknown;
+  std::optional<AccountId> account = {};  ///< who has it now; of `here` alone
+  bool changed = false;                   ///< it was another account's, and the person has not accepted this one yet
+  bool from_cache = false;                ///< remembered; nobody was asked
+  Time asked_at{};                        ///< when the service answered
+  Time ask_again_at{};                    ///< until then nobody is asked
+  std::string problem = {};               ///< not empty: it can be no handle, in the service's words
+};
+
 class Client final : private uplink::ConnectionOwner {
  public:
   struct Events {
@@ -48,10 +65,18 @@ class Client final : private uplink::ConnectionOwner {
   void stop();
   [[nodiscard]] bool online() const;
 
-  /// Finds the account of a handle: from the cache while it is good (or while offline, and it was ever known), else by
-  /// a lookup. An account id in hexadecimal is taken as it is. no_such_handle, connect_failed, refused
-  /// (quota).
+  /// Finds the account of a handle: from the cache while it is good (or while offline, and it was ever known). Else a
+  /// known account is asked about by its id, with its renewal token, if there is one; anything else is a lookup. Who
+  /// was not here is remembered, too. An account id in hexadecimal is taken as it is. no_such_handle, connect_failed,
+  /// refused (quota).
   void resolve(std::string_view to, Done<AccountId> done);
+  /// The same of many handles, in as few requests as there can be; `again`: whatever is remembered. In the order asked;
+  /// a failure (connect_failed, quota): those that were not answered are `unknown`. Nothing is opened by it, and nobody
+  /// else told.
+  void look_up(const std::vector<std::string>& handles, bool again,
+               std::function<void(std::vector<LookedUp>, std::optional<Failure>)> done);
+  /// What is remembered, and good still; nullopt: the service would be asked.
+  [[nodiscard]] std::optional<LookedUp> remembered(std::string_view handle) const;
   /// The person agrees that a handle belongs to another account now. no_alarm if it does not; then an identity that
   /// changed within the account is for Endpoint::accept_changed_identity.
   [[nodiscard]] Result<void, Failure> accept_new_account(std::string_view handle);
@@ -96,8 +121,17 @@ class Client final : private uplink::ConnectionOwner {
   void perform(const endpoint::Action& action);
   void tell(const endpoint::Event& event);
   void arm_tick();
-  void lookup(const std::string& handle, Bytes renewal_token, Done<AccountId> done);
-  [[nodiscard]] Result<AccountId, Failure> lookup_answer(const std::string& asked, ByteView body);
+  void lookup(const std::string& handle, const Bytes& renewal_token, Done<AccountId> done);
+  void confirm(Contact contact);
+  struct Answered {
+    Contact contact;     ///< with the directory's spelling
+    bool first = false;  ///< nobody had the handle, as far as it was known here
+  };
+  [[nodiscard]] Result<std::vector<Answered>, Failure> lookup_answers(std::span<const std::string> asked,
+                                                                      ByteView body);
+  [[nodiscard]] Result<bool, Failure> keep_answer(Contact& contact, const std::string& normal);
+  struct ManyLookups;
+  void next_lookup(std::shared_ptr<ManyLookups> many);
   [[nodiscard]] Result<void, Failure> sound_alarm(const AccountId& before);
   void look_again(const AccountId& account);
   void confirm_claim(const AccountId& account);

@@ -18,7 +18,7 @@ Bytes former_place(const AccountId& account) {
 }
 
 constexpr std::string_view kColumns =
-    "SELECT blind, handle, account, token, expires_at, refresh_at, pending FROM contact ";
+    "SELECT blind, handle, account, token, expires_at, refresh_at, pending, asked_at FROM contact ";
 
 }  // namespace
 
@@ -36,6 +36,7 @@ Result<Contact, ClientError> Contacts::read_row(const Statement& statement) cons
     out.pending.reset();
     out.gone = true;
   }
+  out.asked_at = from_unix_millis(statement.integer(7));
   return out;
 }
 
@@ -77,16 +78,17 @@ Result<void, ClientError> Contacts::save(const Contact& contact) const {
   const auto blind = store_.key().blind(as_view(contact.handle));
   const Bytes sealed = store_.key().seal(place(blind), as_view(contact.handle), random_);
   auto statement = store_.database().prepare(
-      "INSERT INTO contact VALUES(?1,?2,?3,?7,?4,?5,?6) ON CONFLICT DO UPDATE SET handle = ?2, account = ?3, pending = "
-      "?7, "
-      "token = ?4, expires_at = ?5, refresh_at = ?6");
+      "INSERT INTO contact(blind, handle, account, pending, token, expires_at, refresh_at, asked_at) "
+      "VALUES(?1,?2,?3,?7,?4,?5,?6,?8) ON CONFLICT DO UPDATE SET handle = ?2, account = ?3, pending = ?7, token = ?4, "
+      "expires_at = ?5, refresh_at = ?6, asked_at = ?8");
   statement.bind(1, blind).bind(2, sealed);
   if (contact.account) statement.bind(3, contact.account->view());  // unbound: NULL
   const AccountId moved_to = contact.pending.value_or(AccountId());
   if (contact.pending || contact.gone) statement.bind(7, moved_to.view());
   statement.bind(4, contact.renewal_token)
       .bind(5, unix_millis(contact.expires_at))
-      .bind(6, unix_millis(contact.refresh_at));
+      .bind(6, unix_millis(contact.refresh_at))
+      .bind(8, unix_millis(contact.asked_at));
   if (const auto done = statement.run(); !done) return fail(client_error(done.error()));
   return {};
 }

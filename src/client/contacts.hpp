@@ -13,9 +13,11 @@ struct Contact {
   /// Another account that has the handle now, until the person agrees to it (`accept`).
   std::optional<AccountId> pending;
   Bytes renewal_token;
-  Time expires_at, refresh_at;
+  Time expires_at, refresh_at;  ///< the epoch: to be asked before it is used
   /// Nobody has the handle now. `account` stays, so that whoever has it next raises the alarm.
   bool gone = false;
+  /// When the service last answered about the handle, or (asked by its id) about the account; the epoch: not known.
+  Time asked_at{};
 };
 
 /// The place that binds a sealed claim.

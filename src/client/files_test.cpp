@@ -217,10 +217,10 @@ TEST_F(FilesTest, NothingOfAFileIsInTheStoreInClear) {
 }
 
 TEST_F(FilesTest, AStoreOfVersionThreeIsBroughtUp) {
-  ASSERT_TRUE(
-      store_->database().execute("DROP TABLE upload; DROP TABLE download; DROP TABLE errand; DROP TABLE persona; "
-                                 "DROP TABLE shared; DROP TABLE part_file; "
-                                 "ALTER TABLE entry DROP COLUMN part; PRAGMA user_version = 3"));
+  ASSERT_TRUE(store_->database().execute(
+      "DROP TABLE upload; DROP TABLE download; DROP TABLE errand; DROP TABLE persona; "
+      "DROP TABLE shared; DROP TABLE part_file; "
+      "ALTER TABLE entry DROP COLUMN part; ALTER TABLE contact DROP COLUMN asked_at; PRAGMA user_version = 3"));
   const auto store = LocalStore::open(*home_, {std::nullopt, home_->key_file()});
   ASSERT_TRUE(store);
   const Transfers transfers(*store, random_);

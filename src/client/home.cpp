@@ -10,7 +10,7 @@
 namespace opaline::client {
 namespace {
 
-constexpr std::int64_t kSchemaVersion = 6;
+constexpr std::int64_t kSchemaVersion = 7;
 constexpr const char* kSchema = R"sql(
 CREATE TABLE setting(name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
 -- rows of the endpoint room: value sealed
@@ -89,6 +89,12 @@ CREATE TABLE part_file(message BLOB PRIMARY KEY, value BLOB NOT NULL) WITHOUT RO
 PRAGMA user_version = 6;
 )sql";
 
+constexpr const char* kSchema7 = R"sql(
+-- when the service was last asked about a contact; 0: not known
+ALTER TABLE contact ADD COLUMN asked_at INTEGER NOT NULL DEFAULT 0;
+PRAGMA user_version = 7;
+)sql";
+
 Result<Bytes, DatabaseError> setting(const Database& database, std::string_view name) {
   auto statement = database.prepare("SELECT value FROM setting WHERE name = ?");
   statement.bind_text(1, name);
@@ -129,6 +135,7 @@ Result<void, DatabaseError> make_schema(const Database& database, ByteView wrapp
   OPALINE_CHECK(database.execute(kSchema4));
   OPALINE_CHECK(database.execute(kSchema5));
   OPALINE_CHECK(database.execute(kSchema6));
+  OPALINE_CHECK(database.execute(kSchema7));
   return transaction.commit();
 }
 
@@ -141,6 +148,7 @@ Result<void, DatabaseError> migrate(const Database& database) {
   if (version <= 3) OPALINE_CHECK(database.execute(kSchema4));
   if (version <= 4) OPALINE_CHECK(database.execute(kSchema5));
   if (version <= 5) OPALINE_CHECK(database.execute(kSchema6));
+  if (version <= 6) OPALINE_CHECK(database.execute(kSchema7));
   return transaction.commit();
 }
 

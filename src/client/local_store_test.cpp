@@ -255,7 +255,7 @@ TEST_F(LocalStoreTest, ADamagedDatabaseIsAnErrorNeverACrash) {
 TEST_F(LocalStoreTest, ANewerStoreIsLeftAlone) {
   {
     const LocalStore store = created();
-    ASSERT_TRUE(store.database().execute("PRAGMA user_version = 7"));
+    ASSERT_TRUE(store.database().execute("PRAGMA user_version = 8"));
   }
   EXPECT_EQ(LocalStore::open(home(), by_file()).error(), ClientError::store_newer);
 }

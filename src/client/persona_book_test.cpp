@@ -191,9 +191,9 @@ TEST_F(PersonaBookTest, AStoreOfVersionFourIsBroughtUp) {
   const AccountId ben = random_.id<AccountId>();
   ASSERT_TRUE(apply(endpoint::AddOutgoing{
       {.id = id, .peer = ben, .body = {to_secret_bytes(as_view("before")), {}}, .sent_at = from_unix_millis(1)}}));
-  ASSERT_TRUE(
-      store_->database().execute("DROP TABLE persona; DROP TABLE shared; DROP TABLE part_file; "
-                                 "ALTER TABLE entry DROP COLUMN part; PRAGMA user_version = 4"));
+  ASSERT_TRUE(store_->database().execute(
+      "DROP TABLE persona; DROP TABLE shared; DROP TABLE part_file; "
+      "ALTER TABLE entry DROP COLUMN part; ALTER TABLE contact DROP COLUMN asked_at; PRAGMA user_version = 4"));
   for (int time = 0; time < 2; ++time) {
     const auto store = LocalStore::open(*Home::at(directory_), unlock());
     ASSERT_TRUE(store);

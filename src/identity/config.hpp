@@ -23,6 +23,9 @@ struct Config {
   /// Lookups of handles and accounts that no renewal token pays for, per account.
   std::uint32_t lookup_capacity = 2'000;
   std::uint32_t lookup_refill_per_day = 100;
+  /// The same of handles, by all accounts behind one source (IPv4 address or IPv6 /64; an IPv6 /48 may ask for 8 times
+  /// as many): an account more does not make a crawler faster.
+  Quota lookups_per_source{20'000, std::chrono::days(1)};
   /// Calls of one account, of any kind, renewed lookups included; a lookup counts once per item.
   Quota calls_per_account{6'000, std::chrono::hours(1)};
   /// The same for a business, whose gateway asks for all its customers.

@@ -69,6 +69,18 @@ Answer<internal::LookupLevel> Service::State::lookup_level_after(const AccountId
   return level;
 }
 
+Answer<Service::State::LookupSource> Service::State::check_lookup_source(const SourceAddress& source,
+                                                                         std::uint32_t cost) {
+  turn_day(ports.clock.now());
+  const Instant now = ports.clock.monotonic();
+  const LookupSource keys{source_key("lookup source", source, 8), source_key("lookup network", source, 6)};
+  auto wait = lookups_per_source.peek(keys.site, cost, now);
+  if (!wait) wait = lookups_per_network.peek(keys.network, cost, now);
+  if (!wait) return keys;
+  ++counters.lookups_over_quota;
+  return internal::quota("Too many new contacts were asked for from this address.", *wait);
+}
+
 Answer<calls::LookupReply> Service::lookup(const Caller& caller, const calls::LookupRequest& request) {
   State& s = *state_;
   const Time now = s.ports.clock.now();
@@ -84,12 +96,16 @@ Answer<calls::LookupReply> Service::lookup(const Caller& caller, const calls::Lo
     if (!internal::renews_handle(s.renewal_key, as_view(token), caller.account, handles[i].text(), now)) ++cost;
   }
   if (cost > 0) {
+    OPALINE_TRY(const auto source, s.check_lookup_source(caller.source, cost));
     OPALINE_TRY(const auto level, s.lookup_level_after(caller.account, cost, now));
     Changes changes = s.directory.changes();
     changes.put(caller.account, level);
     OPALINE_CHECK(s.write(std::move(changes)));
+    (void)s.lookups_per_source.take(source.site, cost, s.ports.clock.monotonic());
+    (void)s.lookups_per_network.take(source.network, cost, s.ports.clock.monotonic());
   }
   s.counters.lookups_charged += cost;
+  s.counters.handles_looked_up += handles.size();
   s.counters.lookups_renewed += handles.size() - cost;
 
   calls::LookupReply reply;

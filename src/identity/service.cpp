@@ -48,6 +48,8 @@ Service::State::State(const Config& config_, const Ports& ports_)
       codes_per_source(config.codes_per_source, kMaxBuckets),
       codes_per_network(times(config.codes_per_source, kNetworkFactor), kMaxBuckets),
       failed_auth(config.failed_auth, kMaxBuckets),
+      lookups_per_source(config.lookups_per_source, kMaxBuckets),
+      lookups_per_network(times(config.lookups_per_source, kNetworkFactor), kMaxBuckets),
       calls_per_account(config.calls_per_account, kMaxBuckets),
       calls_per_business(config.calls_per_business, kMaxBuckets),
       persona_opens(config.persona_opens, kMaxBuckets),
@@ -238,10 +240,11 @@ Result<void, RowError> Service::State::replay(Time now) {
 
 // ---------------------------------------------------------------- quotas, tokens, housekeeping
 
-std::array<internal::Buckets*, 14> Service::State::all_buckets() {
-  return {&calls_per_business, &persona_opens, &persona_joins,         &codes_per_handle,      &codes_per_source,
-          &codes_per_network,  &failed_auth,   &calls_per_account,     &one_time_per_pair,     &one_time_per_target,
-          &list_updates,       &link_joins,    &link_opens_per_source, &link_opens_per_network};
+std::array<internal::Buckets*, 16> Service::State::all_buckets() {
+  return {&calls_per_business,    &persona_opens,          &persona_joins,      &codes_per_handle,
+          &codes_per_source,      &codes_per_network,      &failed_auth,        &calls_per_account,
+          &one_time_per_pair,     &one_time_per_target,    &list_updates,       &link_joins,
+          &link_opens_per_source, &link_opens_per_network, &lookups_per_source, &lookups_per_network};
 }
 
 void Service::State::turn_day(Time now) {

@@ -64,7 +64,8 @@ struct ServiceSwitches {
 /// No identifiers; for metrics.
 struct Counters {
   std::uint64_t codes_sent = 0, codes_refused = 0, wrong_codes = 0, registrations = 0, takeovers = 0, wrong_pins = 0;
-  std::uint64_t auth_ok = 0, auth_refused = 0, lookups_charged = 0, lookups_renewed = 0, lookups_over_quota = 0;
+  std::uint64_t auth_ok = 0, auth_refused = 0, lookups_charged = 0, lookups_renewed = 0, lookups_over_quota = 0,
+                handles_looked_up = 0;
   std::uint64_t one_time_given = 0, one_time_withheld = 0, one_time_missing = 0, prekey_uploads = 0, store_errors = 0;
   std::uint64_t list_updates = 0, devices_added = 0, devices_removed = 0;
   std::uint64_t personas_joined = 0, personas_closed = 0, businesses_enrolled = 0;

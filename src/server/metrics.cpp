@@ -168,7 +168,8 @@ void identity_metrics(Page& page, const identity::Counters& c) {
   page.counter("registration_wrong_pins_total", "Wrong registration PINs.", c.wrong_pins);
   page.counters("auth_total", "Device signatures checked.", "outcome",
                 {{"ok", c.auth_ok}, {"refused", c.auth_refused}});
-  page.counters("lookups_total", "Lookups of handles.", "kind",
+  page.counter("handles_looked_up_total", "Handles in answered lookups.", c.handles_looked_up);
+  page.counters("lookups_total", "Lookups of handles, and questions about accounts by their id.", "kind",
                 {{"charged", c.lookups_charged}, {"renewed", c.lookups_renewed}, {"over_quota", c.lookups_over_quota}});
   page.counters("one_time_prekeys_total", "One-time prekeys asked for.", "outcome",
                 {{"given", c.one_time_given}, {"withheld", c.one_time_withheld}, {"missing", c.one_time_missing}});

@@ -283,10 +283,15 @@ struct Service::State {
   internal::Recoveries recoveries;
   internal::Enrolments enrolments;
   internal::DailyKey daily;
-  internal::Buckets codes_per_handle, codes_per_source, codes_per_network, failed_auth, calls_per_account,
-      calls_per_business, persona_opens, persona_joins, one_time_per_pair, one_time_per_target, list_updates,
-      link_joins, link_opens_per_source, link_opens_per_network;
-  [[nodiscard]] std::array<internal::Buckets*, 14> all_buckets();
+  internal::Buckets codes_per_handle, codes_per_source, codes_per_network, failed_auth, lookups_per_source,
+      lookups_per_network, calls_per_account, calls_per_business, persona_opens, persona_joins, one_time_per_pair,
+      one_time_per_target, list_updates, link_joins, link_opens_per_source, link_opens_per_network;
+  /// Takes nothing: how long lookups that no token pays for have to wait, by where they come from. Then to be taken.
+  struct LookupSource {
+    internal::BucketKey site, network;
+  };
+  [[nodiscard]] Answer<LookupSource> check_lookup_source(const SourceAddress& source, std::uint32_t cost);
+  [[nodiscard]] std::array<internal::Buckets*, 16> all_buckets();
 
   std::unordered_set<AccountId> businesses;  ///< all of identity_businesses
   std::optional<Bytes> sweep_after;          ///< where sweep() goes on; nullopt: nothing was left behind
