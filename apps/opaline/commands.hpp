@@ -34,6 +34,7 @@ struct LookupArguments {
   bool again = false;
 };
 [[nodiscard]] Exit run_lookup(Context& context, const LookupArguments& arguments);
+[[nodiscard]] Exit run_my_lookups(Context& context);
 
 struct ReceiveArguments {
   bool follow = false;

@@ -1,10 +1,12 @@
-// `opaline lookup`: who is here.
+// `opaline lookup`: who is here. `opaline my-lookups`: what the service has written of that.
+#include <arpa/inet.h>
 #include <fmt/format.h>
 
 #include <algorithm>
 
 #include "apps/opaline/agent.hpp"
 #include "apps/opaline/business.hpp"
+#include "apps/opaline/call.hpp"
 #include "apps/opaline/commands.hpp"
 
 namespace opaline::cli {
@@ -17,7 +19,7 @@ using client::Reachable;
 using namespace std::chrono_literals;
 
 constexpr auto kConnectWithin = 15s;
-constexpr auto kAnswerWithin = 60s;
+constexpr auto kAllWithin = 60s;
 
 std::string_view name(Reachable reachable) {
   switch (reachable) {
@@ -73,7 +75,56 @@ std::string to_text(const LookedUp& one, Time now) {
                      duration(static_cast<std::uint32_t>(std::max<std::int64_t>(age, 0))), again);
 }
 
+/// An address as people write it: RFC 5952, or of IPv4 with dots. Empty: not 16 bytes.
+std::string address_text(ByteView bytes) {
+  if (bytes.size() != 16) return {};
+  static constexpr unsigned char kMapped[12] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff};
+  const bool v4 = equal(bytes.first(12), std::as_bytes(std::span(kMapped)));
+  char text[INET6_ADDRSTRLEN] = {};
+  const std::byte* const from = v4 ? bytes.data() + 12 : bytes.data();
+  return ::inet_ntop(v4 ? AF_INET : AF_INET6, from, text, sizeof text) == nullptr ? std::string() : std::string(text);
+}
+
+void show(Context& context, const wire::v1::MyLookupsReply::Entry& entry) {
+  const Time at = from_unix_millis(static_cast<std::int64_t>(entry.time_ms()));
+  const std::string from = address_text(as_view(entry.source_address()));
+  const boost::json::object object{{"event", "my_lookup"},
+                                   {"at", iso_time(at)},
+                                   {"source_handle", entry.source_handle()},
+                                   {"source_address", from},
+                                   {"looked_up_handle", entry.looked_up_handle()},
+                                   {"capable_devices", entry.capable_devices()}};
+  const std::string there =
+      entry.capable_devices() == 0 ? std::string("not here") : fmt::format("{} devices", entry.capable_devices());
+  context.output().line(
+      object, fmt::format("{}  {} ({}) asked for {}: {}", local_time(at), printable(as_view(entry.source_handle())),
+                          from, printable(as_view(entry.looked_up_handle())), there));
+}
+
 }  // namespace
+
+Exit run_my_lookups(Context& context) {
+  if (const auto connected = open_and_connect(context); !connected) return failed(context, connected.error());
+  wire::v1::MyLookupsRequest request;
+  bool any = false;
+  std::uint32_t days = 0;
+  std::string seen;
+  do {
+    const auto page = call<wire::v1::MyLookupsReply>(context, wire::v1::METHOD_MY_LOOKUPS, request);
+    if (!page) return failed(context, page.error());
+    for (const auto& entry : page->entries()) show(context, entry);
+    any = any || page->entries_size() > 0;
+    days = page->log_days();
+    seen = std::exchange(*request.mutable_after(), page->next());
+  } while (!request.after().empty() && request.after() != seen && !context.interrupted());
+  if (days == 0)
+    context.output().hint("this service logs no lookups");
+  else
+    context.output().hint(fmt::format("{}this service keeps its log of lookups for {} {}", any ? "" : "none; ", days,
+                                      days == 1 ? "day" : "days"));
+  context.finish(2s);
+  return Exit::ok;
+}
 
 Exit run_lookup(Context& context, const LookupArguments& arguments) {
   for (const std::string& each : arguments.handles)
@@ -91,7 +142,7 @@ Exit run_lookup(Context& context, const LookupArguments& arguments) {
   auto outcome = std::make_shared<Outcome>();
   context.client().look_up(arguments.handles, arguments.again,
                            [outcome](auto found, auto why) { *outcome = {true, std::move(found), std::move(why)}; });
-  context.wait(kAnswerWithin, [&] { return outcome->done; });
+  context.wait(kAllWithin, [&] { return outcome->done; });
   if (!outcome->done) return failed(context, {ClientError::timed_out, "the server did not answer in time"});
   bool all = true;
   for (const LookedUp& each : outcome->answers) {

@@ -14,6 +14,15 @@ void add_lookups(CLI::App& app, Arguments& a) {
   lookup->add_option("HANDLE", a.lookup.handles, "Phone numbers (+49...) and e-mail addresses")->required();
   lookup->add_flag("--again", a.lookup.again, "Ask the service, whatever is remembered");
   lookup->callback([&a] { a.run = [&a](Context& context) { return run_lookup(context, a.lookup); }; });
+
+  auto* mine = app.add_subcommand("my-lookups", "Show what the service has logged of your own lookups");
+  mine->footer(
+      "Each entry: when, by which of your handles, from which IP address, for whom, and how many devices were found.\n"
+      "From your own devices alone; who looked you up is not shown to you, nor yours to anybody else but the records\n"
+      "officers of the service, by an approved case (docs/lookups.md).\n"
+      "Example:\n"
+      "  opaline my-lookups");
+  mine->callback([&a] { a.run = [](Context& context) { return run_my_lookups(context); }; });
 }
 
 }  // namespace opaline::cli

@@ -51,6 +51,11 @@ def case_lookup(check, directory):
         check("SMS" not in opaline(anna, "send", NOBODY, "hello").lines[0]["message"] and counted(server) == (before + 5, paid + 3), "and asks nobody again")
         done = opaline(anna, "send", ben.handle, "hello")
         check(done.state == "sent" and counted(server) == (before + 5, paid + 3), f"nor for whom was looked up {done} {counted(server)} {before}")
+        mine = opaline(anna, "my-lookups")
+        asked = [(line["looked_up_handle"], line["capable_devices"]) for line in mine.lines]
+        check(mine.code == 0 and sorted(asked) == sorted([(ben.handle, 1), (NUMBER, 0), (NOBODY, 0), (ben.handle, 1), (NOBODY, 0)]), f"my-lookups shows them {mine.lines}")
+        check({(line["source_handle"], line["source_address"]) for line in mine.lines} == {(anna.handle, "127.0.0.1")}, "as hers")
+        check(not [line for line in opaline(ben, "my-lookups").lines if line["looked_up_handle"] != anna.handle], "Ben sees none of it")
         many = [f"x{i}@example.org" for i in range(150)]
         done = opaline(anna, "lookup", *many[:70], "no handle", *many[70:])
         wrong = [line for line in done.lines if line.get("problem")]

@@ -17,7 +17,7 @@ def documented(source):
 
 # What only a damaged, hostile or newer peer brings about; the client and endpoint rooms test these.
 NOT_MET = {("message", "late"), ("message", "newer_version"), ("account", "managed_by"), ("state", "reason"), ("device", "forgotten"), ("recovered", "forgotten"), "typing", "missed", "strangers_dropped",
-           "this_device_removed", "device_change_refused", "business", "shared", ("upload", "reason"), ("upload", "answers")}
+           "this_device_removed", "device_change_refused", "business", "shared", ("upload", "reason"), ("upload", "answers"), "lookup", "my_lookup"}
 
 
 def story_documents(check, world, source):
