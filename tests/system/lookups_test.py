@@ -56,11 +56,12 @@ def case_lookup(check, directory):
         check(mine.code == 0 and sorted(asked) == sorted([(ben.handle, 1), (NUMBER, 0), (NOBODY, 0), (ben.handle, 1), (NOBODY, 0)]), f"my-lookups shows them {mine.lines}")
         check({(line["source_handle"], line["source_address"]) for line in mine.lines} == {(anna.handle, "127.0.0.1")}, "as hers")
         check(not [line for line in opaline(ben, "my-lookups").lines if line["looked_up_handle"] != anna.handle], "Ben sees none of it")
+        before, paid = counted(server)
         many = [f"x{i}@example.org" for i in range(150)]
         done = opaline(anna, "lookup", *many[:70], "no handle", *many[70:])
         wrong = [line for line in done.lines if line.get("problem")]
         check(done.code == 1 and len(done.lines) == 151 and len(wrong) == 1 and wrong[0]["handle"] == "no handle" and wrong[0]["reachable"] == "unknown", f"what can be no handle is named {wrong}")
-        check(sum(line["reachable"] == "not_here" for line in done.lines) == 150 and counted(server) == (before + 155, paid + 153), "the others are answered, each charged once")
+        check(sum(line["reachable"] == "not_here" for line in done.lines) == 150 and counted(server) == (before + 150, paid + 150), "the others are answered, each charged once")
     finally:
         server.stop()
 
@@ -94,17 +95,26 @@ def case_year(check, directory):
         anna, ben = people(programs, server, directory, "Anna", "Ben")
         check(opaline(anna, "send", ben.handle, "day 0").state == "sent", "on day 0")
         check(opaline(ben, "receive").texts == ["day 0"], "which arrives")
-        first, days = looked_up(server), 0
+        first, days, before = looked_up(server), 0, 0
         for day in range(1, 366):
             clock.write_text(f"{day * DAY + NOON:+d}")
+            if day % 60 == 0:  # a development server's certificate is good for 90 days, and made anew at a start
+                before += looked_up(server)
+                server.stop()
+                server = anna.server = ben.server = Server(programs.opalined, directory / "server", True)
+            if day % 5 == 0:  # days go by faster than the server notes them: for it the clock has jumped
+                subprocess.run([programs.opalined, "--dev", directory / "server", "admin", "confirm-clock"], capture_output=True, timeout=60)
             days += opaline(anna, "send", ben.handle, f"day {day}").state in ("sent", "delivered", "read")
-            if day % 20 == 0:
-                opaline(ben, "receive")
+            if day % 4 == 0:
+                opaline(ben, "receive")  # whose prekeys are good for a week
         check(days == 365, f"365 days, 365 messages: {days}")
-        check(looked_up(server) == first, f"and no lookup of a handle after the first day: {first}, {looked_up(server)}")
+        check(before + looked_up(server) == first, f"and no lookup of a handle after the first day: {first}, {before + looked_up(server)}")
+        server.stop()
         clock.write_text(f"{(365 + 62) * DAY + NOON:+d}")
+        server = anna.server = ben.server = Server(programs.opalined, directory / "server", True)
+        opaline(ben, "receive")
         check(opaline(anna, "send", ben.handle, "after 62 days").state == "sent", "after 62 days of silence")
-        check(looked_up(server) == first + 1, f"there is no token any more: one lookup {looked_up(server)}")
+        check(looked_up(server) == 1, f"there is no token any more: one lookup {looked_up(server)}")
     finally:
         server.stop()
         for name in ("LD_PRELOAD", "FAKETIME_TIMESTAMP_FILE", "FAKETIME_NO_CACHE", "FAKETIME_DONT_FAKE_MONOTONIC"):
