@@ -125,7 +125,7 @@ Exit case_show(const Options& options) {
   print_case(*told);
   fmt::print("What was done, each with its place in the ledger:\n");
   for (const auto& event : told->at("events").as_array()) {
-    fmt::print("  {:>4}  {}  {}  {}\n", field(event, "/ledger_index"), field(event, "/at"), field(event, "/officer"),
+    fmt::print("  {:>4}  {}  {}  {}\n", field(event, "/ledger_index"), field(event, "/at"), field(event, "/by"),
                field(event, "/event"));
   }
   return Exit::ok;

@@ -6,6 +6,7 @@
 #include "apps/opaline/prompt.hpp"
 #include "crypto/random.hpp"
 #include "records/officer_client.hpp"
+#include "records/verify.hpp"
 
 namespace opaline::officer {
 namespace {
@@ -116,7 +117,7 @@ Exit key_create(const Options& options) {
                           ? "there is not enough memory to protect the key (128 MiB)"
                           : std::string(records::sentence(records::KeyFileError::bad_passphrase)));
     }
-    if (const auto written = write_new_file(home->key_file(), as_text(*file)); !written)
+    if (const auto written = records::write_new_file(home->key_file(), *file); !written)
       return complain(written.error());
   }
   const auto done =

@@ -1,14 +1,13 @@
 #include "apps/opaline-records/home.hpp"
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
 #include <boost/json.hpp>
 #include <cerrno>
 #include <cstring>
 #include <fstream>
+
+#include "records/verify.hpp"
 
 namespace opaline::officer {
 
@@ -33,24 +32,6 @@ Result<std::string, std::string> read_file(const fs::path& file, std::size_t mos
   out.resize(static_cast<std::size_t>(in.gcount()));
   if (out.size() > most) return fail(fmt::format("{} is larger than {} bytes", file.string(), most));
   return out;
-}
-
-Result<void, std::string> write_new_file(const fs::path& file, std::string_view content) {
-  const int fd = open(file.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-  if (fd < 0) return fail(fmt::format("{} cannot be made: {}", file.string(), std::strerror(errno)));
-  std::size_t written = 0;
-  while (written < content.size()) {
-    const ssize_t n = write(fd, content.data() + written, content.size() - written);
-    if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) break;
-    written += static_cast<std::size_t>(n);
-  }
-  const bool whole = written == content.size() && fsync(fd) == 0;
-  if (close(fd) != 0 || !whole) {
-    unlink(file.c_str());
-    return fail(fmt::format("{} cannot be written: is the disk full?", file.string()));
-  }
-  return {};
 }
 
 Result<Home, std::string> load_home(const fs::path& directory) {
@@ -84,11 +65,12 @@ Result<void, std::string> save_home(const Home& home) {
   const auto file = settings_of(home.directory);
   const fs::path next = file.string() + ".new";
   fs::remove(next, error);
-  OPALINE_CHECK(write_new_file(next, json::serialize(json::object{{"server", home.server},
-                                                                  {"authority", home.authority_pem},
-                                                                  {"token", home.token},
-                                                                  {"service", home.service},
-                                                                  {"officer", home.officer}})));
+  const std::string text = json::serialize(json::object{{"server", home.server},
+                                                        {"authority", home.authority_pem},
+                                                        {"token", home.token},
+                                                        {"service", home.service},
+                                                        {"officer", home.officer}});
+  OPALINE_CHECK(records::write_new_file(next, as_view(text)));
   fs::rename(next, file, error);
   if (error) return fail(fmt::format("{} cannot be written: {}", file.string(), error.message()));
   return {};

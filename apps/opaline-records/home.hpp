@@ -26,7 +26,5 @@ struct Home {
 
 /// The whole file, at most `most` bytes. The error is a sentence.
 [[nodiscard]] Result<std::string, std::string> read_file(const std::filesystem::path& file, std::size_t most);
-/// A new file, mode 0600, synced; one that exists is not touched. The error is a sentence.
-[[nodiscard]] Result<void, std::string> write_new_file(const std::filesystem::path& file, std::string_view content);
 
 }  // namespace opaline::officer

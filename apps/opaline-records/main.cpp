@@ -36,15 +36,15 @@ std::string default_home() {
   return std::string(home != nullptr ? home : ".") + "/.opaline-records";
 }
 
-CLI::App* command(CLI::App& parent, Program& p, const char* name, const char* what, const char* examples,
+CLI::App* command(CLI::App& parent, Program& p, const char* name, const char* what, const std::string& examples,
                   std::function<Exit(const Options&)> run) {
   auto* out = parent.add_subcommand(name, what);
-  out->footer(std::string("Examples:\n") + examples);
+  out->footer("Examples:\n" + examples);
   out->callback([&p, run = std::move(run)] { p.run = [&p, run] { return run(p.options); }; });
   return out;
 }
 
-CLI::App* of_case(CLI::App& parent, Program& p, const char* name, const char* what, const char* examples,
+CLI::App* of_case(CLI::App& parent, Program& p, const char* name, const char* what, const std::string& examples,
                   std::function<Exit(const Options&)> run) {
   auto* out = command(parent, p, name, what, examples, std::move(run));
   out->add_option("case", p.options.id, "Its number: 2026-0001")->required();
@@ -109,9 +109,8 @@ void add_cases(CLI::App& app, Program& p) {
   for (const auto& [name, what] : {std::pair{"refuse", "Nothing will be taken"},
                                    {"close", "It is done: what was produced is destroyed 90 days from now"},
                                    {"renew", "Keep a preservation for 90 days more, once"}}) {
-    static std::vector<std::string> examples;
-    examples.push_back(fmt::format("  opaline-records case {} 2026-0001 --reason \"...\"", name));
-    with_reason(of_case(*group, p, name, what, examples.back().c_str(),
+    const auto example = fmt::format("  opaline-records case {} 2026-0001 --reason \"...\"", name);
+    with_reason(of_case(*group, p, name, what, example,
                         [step = std::string(name)](const Options& options) { return case_step(options, step); }));
   }
   auto* answer =

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdio>
 #include <set>
 
@@ -307,6 +308,25 @@ Result<std::vector<File>, std::string> read_folder(const fs::path& folder) {
   return out;
 }
 
+Result<void, std::string> write_new_file(const fs::path& file, ByteView content) {
+  const int fd = ::open(file.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+  if (fd < 0) {
+    const std::error_code error(errno, std::generic_category());
+    return fail(file.string() + ": " + error.message());
+  }
+  std::size_t done = 0;
+  while (done < content.size()) {
+    const auto put = ::write(fd, content.data() + done, content.size() - done);
+    if (put < 0 && errno == EINTR) continue;
+    if (put <= 0) break;
+    done += static_cast<std::size_t>(put);
+  }
+  const bool whole = done == content.size() && ::fsync(fd) == 0;
+  if (::close(fd) == 0 && whole) return {};
+  ::unlink(file.c_str());
+  return fail(file.string() + ": cannot be written: is the disk full?");
+}
+
 Result<void, std::string> write_folder(const fs::path& folder, const std::vector<File>& files) {
   if (::mkdir(folder.c_str(), 0700) != 0) {
     const std::error_code error(errno, std::generic_category());
@@ -315,17 +335,7 @@ Result<void, std::string> write_folder(const fs::path& folder, const std::vector
   for (const auto& file : files) {
     if (file.name.empty() || file.name.front() == '.' || file.name.find('/') != std::string::npos)
       return fail("\"" + file.name + "\" is no file's name");
-    const auto path = folder / file.name;
-    const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    std::size_t done = 0;
-    while (fd >= 0 && done < file.content.size()) {
-      const auto put = ::write(fd, file.content.data() + done, file.content.size() - done);
-      if (put <= 0) break;
-      done += static_cast<std::size_t>(put);
-    }
-    const bool good = fd >= 0 && done == file.content.size() && ::fsync(fd) == 0;
-    if (fd >= 0) ::close(fd);
-    if (!good) return fail(path.string() + ": cannot be written");
+    OPALINE_CHECK(write_new_file(folder / file.name, file.content));
   }
   return {};
 }

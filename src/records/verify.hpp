@@ -25,6 +25,9 @@ struct Verdict {
 inline constexpr std::uintmax_t kMaxProductionFileBytes = std::uintmax_t{128} << 20;
 /// All files of a folder, no more than the four of a production and a few: the error is a sentence.
 [[nodiscard]] Result<std::vector<File>, std::string> read_folder(const std::filesystem::path& folder);
+/// A new file, mode 0600, synced; one that exists is not touched, and one that could not be written whole is removed.
+/// The error is a sentence.
+[[nodiscard]] Result<void, std::string> write_new_file(const std::filesystem::path& file, ByteView content);
 /// Makes the folder and writes the files, mode 0600. The error is a sentence; a folder that exists is not touched.
 [[nodiscard]] Result<void, std::string> write_folder(const std::filesystem::path& folder,
                                                      const std::vector<File>& files);

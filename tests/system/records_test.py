@@ -111,6 +111,8 @@ def whole(check, world):
         (elsewhere / name).write_bytes(content)
     check(world.vera("produce", case, "--folder", folder).returncode == 1, "a folder that exists is not written over")
     check("intact" not in world.vera("ledger", "verify").stderr and world.vera("ledger", "verify").returncode == 0, "the ledger is as it was")
+    shown = world.vera("case", "show", case).stdout
+    check("vera  opened" in shown and "wim  extracted" in shown, f"who did what is shown: {shown}")
     check(world.vera("case", "close", case, "--reason", "handed over", json_wanted=True)["state"] == "closed", "closed")
 
 
