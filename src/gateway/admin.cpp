@@ -1,9 +1,8 @@
 #include "gateway/admin.hpp"
 
-#include <fmt/chrono.h>
-#include <fmt/format.h>
-
 #include <boost/json.hpp>
+
+#include "base/rfc3339.hpp"
 
 namespace opaline::gateway {
 namespace {
@@ -26,7 +25,7 @@ json::array list(const std::vector<DeadLetterBox*>& businesses) {
     for (const DeadLetter& letter : business->dead_letters()) {
       out.push_back({{"business", msp::to_text(business->id())},
                      {"message", msp::to_text(msp::Uuid(letter.message))},
-                     {"time", fmt::format("{:%Y-%m-%dT%H:%M:%SZ}", std::chrono::floor<seconds>(letter.at))},
+                     {"time", rfc3339(letter.at)},
                      {"attempts", letter.attempts},
                      {"reason", name(letter.refusal)},
                      {"kept", letter.kept}});

@@ -109,12 +109,6 @@ std::optional<Time> take_time(std::string_view text, bool millis) {
          milliseconds(*part);
 }
 
-std::string padded(std::int64_t number, std::size_t size) {
-  auto out = std::to_string(number);
-  if (out.size() < size) out.insert(0, size - out.size(), '0');
-  return out;
-}
-
 }  // namespace
 
 std::optional<std::string> canonical(const json::value& value) {
@@ -174,24 +168,6 @@ const json::array* array_of(const json::object& object, std::string_view name) {
 bool has_exactly(const json::object& object, std::initializer_list<std::string_view> names) {
   return object.size() == names.size() &&
          std::ranges::all_of(names, [&](std::string_view name) { return object.contains(name); });
-}
-
-std::string to_text(std::chrono::sys_days date) {
-  const std::chrono::year_month_day day(date);
-  return padded(int{day.year()}, 4) + "-" + padded(unsigned{day.month()}, 2) + "-" + padded(unsigned{day.day()}, 2);
-}
-
-std::string to_text(Time time) {
-  const auto day = std::chrono::floor<std::chrono::days>(time);
-  const std::chrono::hh_mm_ss clock(std::chrono::floor<seconds>(time - day));
-  return to_text(day) + "T" + padded(clock.hours().count(), 2) + ":" + padded(clock.minutes().count(), 2) + ":" +
-         padded(clock.seconds().count(), 2) + "Z";
-}
-
-std::string to_text_millis(Time time) {
-  auto out = to_text(time);
-  out.pop_back();
-  return out + "." + padded((time - std::chrono::floor<seconds>(time)).count(), 3) + "Z";
 }
 
 std::optional<Time> time_from(std::string_view text) {

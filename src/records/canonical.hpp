@@ -5,7 +5,7 @@
 #include <optional>
 #include <string>
 
-#include "base/time.hpp"
+#include "base/rfc3339.hpp"
 #include "crypto/hash.hpp"
 
 namespace opaline::records {
@@ -41,13 +41,16 @@ template <class Id>
 [[nodiscard]] bool has_exactly(const boost::json::object& object, std::initializer_list<std::string_view> names);
 
 // ---- times, UTC
-/// "2026-11-22T20:15:03Z".
-[[nodiscard]] std::string to_text(Time time);
-/// "2026-11-22T20:15:03.123Z".
-[[nodiscard]] std::string to_text_millis(Time time);
-/// "2026-11-22".
-[[nodiscard]] std::string to_text(std::chrono::sys_days date);
-/// Exactly the forms above, of days that exist, years 1970 to 9999.
+[[nodiscard]] inline std::string to_text(Time time) {
+  return rfc3339(time);
+}
+[[nodiscard]] inline std::string to_text_millis(Time time) {
+  return rfc3339_millis(time);
+}
+[[nodiscard]] inline std::string to_text(std::chrono::sys_days date) {
+  return rfc3339_date(date);
+}
+/// Exactly the forms of base/rfc3339.hpp, of days that exist, years 1970 to 9999.
 [[nodiscard]] std::optional<Time> time_from(std::string_view text);
 [[nodiscard]] std::optional<Time> time_millis_from(std::string_view text);
 [[nodiscard]] std::optional<std::chrono::sys_days> date_from(std::string_view text);

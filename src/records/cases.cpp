@@ -11,23 +11,7 @@ namespace json = boost::json;
 
 namespace {
 
-constexpr std::size_t kPage = 200;
 constexpr std::string_view kService = "service";
-
-/// Visits all rows under `prefix`; false: the store failed, or `visit` said so.
-bool each(store::SealedRows& rows, std::string_view table, ByteView prefix,
-          const std::function<bool(const store::SealedRows::Row&)>& visit) {
-  Bytes after;
-  for (;;) {
-    const auto page = rows.scan(table, prefix, after, kPage);
-    if (!page) return false;
-    for (const auto& row : *page) {
-      if (!visit(row)) return false;
-    }
-    if (page->size() < kPage) return true;
-    after = page->back().key;
-  }
-}
 
 Cases::Refused refused(Error error, std::string why = {}) {
   return {error, std::move(why)};
@@ -105,22 +89,22 @@ bool Cases::load() {
   officers_.clear();
   officer_events_ = 0;
   stale_ = true;
-  const bool read = each(ports_.rows, tables::kCases, {},
-                         [&](const auto& row) {
-                           auto one = internal::decode_case(row.value);
-                           if (!one || internal::key_of(one->id) != row.key) return false;
-                           const auto id = one->id;
-                           cases_.emplace(id, std::move(*one));
-                           return true;
-                         }) &&
-                    each(ports_.rows, tables::kOfficers, {},
-                         [&](const auto& row) {
-                           auto one = internal::decode_officer(row.value);
-                           if (one) officers_.push_back(std::move(*one));
-                           return one.has_value();
-                         }) &&
-                    each(ports_.rows, tables::kEvents, internal::key_of(internal::kNoCase),
-                         [&](const auto&) { return ++officer_events_ > 0; });
+  const bool read = internal::each_row(ports_.rows, tables::kCases, {},
+                                       [&](const auto& row) {
+                                         auto one = internal::decode_case(row.value);
+                                         if (!one || internal::key_of(one->id) != row.key) return false;
+                                         const auto id = one->id;
+                                         cases_.emplace(id, std::move(*one));
+                                         return true;
+                                       }) &&
+                    internal::each_row(ports_.rows, tables::kOfficers, {},
+                                       [&](const auto& row) {
+                                         auto one = internal::decode_officer(row.value);
+                                         if (one) officers_.push_back(std::move(*one));
+                                         return one.has_value();
+                                       }) &&
+                    internal::each_row(ports_.rows, tables::kEvents, internal::key_of(internal::kNoCase),
+                                       [&](const auto&) { return ++officer_events_ > 0; });
   stale_ = !read;
   return read;
 }
@@ -190,7 +174,7 @@ Result<std::vector<Case>, Error> Cases::list(const std::optional<CaseId>& after)
 Result<std::vector<Event>, Error> Cases::events(const CaseId& id) {
   OPALINE_CHECK(find(id));
   std::vector<Event> out;
-  const bool read = each(ports_.rows, tables::kEvents, internal::key_of(id), [&](const auto& row) {
+  const bool read = internal::each_row(ports_.rows, tables::kEvents, internal::key_of(id), [&](const auto& row) {
     auto event = internal::decode_event(static_cast<std::uint32_t>(out.size() + 1), row.value);
     if (event) out.push_back(std::move(*event));
     return event.has_value();
@@ -402,64 +386,6 @@ bool Cases::tick() {
     if (one.destroy_at && *one.destroy_at <= ports_.clock.now()) over.push_back(id);
   }
   return std::ranges::all_of(over, [&](const CaseId& id) { return destroy(id).has_value(); });
-}
-
-// ---------------------------------------------------------------- was it changed?
-
-Cases::Audit Cases::verify_ledger(const std::optional<ledger::SignedHead>& known) {
-  Audit out;
-  out.ledger = ports_.ledger.verify(known);
-  const auto because = [&](std::string why) {
-    out.why = std::move(why);
-    return out;
-  };
-  if (!out.ledger.intact) return because("the ledger's rows do not fit each other");
-  if (!out.ledger.known_head_fits) return because("this ledger does not go on from the head that you kept");
-  struct Last {
-    std::uint64_t index = 0;
-    std::string sha256;
-  };
-  std::map<std::string, Last> last;
-  std::set<std::uint64_t> leaves;
-  std::string broken;
-  const auto note = [&](const json::object& of, std::uint64_t index) {
-    auto& at = last[text_of(of, "case").value_or("")];
-    if (at.sha256.empty() || at.index <= index) at = {index, text_of(of, "case_sha256").value_or("")};
-  };
-  const bool read = each(ports_.rows, tables::kEvents, {}, [&](const auto& row) {
-    const auto event = internal::decode_event(0, row.value);
-    const auto leaf = event ? ports_.ledger.leaf(event->index) : fail(ledger::Error::damaged);
-    const auto value = event ? parse_canonical(event->text) : std::nullopt;
-    if (!leaf || !value || !value->is_object() || !leaves.insert(event->index).second ||
-        leaf->commitment != ledger::commitment(event->salt, as_view(event->text))) {
-      broken = "an event of case " +
-               (row.key.size() >= 8 ? to_text(*internal::case_of_key(ByteView(row.key).first(8))) : std::string("?")) +
-               " is not the one that was recorded";
-      return false;
-    }
-    const auto& object = value->get_object();
-    if (object.contains("case")) note(object, event->index);
-    if (const auto* also = object_of(object, "also")) note(*also, event->index);
-    return true;
-  });
-  if (!broken.empty()) return because(broken);
-  if (!read) return because("the events cannot be read");
-  if (leaves.size() != out.ledger.leaves) return because("the ledger has events that are not recorded any more");
-  std::size_t seen = 0;
-  const bool fits = each(ports_.rows, tables::kCases, {}, [&](const auto& row) {
-    const auto id = internal::case_of_key(row.key);
-    const auto at = id ? last.find(to_text(*id)) : last.end();
-    if (at == last.end() || at->second.sha256 != sha256_hex(row.value)) {
-      broken = id ? "case " + to_text(*id) + " is not as its last event left it" : std::string("a case has no number");
-      return false;
-    }
-    return ++seen > 0;
-  });
-  if (!broken.empty()) return because(broken);
-  if (!fits) return because("the cases cannot be read");
-  if (seen != last.size()) return because("a case was removed");
-  out.intact = true;
-  return out;
 }
 
 }  // namespace opaline::records

@@ -1,35 +1,13 @@
-#include "records/lookup_log.hpp"
-
 #include <algorithm>
-#include <condition_variable>
-#include <map>
-#include <mutex>
-#include <thread>
 
-#include "base/codec.hpp"
 #include "base/fault_point.hpp"
-#include "records/internal/lookup_rows.hpp"
+#include "records/internal/lookup_log_impl.hpp"
 #include "store/expiry_guard.hpp"
 
 namespace opaline::records {
-
-using identity::HeldHandle;
-using identity::LookupLogEntry;
-using identity::OwnLookupsError;
-using internal::DayCounts;
-using internal::DayKeys;
-using store::RowError;
-using store::VaultError;
-
 namespace {
 
-constexpr std::size_t kMaxBatch = 4096;    // entries in one synced write: about a megabyte
-constexpr std::size_t kRowsOfAScan = 512;  // rows in memory while reading
-constexpr std::size_t kMaxOwnSeeks = 64;   // of a page: milliseconds, while the directory waits
-
-internal::Side side_of(LookupSide side) {
-  return side == LookupSide::by_handle ? internal::Side::source : internal::Side::looked_up;
-}
+constexpr std::size_t kMaxBatch = 4096;  // entries in one synced write: about a megabyte
 
 milliseconds apart(Time a, Time b) {
   return a > b ? a - b : b - a;
@@ -40,80 +18,6 @@ milliseconds apart(Time a, Time b) {
 std::vector<std::string> lookup_tables() {
   return {std::string(internal::kLookups), std::string(internal::kLookupDays)};
 }
-
-class LookupLog::Impl {
- public:
-  Impl(const LookupLogConfig& config, const Ports& ports) : config_(config), ports_(ports) {}
-  ~Impl();
-
-  Result<void, RowError> load();
-  void start() {
-    writer_ = std::thread([this] { run(); });
-  }
-
-  void append(std::span<const LookupLogEntry> entries);
-  void flush();
-  void set_targets(std::set<std::string, std::less<>> handles, Collection* into);
-  void trust_clock(Time last);
-  bool expire(Time now);
-  bool remove_expired();
-  Result<LookupFindings, RowError> find(const LookupQuery& query, const Visitor& visit);
-  Result<identity::OwnLookups, identity::OwnLookupsError> own(std::span<const HeldHandle> handles, ByteView after,
-                                                              std::size_t limit);
-  LookupLogStats stats() const;
-  [[nodiscard]] std::uint32_t days() const {
-    return keeps() ? static_cast<std::uint32_t>(config_.retention.count()) : 0;
-  }
-  [[nodiscard]] bool keeps() const { return ports_.rows != nullptr; }
-
- private:
-  using Days = std::map<Day, DayCounts>;
-
-  // ---- the writer's thread
-  void run();
-  void write(std::span<const LookupLogEntry> batch);
-  /// The entries of one partition, in one write.
-  void write_day(Day day, std::span<const LookupLogEntry> entries);
-  void collect(std::span<const LookupLogEntry> batch);
-  [[nodiscard]] Day partition_of(Time time) const;
-  [[nodiscard]] const DayKeys* keys_for_writing(Day day);
-  void dropped(std::uint64_t LookupLogStats::* counter, std::size_t entries, std::string_view why);
-
-  // ---- readers
-  [[nodiscard]] Result<DayKeys, VaultError> keys_for_reading(Day day);
-  [[nodiscard]] Days days_served(Time now) const;
-  /// One day's part of a page: entries below the place `before`, newest first.
-  struct OwnDay {
-    std::vector<LookupLogEntry> entries;
-    std::uint64_t before = 0;  ///< where to go on in the day; 0: it has no more
-  };
-  Result<OwnDay, RowError> own_of_day(const DayKeys& keys, std::span<const HeldHandle> handles, std::uint64_t before,
-                                      std::size_t limit);
-  [[nodiscard]] bool is_target(const LookupLogEntry& entry) const;
-  [[nodiscard]] Day last_over(Time now) const;
-
-  const LookupLogConfig config_;
-  const Ports ports_;
-
-  mutable std::mutex mutex_;  // guards everything down to stats_
-  std::condition_variable work_, idle_;
-  std::vector<LookupLogEntry> waiting_;
-  bool busy_ = false, ending_ = false;
-  std::optional<Time> trusted_;
-  std::optional<Day> destroyed_;  ///< and all before it
-  Days days_;
-  LookupLogStats stats_;
-
-  mutable std::mutex targets_mutex_;  // guards the two below; held while they are collected
-  std::set<std::string, std::less<>> targets_;
-  Collection* collection_ = nullptr;
-
-  std::mutex writing_;  // held for each batch, and while days are destroyed; guards the two below
-  std::optional<DayKeys> keys_;
-  std::optional<std::string> failing_;  // why the last batch was dropped
-
-  std::thread writer_;
-};
 
 LookupLog::Impl::~Impl() {
   {
@@ -230,7 +134,7 @@ const DayKeys* LookupLog::Impl::keys_for_writing(Day day) {
   return &keys_.emplace(day, *key);
 }
 
-void LookupLog::Impl::dropped(std::uint64_t LookupLogStats::* counter, std::size_t entries, std::string_view why) {
+void LookupLog::Impl::dropped(std::uint64_t LookupLogStats::*counter, std::size_t entries, std::string_view why) {
   {
     const std::lock_guard lock(mutex_);
     stats_.*counter += entries;
@@ -323,121 +227,6 @@ bool LookupLog::Impl::remove_expired() {
   const std::lock_guard lock(mutex_);
   days_.erase(days_.begin(), days_.upper_bound(last));
   return true;
-}
-
-// ---------------------------------------------------------------- reading
-
-Result<DayKeys, VaultError> LookupLog::Impl::keys_for_reading(Day day) {
-  OPALINE_TRY(const auto key, ports_.vault->existing_day_key(day));
-  return DayKeys(day, key);
-}
-
-LookupLog::Impl::Days LookupLog::Impl::days_served(Time now) const {
-  const Day over = last_over(now);
-  const std::lock_guard lock(mutex_);
-  return {days_.upper_bound(std::max(over, destroyed_.value_or(over))), days_.end()};
-}
-
-Result<LookupFindings, RowError> LookupLog::Impl::find(const LookupQuery& query, const Visitor& visit) {
-  LookupFindings out;
-  if (!keeps()) return out;
-  const Time now = ports_.clock.now();
-  const Time from = std::max(query.from, now - config_.retention);
-  for (const auto& [day, counts] : days_served(now)) {  // all of them: what a wrong clock logged lies in another day
-    const auto keys = keys_for_reading(day);
-    if (!keys) {
-      if (keys.error() != VaultError::destroyed) out.unreadable_days.push_back(day);
-      continue;
-    }
-    const Bytes prefix = keys->prefix(side_of(query.side), query.handle.text());
-    Bytes after;
-    for (bool more = true; more;) {
-      OPALINE_TRY(const auto rows, ports_.rows->scan(internal::kLookups, prefix, after, kRowsOfAScan));
-      more = rows.size() == kRowsOfAScan;
-      for (const auto& [key, value] : rows) {
-        after = key;
-        const auto entry = keys->open(key, value);
-        if (!entry) {
-          ++out.damaged;
-          continue;
-        }
-        if (entry->time < from || entry->time >= query.to) continue;
-        ++out.entries;
-        if (visit && !visit(*entry)) return out;
-      }
-    }
-  }
-  return out;
-}
-
-Result<LookupLog::Impl::OwnDay, RowError> LookupLog::Impl::own_of_day(const DayKeys& keys,
-                                                                      std::span<const HeldHandle> handles,
-                                                                      std::uint64_t before, std::size_t limit) {
-  const Time oldest = ports_.clock.now() - config_.retention;
-  // What was read of each handle reaches down to some sequence: only above the highest of these nothing is missing.
-  std::uint64_t complete = 0;
-  std::map<std::uint64_t, LookupLogEntry, std::greater<>> found;
-  for (const HeldHandle& held : handles) {
-    Bytes end = keys.row_key(internal::Side::source, held.handle, before);
-    OPALINE_TRY(const auto rows, ports_.rows->scan_back(internal::kLookups,
-                                                        keys.prefix(internal::Side::source, held.handle), end, limit));
-    if (rows.size() == limit) complete = std::max(complete, internal::sequence_of(rows.back().first));
-    for (const auto& [key, value] : rows) {
-      auto entry = keys.open(key, value);
-      if (!entry || entry->time <= held.since || entry->time < oldest) continue;
-      found.emplace(internal::sequence_of(key), std::move(*entry));
-    }
-  }
-  OwnDay out;
-  std::uint64_t last = before;
-  for (auto& [sequence, entry] : found) {
-    if (sequence < complete) break;
-    if (out.entries.size() == limit) {
-      out.before = last;
-      return out;
-    }
-    out.entries.push_back(std::move(entry));
-    last = sequence;
-  }
-  out.before = complete;
-  return out;
-}
-
-Result<identity::OwnLookups, OwnLookupsError> LookupLog::Impl::own(std::span<const HeldHandle> handles, ByteView after,
-                                                                   std::size_t limit) {
-  identity::OwnLookups out;
-  if (!keeps() || handles.empty() || limit == 0) return out;
-  auto days = days_served(ports_.clock.now());
-  std::uint64_t before = UINT64_MAX;
-  if (!after.empty()) {
-    const auto day = internal::day_of_place(after);
-    if (!day) return fail(OwnLookupsError::not_a_place);
-    const auto keys = keys_for_reading(*day);
-    if (!keys && keys.error() == VaultError::destroyed) return out;  // that was the oldest day, and has gone since
-    const auto place = keys ? keys->open_place(after) : std::nullopt;
-    if (!place) return fail(keys ? OwnLookupsError::not_a_place : OwnLookupsError::failed);
-    before = *place;
-    days.erase(days.upper_bound(*day), days.end());
-  }
-  std::size_t seeks = 0;
-  for (auto day = days.rbegin(); day != days.rend(); ++day, before = UINT64_MAX) {
-    const auto keys = keys_for_reading(day->first);
-    if (!keys) continue;
-    const std::size_t room = limit - out.entries.size();
-    if (room == 0 || seeks + handles.size() > kMaxOwnSeeks) {
-      out.next = keys->seal_place(before);
-      return out;
-    }
-    seeks += handles.size();
-    auto part = own_of_day(*keys, handles, before, room);
-    if (!part) return fail(OwnLookupsError::failed);
-    std::ranges::move(part->entries, std::back_inserter(out.entries));
-    if (part->before > 0) {
-      out.next = keys->seal_place(part->before);
-      return out;
-    }
-  }
-  return out;
 }
 
 LookupLogStats LookupLog::Impl::stats() const {

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "records/canonical.hpp"
+#include "records/internal/csv.hpp"
 
 namespace opaline::records {
 namespace {
@@ -13,11 +14,6 @@ namespace json = boost::json;
 
 constexpr std::string_view kCsvHead =
     "handle,direction,time_utc,source_handle,source_ip,looked_up_handle,capable_devices\r\n";
-
-void add(SecretBytes& out, std::string_view text) {
-  const auto bytes = as_view(text);
-  out.insert(out.end(), bytes.begin(), bytes.end());
-}
 
 constexpr std::array<std::byte, 12> kMappedV4{std::byte{0}, std::byte{0}, std::byte{0},    std::byte{0},
                                               std::byte{0}, std::byte{0}, std::byte{0},    std::byte{0},
@@ -39,19 +35,6 @@ std::optional<identity::SourceAddress> ip_from(const std::string& text) {
   std::ranges::copy(kMappedV4, out.ip.begin());
   if (inet_pton(AF_INET, text.c_str(), out.ip.data() + kMappedV4.size()) == 1) return out;
   return std::nullopt;
-}
-
-void add_cell(SecretBytes& out, std::string_view cell, char after) {
-  const bool formula = !cell.empty() && std::string_view("=+-@\t\r").find(cell[0]) != std::string_view::npos;
-  const bool quoted = cell.find_first_of(",\"\r\n") != std::string_view::npos;
-  if (quoted) add(out, "\"");
-  if (formula) add(out, "'");
-  for (const char c : cell) {
-    if (c == '"') add(out, "\"");
-    add(out, {&c, 1});
-  }
-  if (quoted) add(out, "\"");
-  add(out, after == '\n' ? "\r\n" : ",");
 }
 
 json::object to_json(const Row& row) {
@@ -110,27 +93,27 @@ Counts count(const std::vector<std::string>& handles, const std::vector<Row>& ro
 
 SecretBytes csv_of(const std::vector<Row>& rows) {
   SecretBytes out;
-  add(out, kCsvHead);
+  internal::append(out, kCsvHead);
   for (const auto& row : rows) {
-    add_cell(out, row.target, ',');
-    add_cell(out, name(row.direction), ',');
-    add_cell(out, to_text_millis(row.entry.time), ',');
-    add_cell(out, row.entry.source_handle, ',');
-    add_cell(out, ip_text(row.entry.source), ',');
-    add_cell(out, row.entry.looked_up_handle, ',');
-    add_cell(out, std::to_string(row.entry.capable_devices), '\n');
+    internal::add_cell(out, row.target, ',');
+    internal::add_cell(out, name(row.direction), ',');
+    internal::add_cell(out, to_text_millis(row.entry.time), ',');
+    internal::add_cell(out, row.entry.source_handle, ',');
+    internal::add_cell(out, ip_text(row.entry.source), ',');
+    internal::add_cell(out, row.entry.looked_up_handle, ',');
+    internal::add_cell(out, std::to_string(row.entry.capable_devices), '\n');
   }
   return out;
 }
 
 SecretBytes json_of(const CaseId& id, std::uint32_t number, const std::vector<Row>& rows) {
   SecretBytes out;
-  add(out, json_head(id));
+  internal::append(out, json_head(id));
   for (const auto& row : rows) {
-    if (&row != rows.data()) add(out, ",");
-    add(out, canonical_own(to_json(row)));
+    if (&row != rows.data()) internal::append(out, ",");
+    internal::append(out, canonical_own(to_json(row)));
   }
-  add(out, R"(],"number":)" + std::to_string(number) + "}");
+  internal::append(out, R"(],"number":)" + std::to_string(number) + "}");
   return out;
 }
 

@@ -3,53 +3,13 @@
 #include <algorithm>
 
 #include "records/canonical.hpp"
+#include "records/internal/page.hpp"
 #include "records/production.hpp"
 
 namespace opaline::records {
 namespace {
 
-class Page {
- public:
-  /// Ours, as it is.
-  Page& html(std::string_view text) {
-    const auto bytes = as_view(text);
-    out_.insert(out_.end(), bytes.begin(), bytes.end());
-    return *this;
-  }
-  /// Anybody's, escaped.
-  Page& text(std::string_view text) {
-    for (const char c : text) {
-      switch (c) {
-        case '&':
-          html("&amp;");
-          break;
-        case '<':
-          html("&lt;");
-          break;
-        case '>':
-          html("&gt;");
-          break;
-        case '"':
-          html("&quot;");
-          break;
-        case '\'':
-          html("&#39;");
-          break;
-        default:
-          html({&c, 1});
-      }
-    }
-    return *this;
-  }
-  Page& row(std::string_view what, std::string_view value) {
-    return html("<tr><th>").text(what).html("</th><td>").text(value).html("</td></tr>\n");
-  }
-  Page& point(std::string_view ours) { return html("<li>").html(ours).html("</li>\n"); }
-  SecretBytes take() { return std::move(out_); }
-
- private:
-  SecretBytes out_;
-};
+using internal::Page;
 
 constexpr std::string_view kHead = R"(<!DOCTYPE html>
 <html lang="en">

@@ -4,11 +4,11 @@
 
 #include <boost/json.hpp>
 
+#include "base/rfc3339.hpp"
 #include "crypto/version.hpp"
 #include "server/business_api.hpp"
 #include "server/internal/admin_call.hpp"
 #include "server/internal/query.hpp"
-#include "server/internal/rfc3339.hpp"
 #include "server/metrics.hpp"
 #include "server/records_api.hpp"
 
@@ -19,7 +19,6 @@ namespace json = boost::json;
 using internal::body_object;
 using internal::number;
 using internal::parameter;
-using internal::rfc3339;
 using internal::text_field;
 using operators::Action;
 using operators::Error;

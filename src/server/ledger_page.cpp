@@ -4,10 +4,11 @@
 
 #include <boost/json.hpp>
 
+#include "base/html.hpp"
+#include "base/rfc3339.hpp"
 #include "msp/base64.hpp"
 #include "server/internal/admin_call.hpp"
 #include "server/internal/query.hpp"
-#include "server/internal/rfc3339.hpp"
 
 namespace opaline::server {
 namespace {
@@ -23,19 +24,6 @@ net::HttpResponse problem(unsigned status, std::string_view error, std::string_v
 }
 net::HttpResponse failed() {
   return problem(503, "unavailable", "the ledger cannot be read at the moment");
-}
-
-/// Texts of ours and a server's name: no markup in them.
-std::string escaped(std::string_view text) {
-  std::string out;
-  for (const char c : text) {
-    if (c == '<' || c == '>' || c == '&' || c == '"' || c == '\'') {
-      out += fmt::format("&#{};", static_cast<int>(c));
-    } else {
-      out += c;
-    }
-  }
-  return out;
 }
 
 constexpr std::string_view kPage = R"(<!doctype html>
@@ -78,10 +66,10 @@ net::HttpResponse LedgerPage::page() {
   std::string lines;
   for (auto head = newest->rbegin(); head != newest->rend(); ++head) {
     lines += fmt::format("<tr><td>{}</td><td>{}</td><td><code>{}</code></td></tr>\n", head->head.size,
-                         internal::rfc3339(head->head.time), to_hex(head->head.root));
+                         rfc3339(head->head.time), to_hex(head->head.root));
   }
   auto response = net::text_response(200, "text/html; charset=utf-8",
-                                     fmt::format(fmt::runtime(kPage), escaped(facts_.service), facts_.collections(),
+                                     fmt::format(fmt::runtime(kPage), escape_html(facts_.service), facts_.collections(),
                                                  ledger::fingerprint(ledger_.public_key()), lines));
   response.headers.push_back({"Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'"});
   response.headers.push_back({"Cache-Control", "no-store"});

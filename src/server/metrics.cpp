@@ -222,6 +222,8 @@ void lookup_log_metrics(Page& page, const MetricsSnapshot& s) {
                 {{"queue", log.dropped_queue}, {"disk", log.dropped_disk}, {"vault", log.dropped_vault}});
   page.gauge("lookup_collection_active", "1 while lookups are collected for a case.", log.collecting ? 1 : 0);
   page.counter("lookup_collection_entries_total", "Entries collected for cases.", log.collected);
+  page.counter("lookup_collection_lost_total", "Entries of a collection that the store did not take.",
+               s.lookups_not_collected);
 }
 
 }  // namespace

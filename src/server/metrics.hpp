@@ -29,6 +29,7 @@ struct MetricsSnapshot {
   identity::Counters identity;
   identity::SmtpCodeSender::Counters mail;
   records::LookupLogStats lookup_log;
+  std::uint64_t lookups_not_collected = 0;
   std::chrono::days lookup_log_days{};
   sms::CodeSender::Counters short_messages;
   std::size_t control_jobs_waiting = 0;

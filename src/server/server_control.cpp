@@ -45,6 +45,7 @@ MetricsSnapshot Server::Impl::metrics_snapshot(const EdgeSnapshot& io, bool answ
   out.identity = desk_.service().counters();
   if (codes_.smtp != nullptr) out.mail = codes_.smtp->counters();
   out.lookup_log = lookups_.log->stats();
+  out.lookups_not_collected = collecting_->lost();
   out.lookup_log_days = config_.lookups.log_days;
   if (codes_.sms) out.short_messages = codes_.sms->counters();
   out.control_jobs_waiting = desk_.waiting();

@@ -1,8 +1,8 @@
 #include <algorithm>
 
+#include "base/rfc3339.hpp"
 #include "net/certificates.hpp"
 #include "server/internal/node.hpp"
-#include "server/internal/rfc3339.hpp"
 
 namespace opaline::server {
 namespace {
@@ -42,7 +42,7 @@ void Server::Impl::watch_certificate() {
   const auto certificate = net::read_certificate(config_.public_listener.tls.certificate);
   if (!certificate || certificate->not_after - ports_.clock.now() < kCertificateWarning) {
     ports_.log.event(LogLevel::warning, "certificate_ends",
-                     {{"expires", certificate ? internal::rfc3339(certificate->not_after) : "cannot be read"}});
+                     {{"expires", certificate ? rfc3339(certificate->not_after) : "cannot be read"}});
     certificate_warned_ = instant;
   }
 }
@@ -60,8 +60,8 @@ void Server::Impl::upkeep_expiry() {
       const auto last = guard_->last_tick();
       ports_.log.event(
           LogLevel::warning, "clock_jumped",
-          {{"now", internal::rfc3339(now)},
-           {"last_seen", last && *last ? internal::rfc3339(**last) : "unknown"},
+          {{"now", rfc3339(now)},
+           {"last_seen", last && *last ? rfc3339(**last) : "unknown"},
            {"help", "nothing is destroyed until `opalined admin confirm-clock` says that the clock is right"}});
       if (last && *last) lookups_.log->trust_clock(**last);
       trust_clock(false);

@@ -204,4 +204,19 @@ std::optional<Officer> decode_officer(ByteView bytes) {
   return Officer{*officer, *key, *registered};
 }
 
+bool each_row(store::SealedRows& rows, std::string_view table, ByteView prefix,
+              const std::function<bool(const store::SealedRows::Row&)>& visit) {
+  constexpr std::size_t kPage = 200;
+  Bytes after;
+  for (;;) {
+    const auto page = rows.scan(table, prefix, after, kPage);
+    if (!page) return false;
+    for (const auto& row : *page) {
+      if (!visit(row)) return false;
+    }
+    if (page->size() < kPage) return true;
+    after = page->back().key;
+  }
+}
+
 }  // namespace opaline::records::internal

@@ -19,4 +19,8 @@ inline constexpr CaseId kNoCase{};
 [[nodiscard]] std::string encode(const Officer& officer);
 [[nodiscard]] std::optional<Officer> decode_officer(ByteView bytes);
 
+/// Visits all rows under `prefix`; false: the store failed, or `visit` said so.
+[[nodiscard]] bool each_row(store::SealedRows& rows, std::string_view table, ByteView prefix,
+                            const std::function<bool(const store::SealedRows::Row&)>& visit);
+
 }  // namespace opaline::records::internal
