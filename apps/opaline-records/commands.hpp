@@ -27,6 +27,7 @@ struct Options {
   std::optional<std::filesystem::path> folder;
   std::uint32_t number = 1;
   std::string service;
+  std::string period;
   // ledger
   std::string head;
 };
@@ -41,13 +42,14 @@ Exit case_list(const Options& options);
 Exit case_show(const Options& options);
 Exit case_approve(const Options& options);
 Exit case_narrow(const Options& options);
-/// POST cases/<id>/<step> with {"reason"}: refuse, close, renew.
+/// POST cases/<id>/<step> with {"reason"}: refuse, close, renew, end.
 Exit case_step(const Options& options, const std::string& step);
 Exit case_answer(const Options& options);
 Exit case_notify(const Options& options);
 
 Exit produce(const Options& options);
 Exit verify_folder(const Options& options);
+Exit report(const Options& options);
 Exit ledger_verify(const Options& options);
 
 /// On stderr, with the program's name; failed.

@@ -108,7 +108,8 @@ void add_cases(CLI::App& app, Program& p) {
   with_reason(narrow);
   for (const auto& [name, what] : {std::pair{"refuse", "Nothing will be taken"},
                                    {"close", "It is done: what was produced is destroyed 90 days from now"},
-                                   {"renew", "Keep a preservation for 90 days more, once"}}) {
+                                   {"renew", "Keep a preservation for 90 days more, once"},
+                                   {"end", "End a pen register before its time: nothing is collected from now on"}}) {
     const auto example = fmt::format("  opaline-records case {} 2026-0001 --reason \"...\"", name);
     with_reason(of_case(*group, p, name, what, example,
                         [step = std::string(name)](const Options& options) { return case_step(options, step); }));
@@ -135,6 +136,11 @@ void add_productions(CLI::App& app, Program& p) {
                         "  opaline-records verify handed-over --service \"0a1b2c3d ...\"", verify_folder);
   check->add_option("folder", o.folder, "As it was handed over")->required();
   check->add_option("--service", o.service, "Fingerprint of the service's key, from https://SERVICE/v1/ledger");
+  auto* report =
+      command(app, p, "report", "The transparency report of a half-year: report.html and report.csv, numbers alone",
+              "  opaline-records report 2026H2 --folder report-2026H2", officer::report);
+  report->add_option("period", o.period, "2026H1: January to June; 2026H2: July to December")->required();
+  report->add_option("--folder", o.folder, "A new one; else report-PERIOD here");
   auto* ledger = app.add_subcommand("ledger", "The record of everything that was done");
   ledger->require_subcommand(1);
   auto* whole = command(*ledger, p, "verify", "Whether a recorded event was changed or removed",

@@ -10,6 +10,7 @@
 #include "records/collecting.hpp"
 #include "records/lookup_log.hpp"
 #include "records/production.hpp"
+#include "records/report.hpp"
 #include "records/tables.hpp"
 
 namespace opaline::records {
@@ -141,6 +142,9 @@ class Cases {
   [[nodiscard]] Result<std::vector<Event>, Error> events(const CaseId& id);
   /// not_possible: nothing can be approved any more. Counts what the log has now.
   [[nodiscard]] Result<Preview, Error> preview(const CaseId& id);
+
+  /// Of the cases that were opened in a half-year; reads them all. invalid: it has not begun. unavailable.
+  [[nodiscard]] Result<Report, Error> report(const HalfYear& half_year);
 
   // ---- steps. `by` is an officer's name. Each: not_found, unavailable, not_possible, and:
   struct Refused {

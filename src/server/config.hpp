@@ -131,6 +131,10 @@ struct LookupsSection {
   std::uint32_t refill_per_day = 100;
   friend bool operator==(const LookupsSection&, const LookupsSection&) = default;
 };
+struct RecordsSection {
+  bool report_bands = false;  ///< transparency reports have bands instead of numbers
+  friend bool operator==(const RecordsSection&, const RecordsSection&) = default;
+};
 struct AccountsSection {
   std::uint32_t calls_per_hour = 6'000;
   std::uint32_t one_time_prekeys_per_pair_per_day = 4;
@@ -163,6 +167,7 @@ struct Config {
   SmtpSection smtp;
   SmsSection sms;
   LookupsSection lookups;
+  RecordsSection records;
   AccountsSection accounts;
   LogSection log;
   friend bool operator==(const Config&, const Config&) = default;

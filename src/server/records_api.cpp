@@ -150,6 +150,7 @@ void RecordsApi::serve(Call& call, std::string_view path) {
   if (path == "key" && post) return register_key(call);
   if (path == "cases" && get) return list(call);
   if (path == "cases" && post) return open_case(call);
+  if (path == "report" && get) return report(call);
   if (path == "ledger/verify" && get) return verify_ledger(call);
   if (path.starts_with(kCase)) {
     const auto rest = path.substr(kCase.size());
@@ -392,6 +393,21 @@ void RecordsApi::piece(Call& call, const CaseId& id, std::uint32_t production, s
   auto response = net::text_response(200, "application/octet-stream", std::string(as_text(*bytes)));
   response.headers.push_back({"Cache-Control", "no-store"});
   call.responder.respond(std::move(response));
+}
+
+void RecordsApi::report(Call& call) {
+  const std::string period(internal::parameter(call.request.query(), "period").value_or("").substr(0, 16));
+  const auto object = "report " + period;
+  if (!allowed(call, Action::case_read, object)) return;
+  const auto half_year = records::half_year_from(period);
+  auto report = half_year ? p_.cases.report(*half_year) : fail(Error::invalid);
+  if (!report) {
+    const bool invalid = report.error() == Error::invalid;
+    return refuse(call, Action::case_read, object, report.error(),
+                  invalid ? "period: a half-year that has begun, 2026H1 or 2026H2" : "");
+  }
+  report->bands = p_.report_bands;
+  call.answer(200, records::to_json(*report));
 }
 
 void RecordsApi::verify_ledger(Call& call) {

@@ -14,6 +14,7 @@
 //   POST /v1/records/cases/<id>/notify            {"words", "not_before"?}
 //   GET  /v1/records/cases/<id>/productions/<n>   pieces, hashes, and the ledger's part of the manifest
 //   GET  /v1/records/cases/<id>/productions/<n>/pieces/<k>   bytes
+//   GET  /v1/records/report?period=2026H2         numbers of a half-year's cases
 //   GET  /v1/records/ledger/verify?head=HEX       owners and auditors, too
 #include <boost/json.hpp>
 
@@ -36,6 +37,7 @@ class RecordsApi {
     std::string service_name;
     std::chrono::days retention{};
     const Clock& clock;
+    bool report_bands = false;  ///< no exact numbers are to be published
   };
   explicit RecordsApi(Ports ports) : p_(std::move(ports)) {}
 
@@ -58,6 +60,7 @@ class RecordsApi {
   void notify(Call& call, const records::CaseId& id);
   void productions(Call& call, const records::CaseId& id, std::string_view rest);
   void piece(Call& call, const records::CaseId& id, std::uint32_t production, std::uint32_t number);
+  void report(Call& call);
   void verify_ledger(Call& call);
 
   /// Asks the table of roles and records what is about to happen. False: it was answered.

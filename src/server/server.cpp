@@ -265,7 +265,8 @@ Result<void, std::string> Server::Impl::open_records() {
                                          .service_key = ledger_->public_key(),
                                          .service_name = config_.server.name,
                                          .retention = config_.lookups.log_days,
-                                         .clock = ports_.clock});
+                                         .clock = ports_.clock,
+                                         .report_bands = config_.records.report_bands});
   admin_->attach(*records_api_);
   return {};
 }

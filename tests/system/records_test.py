@@ -5,12 +5,14 @@
 import csv
 import datetime
 import json
+import os
 import pathlib
 import shutil
 import subprocess
-import sys
-import urllib.request
 import ssl
+import sys
+import time
+import urllib.request
 
 from support import Server, opaline, people, run_cases
 
@@ -28,17 +30,20 @@ class Officer:
         self.passphrase = world.scratch / f"{name}.passphrase"
         self.passphrase.write_text(PASSPHRASE + "\n")
 
-    def __call__(self, *words, json_wanted=False):
+    def __call__(self, *words, json_wanted=False, fault=None):
         done = subprocess.run([self.world.program, "--home", self.home, "--yes", "--passphrase-file", self.passphrase, *(["--json"] if json_wanted else []), *map(str, words)],
-                              capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=120)
+                              capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=120, env={**os.environ, **({"OPALINE_FAULT": fault} if fault else {})})
         if json_wanted and done.returncode == 0:
             return json.loads(done.stdout)
         return done
 
-    def begin(self):
+    def connect(self):
         told = self("connect", self.world.operators, "--ca", self.world.server.directory / "ca.pem", "--token-file", self.token)
         if told.returncode != 0:
             raise RuntimeError(f"connect: {told.stderr}")
+
+    def begin(self):
+        self.connect()
         made = self("key", "create")
         if made.returncode != 0:
             raise RuntimeError(f"key create: {made.stderr}")
@@ -49,14 +54,17 @@ class World:
     def __init__(self, programs, scratch):
         self.programs, self.scratch = programs, scratch
         self.program = programs.opaline.parent.parent / "opaline-records" / "opaline-records"
-        self.server = Server(programs.opalined, scratch / "server", True)
-        self.operators = f"http://127.0.0.1:{self.server.ports['operator']}"  # a development server: loopback, without TLS
+        self.start()
         (scratch / "homes").mkdir()
         self.anna, self.ben = people(programs, self.server, scratch / "homes", "Anna", "Ben")
         for text in ("one", "two"):
             opaline(self.anna, "send", "ben@example.org", text)
         opaline(self.anna, "send", "nobody@example.org", "not here")
         self.vera, self.wim = Officer(self, "vera").begin(), Officer(self, "wim").begin()
+
+    def start(self, **options):
+        self.server = Server(self.programs.opalined, self.scratch / "server", True, **options)
+        self.operators = f"http://127.0.0.1:{self.server.ports['operator']}"  # a development server: loopback, without TLS
 
     def admin(self, *words):
         done = subprocess.run([self.programs.opalined, "--dev", self.server.directory, "admin", "--json", *words], capture_output=True, text=True, check=True)
@@ -78,7 +86,6 @@ def opened(officer, instrument="court_order", **changes):
 
 def whole(check, world):
     """A court order, from opening to verify on another machine"""
-    import time
     time.sleep(1.1)  # a case asks for whole seconds that have passed; the lookups were made in this one
     case = opened(world.vera)
     check(case.endswith("-0001"), f"a case: {case}")
@@ -152,5 +159,70 @@ def kept(check, world):
     check(done.returncode == 0, f"now it is handed out: {done.stdout} {done.stderr}")
 
 
+def ended(check, world):
+    """A pen register is ended before its time, and what it has becomes a production"""
+    now = datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0)
+    text = lambda time: time.strftime("%Y-%m-%dT%H:%M:%SZ")  # noqa: E731
+    case = opened(world.vera, "pen_register", **{"from": text(now), "to": text(now + datetime.timedelta(days=3)), "reference": "future"})
+    early = world.vera("case", "end", case, "--reason", "too early")
+    check(early.returncode == 1, f"what is not on cannot be ended: {early.stderr}")
+    check(world.vera("case", "approve", case).returncode == 0 and world.wim("case", "approve", case).returncode == 0, "two approve it")
+    check(world.vera("case", "show", case, json_wanted=True)["state"] == "collecting", "it collects")
+    time.sleep(1.1)  # from the next whole second on
+    opaline(world.anna, "send", "fresh@example.org", "somebody new")
+    deadline = time.monotonic() + 30
+    while world.server.metric("opaline_lookup_collection_entries_total") == 0 and time.monotonic() < deadline:
+        time.sleep(0.05)
+    time.sleep(1.1)  # an end is a whole second, too
+    shown = world.vera("case", "end", case, "--reason", "the order was lifted", json_wanted=True)
+    check("ended" in shown, f"ended: {shown}")
+    check(world.server.metric("opaline_lookup_collection_active") == 0, "nothing is collected any more")
+    again = world.wim("case", "end", case, "--reason", "once more")
+    check(again.returncode == 1, f"not twice: {again.stderr}")
+    opaline(world.anna, "send", "later@example.org", "after the end")
+    time.sleep(1.1)  # the end is the next whole second
+    world.admin("confirm-clock")  # what is over is produced with the next expiry: at once
+    check(world.vera("case", "show", case, json_wanted=True)["state"] == "collected", "collected")
+    folder = world.scratch / "pen"
+    made = world.wim("produce", case, "--folder", folder)
+    check(made.returncode == 0, f"produced: {made.stdout} {made.stderr}")
+    rows = list(csv.DictReader((folder / "lookups.csv").open(newline="")))
+    check([row["looked_up_handle"] for row in rows] == ["fresh@example.org"], f"what came while it was on, and nothing after its end: {rows}")
+    check(world.server.metric("opaline_lookup_collection_lost_total") == 0, "nothing was lost")
+
+
+def report(check, world):
+    """The transparency report of the half-year"""
+    today = datetime.datetime.now(datetime.timezone.utc)
+    period = f"{today.year}H{1 if today.month < 7 else 2}"
+    opened(world.vera, "emergency", reference="=cmd|' /C calc'!A0", authority="<script>alert(1)</script>", jurisdiction="US-CA")
+    notified = opened(world.vera, "subpoena", jurisdiction="US-NY")
+    world.vera("case", "notify", notified, "--words", "later", "--not-before", "2030-01-01T00:00:00Z")
+    folder = world.scratch / "report"
+    made = world.vera("report", period, "--folder", folder)
+    check(made.returncode == 0 and "not complete" in made.stdout, f"made, and not complete: {made.stdout} {made.stderr}")
+    check(sorted(file.name for file in folder.iterdir()) == ["report.csv", "report.html"], "two files")
+    rows = {(row["country"], row["category"]): row for row in csv.DictReader((folder / "report.csv").open(newline=""))}
+    cases = world.vera("case", "list", json_wanted=True)["cases"]
+    check(sum(int(row["requests"]) for row in rows.values()) == len(cases) >= 2, f"every case counts once: {len(cases)}")
+    check(rows[("US", "emergency")]["open"] == "1" and rows[("US", "subpoena")]["notices_delayed"] == "1", f"by country and kind: {rows}")
+    page = (folder / "report.html").read_text()
+    told = [word for word in ("<script", "calc", "http:", "https:", "src=", "anna@", "vera", "12 Cs") if word in page]
+    check("<svg" in page and not told, f"a plot, and no word of an officer, authority or person: {told}")
+    check("Emergency requests" in page and "United States (US)" in page, "in words")
+    check(world.wim("report", period, "--folder", world.scratch / "report-2").returncode == 0
+          and (world.scratch / "report-2" / "report.csv").read_bytes() == (folder / "report.csv").read_bytes(), "the same again for another officer")
+    check(world.vera("report", period, "--folder", folder).returncode == 1, "a folder that exists is not written over")
+    for wrong in ("2026", "2026H3", "9998H1"):
+        check(world.vera("report", wrong, "--folder", world.scratch / "never").returncode == 1, f"{wrong} is refused")
+    world.server.stop()
+    world.start(settings=["records.report_bands=true"])
+    world.vera.connect()
+    made = world.vera("report", period, "--folder", world.scratch / "bands")
+    check(made.returncode == 0 and "bands" in made.stdout, f"in bands, if the service is set so: {made.stdout} {made.stderr}")
+    rows = list(csv.DictReader((world.scratch / "bands" / "report.csv").open(newline="")))
+    check(all(value in ("0", "1 to 9") or " to " in value for row in rows for name, value in row.items() if name not in ("period", "complete", "country", "category")), "no exact number but 0")
+
+
 if __name__ == "__main__":
-    run_cases("records", {"whole": whole, "refused": refused, "kept": kept}, lambda programs, scratch: [World(programs, scratch)])
+    run_cases("records", {"whole": whole, "refused": refused, "kept": kept, "ended": ended, "report": report}, lambda programs, scratch: [World(programs, scratch)])
