@@ -11,6 +11,7 @@
 #include "server/internal/query.hpp"
 #include "server/metrics.hpp"
 #include "server/records_api.hpp"
+#include "server/routes.hpp"
 
 namespace opaline::server {
 namespace {
@@ -122,11 +123,11 @@ void AdminApi::serve_local(net::HttpRequest request, net::HttpResponder responde
 // ---------------------------------------------------------------- what is wanted
 
 void AdminApi::dispatch(Call call) {
-  struct Route {
+  struct Handler {
     std::string_view method, path;
     void (AdminApi::*run)(Call);
   };
-  static constexpr Route kRoutes[] = {
+  static constexpr Handler kRoutes[] = {
       {"GET", "status", &AdminApi::status},
       {"GET", "operators", &AdminApi::list_operators},
       {"POST", "operators", &AdminApi::create_operator},
@@ -140,27 +141,18 @@ void AdminApi::dispatch(Call call) {
   if (records_ != nullptr && path.starts_with(kRecordsPrefix)) {
     return records_->serve(call, std::string_view(path).substr(kRecordsPrefix.size()));
   }
-  if (!path.starts_with(kPrefix)) {
-    refuse(call, 404, "not_found", "there is nothing here; see docs/operations.md");
-    return;
+  if (!is_route(kOperatorRoutes, call.request.method, path)) {
+    return is_path(kOperatorRoutes, path)
+               ? refuse(call, 405, "method_not_allowed", "GET reads, POST changes")
+               : refuse(call, 404, "not_found", "there is nothing here; see docs/operations.md");
   }
   const std::string_view rest = std::string_view(path).substr(kPrefix.size());
-  bool path_known = false;
   for (const auto& route : kRoutes) {
-    if (route.path != rest) continue;
-    path_known = true;
-    if (route.method == call.request.method) {
-      (this->*route.run)(std::move(call));
-      return;
-    }
+    if (route.path == rest && route.method == call.request.method) return (this->*route.run)(std::move(call));
   }
-  if (!path_known && rest.starts_with(kOperatorPrefix)) {
+  if (rest.starts_with(kOperatorPrefix)) {
     operator_action(std::move(call), rest.substr(kOperatorPrefix.size()));
-  } else if (businesses_ != nullptr && businesses_->serve(call, rest)) {
-    return;
-  } else if (path_known) {
-    refuse(call, 405, "method_not_allowed", "GET reads, POST changes");
-  } else {
+  } else if (businesses_ == nullptr || !businesses_->serve(call, rest)) {
     refuse(call, 404, "not_found", "there is nothing here; see docs/operations.md");
   }
 }
@@ -308,7 +300,7 @@ void AdminApi::confirm_clock(Call call) {
 }
 
 void AdminApi::checkpoint(Call call) {
-  if (!call.local) return refuse(call, 403, "forbidden", "only through the admin socket");
+  if (!call.only_local(operators_, Action::backup)) return;
   if (!allowed(call, Permission::back_up, Action::backup, {})) return;
   // The entry first: no copy without a trace. If the copy then fails, a second entry says so.
   if (!operators_.record(call.actor, Action::backup, {}, Outcome::done)) {

@@ -63,6 +63,13 @@ void AdminCall::refuse(unsigned status, std::string_view error, std::string_view
   responder.respond(std::move(response));
 }
 
+bool AdminCall::only_local(operators::Operators& operators, operators::Action action) {
+  if (local) return true;
+  std::ignore = operators.record(actor, action, {}, operators::Outcome::denied);
+  refuse(403, "forbidden", "only through the admin socket");
+  return false;
+}
+
 void AdminCall::refuse(Error error, std::string_view message) {
   if (error == Error::forbidden) {
     message = "this operator's role does not allow it";

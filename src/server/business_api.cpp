@@ -307,7 +307,7 @@ void BusinessApi::remove(Call& call, const AccountId& id) {
 // ---------------------------------------------------------------- for the hosted gateway
 
 void BusinessApi::gateway(Call& call) {
-  if (!call.local) return call.refuse(403, "forbidden", "only through the admin socket");
+  if (!call.only_local(operators_, Action::gateway_read)) return;
   if (!allowed(call, Permission::run_gateway, Action::gateway_read, {})) return;
   const auto all = identity_.businesses();
   if (!all) return refuse(call, all.error());
@@ -326,7 +326,7 @@ void BusinessApi::gateway(Call& call) {
 }
 
 void BusinessApi::gateway_enrol(Call& call) {
-  if (!call.local) return call.refuse(403, "forbidden", "only through the admin socket");
+  if (!call.only_local(operators_, Action::business_enrol)) return;
   const auto body = body_object(call.request.body, {"business"});
   const auto text = body ? text_field(*body, "business") : std::nullopt;
   const auto id = text ? business_id(*text) : std::nullopt;

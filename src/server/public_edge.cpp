@@ -9,6 +9,7 @@
 #include "server/blob_desk.hpp"
 #include "server/device_link.hpp"
 #include "server/ledger_page.hpp"
+#include "server/routes.hpp"
 
 namespace opaline::server {
 namespace {
@@ -76,7 +77,7 @@ PublicEdge::~PublicEdge() = default;
 // ---------------------------------------------------------------- requests
 
 void PublicEdge::serve(net::HttpRequest request, net::HttpResponder responder) {
-  const auto path = request.path();
+  const auto path = is_path(kPublicRoutes, request.path()) ? request.path() : std::string_view();
   if (path == "/v1/device") {
     responder.upgrade(std::make_unique<DeviceLink>(*this, request.peer));
   } else if (std::ranges::any_of(kIdentitySteps, [&](auto steps) { return path.starts_with(steps); })) {

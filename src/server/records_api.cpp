@@ -3,6 +3,7 @@
 #include "records/canonical.hpp"
 #include "server/internal/admin_call.hpp"
 #include "server/internal/query.hpp"
+#include "server/routes.hpp"
 
 namespace opaline::server {
 
@@ -145,6 +146,7 @@ void RecordsApi::serve(Call& call, std::string_view path) {
     return call.refuse(403, "forbidden",
                        "legal requests are handled on the operator listener, with an officer's token");
   }
+  if (!is_route(kOperatorRoutes, call.request.method, call.request.path())) return unknown(call, path);
   if (path == "service" && get) return service(call);
   if (path == "officers" && get) return officers(call);
   if (path == "key" && post) return register_key(call);
@@ -158,6 +160,10 @@ void RecordsApi::serve(Call& call, std::string_view path) {
     if (const auto id = records::case_id_from(rest.substr(0, slash)))
       return one(call, *id, slash == rest.npos ? std::string_view{} : rest.substr(slash + 1));
   }
+  unknown(call, path);
+}
+
+void RecordsApi::unknown(Call& call, std::string_view path) {
   // Who may not look does not learn what is there.
   if (allowed(call, Action::case_read, std::string(path.substr(0, 64))))
     call.refuse(404, "not_found", "there is nothing here; see docs/records.md");
@@ -174,8 +180,7 @@ void RecordsApi::one(Call& call, const CaseId& id, std::string_view rest) {
   if (rest == "notify" && post) return notify(call, id);
   if ((rest == "refuse" || rest == "close" || rest == "renew" || rest == "end" || rest == "answer") && post)
     return words_step(call, id, rest);
-  if (allowed(call, Action::case_read, to_text(id)))
-    call.refuse(404, "not_found", "there is nothing here; see docs/records.md");
+  unknown(call, to_text(id));
 }
 
 // ---------------------------------------------------------------- what they share

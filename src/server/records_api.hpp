@@ -46,6 +46,7 @@ class RecordsApi {
 
  private:
   using Call = internal::AdminCall;
+  void unknown(Call& call, std::string_view path);
   void service(Call& call);
   void officers(Call& call);
   void register_key(Call& call);

@@ -2,6 +2,7 @@
 
 #include "net/certificates.hpp"
 #include "server/internal/node.hpp"
+#include "server/routes.hpp"
 
 namespace opaline::server {
 namespace {
@@ -64,7 +65,7 @@ MetricsSnapshot Server::Impl::metrics_snapshot(const EdgeSnapshot& io, bool answ
 }
 
 void Server::Impl::serve_metrics(const net::HttpRequest& request, net::HttpResponder responder) {
-  const auto path = request.path();
+  const auto path = is_path(kMetricsRoutes, request.path()) ? request.path() : std::string_view();
   if (path == "/healthz") {
     responder.respond(net::text_response(200, kPlain, "ok\n"));
   } else if (path == "/readyz") {

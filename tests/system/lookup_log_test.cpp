@@ -105,6 +105,56 @@ TEST_F(LookupLogSystemTest, APersonSeesTheirOwnAndTheFilesNameNobody) {
   }
 }
 
+/// Every call of a device's connection, and whether it tells its own device what the log has. The HTTP listeners are
+/// walked by tests/system/routes_test.py.
+constexpr std::pair<calls::Method, bool> kCalls[] = {
+    {calls::METHOD_UNSPECIFIED, false},      {calls::METHOD_LOOKUP, false},
+    {calls::METHOD_BUNDLES, false},          {calls::METHOD_UPLOAD_PREKEYS, false},
+    {calls::METHOD_PREKEY_STATUS, false},    {calls::METHOD_ACCOUNT, false},
+    {calls::METHOD_HANDLE_ADD_START, false}, {calls::METHOD_HANDLE_ADD_FINISH, false},
+    {calls::METHOD_HANDLE_REMOVE, false},    {calls::METHOD_SET_PIN, false},
+    {calls::METHOD_SEND_TOKENS, false},      {calls::METHOD_UPDATE_DEVICES, false},
+    {calls::METHOD_LINK_JOIN, false},        {calls::METHOD_LINK_TURN, false},
+    {calls::METHOD_BLOB_CREATE, false},      {calls::METHOD_BUSINESS_PROFILE, false},
+    {calls::METHOD_PERSONA_OPEN, false},     {calls::METHOD_PERSONA_JOIN, false},
+    {calls::METHOD_PERSONA_CLOSE, false},    {calls::METHOD_MY_LOOKUPS, true},
+    {calls::METHOD_ACCOUNT_DELETE, false},  // the last: it ends the account
+};
+
+TEST_F(LookupLogSystemTest, NoCallButOnesOwnLookupsTellsWhatIsInTheLog) {
+  for (int method = calls::Method_MIN; method <= calls::Method_MAX; ++method) {
+    if (!calls::Method_IsValid(method)) continue;
+    EXPECT_TRUE(std::ranges::any_of(kCalls, [&](const auto& one) { return one.first == method; }))
+        << "a new call needs its line above: " << method;
+  }
+  start();
+  register_both();
+  look_up(*anna_, "canary-7f3a@example.org");
+  wait_for_entries("1");
+  calls::LookupRequest about_anna, about_ben;
+  about_anna.add_items()->set_handle("anna@example.org");
+  about_ben.add_items()->set_handle("+4915112345678");
+  calls::MyLookupsRequest by_id;  // its first field is bytes, as of many others
+  by_id.set_after(std::string(as_text(anna_->account().view())));
+  const std::string bodies[] = {"", about_anna.SerializeAsString(), about_ben.SerializeAsString(),
+                                by_id.SerializeAsString()};
+  for (auto* who : {ben_.get(), anna_.get()}) {
+    ASSERT_TRUE(who->connect());
+    for (const auto& [method, tells] : kCalls) {
+      bool told = false;
+      for (const auto& body : bodies) {
+        if (method == calls::METHOD_ACCOUNT_DELETE && !body.empty()) continue;
+        if (!who->connected()) ASSERT_TRUE(who->connect());
+        calls::Empty request;  // keeps what it does not know, as its answer does
+        ASSERT_TRUE(request.ParseFromString(body));
+        const auto reply = who->call<calls::Empty>(method, request);
+        told |= reply && reply->SerializeAsString().find("canary-7f3a") != std::string::npos;
+      }
+      EXPECT_EQ(told, tells && who == anna_.get()) << method;
+    }
+  }
+}
+
 TEST_F(LookupLogSystemTest, WithoutARetentionThereIsNoFile) {
   start({"--set", "lookups.log_days=0"});
   register_both();

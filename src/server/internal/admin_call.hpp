@@ -19,6 +19,8 @@ struct AdminCall {
   void refuse(unsigned status, std::string_view error, std::string_view message);
   /// With the status and, for those that need no explanation, the message that belong to the error.
   void refuse(operators::Error error, std::string_view message);
+  /// Whether it came through the admin socket. False: it was refused, and that is recorded.
+  [[nodiscard]] bool only_local(operators::Operators& operators, operators::Action action);
 };
 
 /// application/json, not to be cached.
