@@ -8,6 +8,7 @@
 #include <functional>
 
 #include "apps/opaline-records/commands.hpp"
+#include "base/fault_point.hpp"
 #include "crypto/version.hpp"
 
 namespace opaline::officer {
@@ -149,6 +150,10 @@ void add_productions(CLI::App& app, Program& p) {
 }
 
 int run(int argc, char** argv) {
+  if (!fault::arm_from_environment()) {
+    fmt::print(stderr, "opaline-records: OPALINE_FAULT names no fault point\n");
+    return static_cast<int>(Exit::usage);
+  }
   CLI::App app{kIntroduction, "opaline-records"};
   app.fallthrough();
   app.require_subcommand(1);

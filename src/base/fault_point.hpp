@@ -16,7 +16,7 @@ namespace opaline {
 
 /// Every point there is: tests iterate over this list, and hitting a point that is not on it is a bug (asserted when
 /// armed).
-inline constexpr std::array<std::string_view, 79> kFaultPoints = {
+inline constexpr std::array<std::string_view, 85> kFaultPoints = {
     "store.before_day_key",        // the first envelope of a day is about to be committed, its key does not exist yet
     "store.before_day_family",     // the key is synced, the day's rows have no place yet
     "store.before_wal_sync",       // a group is sealed, not a byte of it was given to the disk
@@ -32,6 +32,12 @@ inline constexpr std::array<std::string_view, 79> kFaultPoints = {
     "rows.after_range_erased",     // they are removed durably, their bytes still lie in the files
     "records.before_lookups",      // a group of lookups is sealed, the store was not asked yet
     "records.after_lookup_keys",   // the keys of days of the lookup log are gone, their rows are not
+    "cases.searched",              // the log was searched for a legal request, nothing of it is signed for yet
+    "cases.sealed",                // what two officers approved is sealed to them in memory
+    "cases.after_piece",           // a piece of it is on stable storage, no event says that it belongs to the case
+    "cases.before_event",          // an event of a case is complete, not a byte of it was given to the disk
+    "cases.after_event",           // it is on stable storage with what it changes, nobody was told
+    "folder.after_file",           // a file of a production is on the officer's disk, the folder has no name yet
     "vault.before_key_sync",       // a new key is in a temporary file
     "vault.after_key_sync",        // the new key has its name, nobody was told
     "vault.before_destroy_mark",   // days are about to be destroyed

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/fault_point.hpp"
 #include "records/canonical.hpp"
 #include "records/internal/case_rows.hpp"
 
@@ -80,6 +81,10 @@ Cases::Cases(Ports ports) : ports_(std::move(ports)), service_(ledger::fingerpri
 Result<std::unique_ptr<Cases>, Error> Cases::open(Ports ports) {
   auto out = std::unique_ptr<Cases>(new Cases(std::move(ports)));
   if (!out->load()) return fail(Error::unavailable);
+  for (const auto& [id, one] : out->cases_) {  // pieces of an extract that came to nothing
+    const auto next = static_cast<std::uint32_t>(one.productions.size() + 1);
+    if (one.state != State::collecting && !out->erase_pieces(id, next)) return fail(Error::unavailable);
+  }
   out->collect_now();
   return out;
 }
@@ -207,6 +212,7 @@ Result<Case, Error> Cases::commit(EventKind kind, const std::string& by, Case ne
     details["also"] = {{"case", to_text(also->id)}, {"case_sha256", to_hex(sha256_of(also_row))}};
   }
   const auto text = canonical_own(details);
+  fault_point("cases.before_event");
   const auto done =
       ports_.ledger.append(static_cast<std::uint8_t>(kind), as_view(text), [&](const auto& appended, auto& batch) {
         const Event event{next.events, text, appended.index, appended.salt};
@@ -220,6 +226,7 @@ Result<Case, Error> Cases::commit(EventKind kind, const std::string& by, Case ne
     stale_ = true;  // written or not: the rows know
     return fail(Error::unavailable);
   }
+  fault_point("cases.after_event");
   if (also) cases_[also->id] = *also;
   return cases_[next.id] = std::move(next);
 }

@@ -104,12 +104,14 @@ struct Preview {
   Gaps gaps;
 };
 
-/// One thread. Everything must outlive it.
+/// One thread, but for what it does aside: searching the log, rendering and sealing take seconds where there is much.
+/// Everything must outlive it.
 class Cases {
  public:
   using Visitor = std::function<bool(const identity::LookupLogEntry&)>;
   /// LookupLog::find.
   using Find = std::function<Result<LookupFindings, store::RowError>(const LookupQuery& query, const Visitor& visit)>;
+  using Job = std::move_only_function<void()>;
   /// What is to be collected from now on; also called once when cases are opened.
   using Collect = std::function<void(std::vector<CollectTarget> targets)>;
   struct Ports {
@@ -117,7 +119,11 @@ class Cases {
     ledger::Ledger& ledger;
     const Clock& clock;
     RandomSource& random;
-    Find find;
+    Find find;  ///< called aside
+    /// Runs jobs one after the other on a thread of their own, which ends before this object does.
+    std::function<void(Job job)> aside;
+    /// Runs a job on this object's thread; for those that come from aside.
+    std::function<void(Job job)> back;
     Collecting& collecting;
     Collect collect;
     /// Whether there is an officer of this name who is not revoked.
@@ -140,8 +146,10 @@ class Cases {
   /// After `after`, at most kMaxCasePage.
   [[nodiscard]] Result<std::vector<Case>, Error> list(const std::optional<CaseId>& after);
   [[nodiscard]] Result<std::vector<Event>, Error> events(const CaseId& id);
-  /// not_possible: nothing can be approved any more. Counts what the log has now.
-  [[nodiscard]] Result<Preview, Error> preview(const CaseId& id);
+  template <class T>
+  using Done = std::move_only_function<void(Result<T, Error> result)>;
+  /// Counts, aside, what the log has now. not_possible: nothing can be approved any more.
+  void preview(const CaseId& id, Done<Preview> done);
 
   /// Of the cases that were opened in a half-year; reads them all. invalid: it has not begun. unavailable.
   [[nodiscard]] Result<Report, Error> report(const HalfYear& half_year);
@@ -160,8 +168,10 @@ class Cases {
     crypto::HybridSignature signature;  ///< over signed_text of these, under kApprovalLabel
   };
   /// The first is kept; the second extracts. no_key, stale, bad_signature, changed, same_officer, too_large. An earlier
-  /// approval whose numbers the log does not hold any more, or whose officer was revoked, lapses.
-  [[nodiscard]] Result<Case, Error> approve(const std::string& by, const CaseId& id, const Approving& approving);
+  /// approval whose numbers the log does not hold any more, or whose officer was revoked, lapses. The log is searched
+  /// aside, and what is found is rendered, sealed and stored there; what makes it a production is one write afterwards.
+  /// not_possible: also while the case's extract is being made.
+  void approve(const std::string& by, const CaseId& id, Approving approving, Done<Case> done);
   /// Fewer handles, a shorter range. invalid.
   [[nodiscard]] Result<Case, Refused> narrow(const std::string& by, const CaseId& id, Facts facts,
                                              const std::string& reason);
@@ -212,16 +222,41 @@ class Cases {
   [[nodiscard]] Result<Case, Error> commit(EventKind kind, const std::string& by, Case next,
                                            boost::json::object details, const std::optional<Case>& also = std::nullopt,
                                            const Changes& changes = {});
+  /// What the log has of a request: all of it counted, and, where they are wanted, the first kMaxRows entries.
   struct Found {
     Counts counts;
     Gaps gaps;
+    std::vector<Row> rows;
   };
-  [[nodiscard]] Result<Found, Error> counts(const Facts& facts);
-  [[nodiscard]] Result<std::vector<Row>, Error> rows(const Facts& facts, Gaps& gaps);
-  [[nodiscard]] Result<Case, Error> extract(const std::string& by, Case next);
-  /// Renders and seals one production, and commits it with `next`.
-  [[nodiscard]] Result<Case, Error> produce(EventKind kind, const std::string& by, Case next, ProductionInput input,
-                                            boost::json::object details, const std::optional<Case>& also);
+  [[nodiscard]] Result<Found, Error> search(const Facts& facts, bool with_rows) const;
+  /// The case, if this officer may sign this now.
+  [[nodiscard]] Result<Case*, Error> signable(const std::string& by, const CaseId& id, const Approving& approving);
+  void approve_found(const std::string& by, const CaseId& id, const Approving& approving, bool with_rows, Found found,
+                     Done<Case> done);
+  /// A production that is being made.
+  struct Making {
+    EventKind kind{};
+    std::string by;
+    Case next;  ///< with its approvals and its new state
+    ProductionInput input;
+    std::vector<OfficerPublicKey> recipients;
+    std::optional<CaseId> opens;  ///< a preservation
+  };
+  /// What is sealed of it, and where it begins and ends.
+  struct Made {
+    Produced produced;
+    std::vector<Bytes> pieces;
+  };
+  [[nodiscard]] Result<void, Error> extract(const std::string& by, Case next, Found found, Done<Case>& done);
+  [[nodiscard]] Making making(EventKind kind, const std::string& by, Case next, ProductionInput input) const;
+  /// Renders and seals. too_large.
+  [[nodiscard]] Result<Made, Error> seal(const Making& making) const;
+  /// Of a production that no event has made one: a crash or a failure in between left them.
+  [[nodiscard]] bool store_pieces(const CaseId& id, std::uint32_t production, const std::vector<Bytes>& pieces) const;
+  [[nodiscard]] bool erase_pieces(const CaseId& id, std::uint32_t production) const;
+  /// What was stored becomes a production, with its event.
+  [[nodiscard]] Result<Case, Error> extracted(const Making& making, const Produced& produced);
+  [[nodiscard]] static boost::json::object details_of(const Making& making, const Produced& produced);
   [[nodiscard]] Result<Case, Error> start_collecting(const std::string& by, Case next);
   /// One day of a pen register. False: nothing more of it is over.
   [[nodiscard]] Result<bool, Error> produce_day(const CaseId& id);
@@ -236,6 +271,7 @@ class Cases {
   std::map<CaseId, Case> cases_;
   std::vector<Officer> officers_;
   std::uint32_t officer_events_ = 0;
+  std::set<CaseId> extracting_;
   bool stale_ = false;  ///< a write's outcome is not known: load before the next step
 };
 

@@ -1,6 +1,7 @@
 // What two officers' approval does: counting, extracting, sealing, handing over.
 #include <algorithm>
 
+#include "base/fault_point.hpp"
 #include "records/canonical.hpp"
 #include "records/cases.hpp"
 #include "records/internal/case_rows.hpp"
@@ -27,76 +28,97 @@ void note(Gaps& gaps, const LookupFindings& found) {
 
 }  // namespace
 
-Result<Cases::Found, Error> Cases::counts(const Facts& facts) {
+Result<Cases::Found, Error> Cases::search(const Facts& facts, bool with_rows) const {
   Found out;
   if (facts.instrument == Instrument::pen_register) return out;
   for (const auto& handle : facts.handles) {
     Count one{handle, 0, 0};
     for (const auto direction : {Direction::by, Direction::of}) {
       auto& into = direction == Direction::by ? one.by : one.of;
-      const auto found = ports_.find(query_of(facts, handle, direction), [&](const auto&) { return ++into, true; });
+      const auto found = ports_.find(query_of(facts, handle, direction), [&](const auto& entry) {
+        ++into;
+        if (with_rows && out.rows.size() < kMaxRows) out.rows.push_back({handle, direction, entry});
+        return true;
+      });
       if (!found) return fail(Error::unavailable);
       note(out.gaps, *found);
     }
     out.counts.push_back(std::move(one));
   }
+  fault_point("cases.searched");
   return out;
 }
 
-Result<std::vector<Row>, Error> Cases::rows(const Facts& facts, Gaps& gaps) {
-  std::vector<Row> out;
-  for (const auto& handle : facts.handles) {
-    for (const auto direction : {Direction::by, Direction::of}) {
-      const auto found = ports_.find(query_of(facts, handle, direction), [&](const auto& entry) {
-        out.push_back({handle, direction, entry});
-        return out.size() <= kMaxRows;
-      });
-      if (!found) return fail(Error::unavailable);
-      if (out.size() > kMaxRows) return fail(Error::too_large);
-      note(gaps, *found);
-    }
-  }
-  return out;
+void Cases::preview(const CaseId& id, Done<Preview> done) {
+  const auto found = find(id);
+  if (!found) return done(fail(found.error()));
+  if ((*found)->state != State::open) return done(fail(Error::not_possible));
+  Preview seen{(*found)->revision, (*found)->facts, digest(id, (*found)->revision, (*found)->facts), {}, {}};
+  ports_.aside([this, seen = std::move(seen), done = std::move(done)]() mutable {
+    auto now = search(seen.facts, false);
+    ports_.back([now = std::move(now), seen = std::move(seen), done = std::move(done)]() mutable {
+      if (!now) return done(fail(now.error()));
+      seen.counts = std::move(now->counts);
+      seen.gaps = std::move(now->gaps);
+      done(std::move(seen));
+    });
+  });
 }
 
-Result<Preview, Error> Cases::preview(const CaseId& id) {
-  OPALINE_TRY(const auto* found, find(id));
-  if (found->state != State::open) return fail(Error::not_possible);
-  OPALINE_TRY(auto now, counts(found->facts));
-  return Preview{found->revision, found->facts, digest(id, found->revision, found->facts), std::move(now.counts),
-                 std::move(now.gaps)};
+// ---------------------------------------------------------------- approving
+
+Result<Case*, Error> Cases::signable(const std::string& by, const CaseId& id, const Approving& approving) {
+  OPALINE_TRY(auto* found, find(id));
+  if (found->state != State::open || extracting_.contains(id)) return fail(Error::not_possible);
+  if (key_of(by) == nullptr) return fail(Error::no_key);
+  if (approving.revision != found->revision || approving.facts != digest(id, found->revision, found->facts))
+    return fail(Error::stale);
+  return found;
 }
 
-Result<Case, Error> Cases::approve(const std::string& by, const CaseId& id, const Approving& approving) {
-  OPALINE_TRY(const auto* found, find(id));
-  if (found->state != State::open) return fail(Error::not_possible);
-  const auto* officer = key_of(by);
-  if (officer == nullptr) return fail(Error::no_key);
-  const auto facts = digest(id, found->revision, found->facts);
-  if (approving.revision != found->revision || approving.facts != facts) return fail(Error::stale);
-  const auto text = signed_text({service_, id, approving.revision, facts, approving.counts});
-  const auto verifier = crypto::HybridVerifier::from(officer->key.signing);
+void Cases::approve(const std::string& by, const CaseId& id, Approving approving, Done<Case> done) {
+  const auto found = signable(by, id, approving);
+  if (!found) return done(fail(found.error()));
+  const auto text = signed_text({service_, id, approving.revision, approving.facts, approving.counts});
+  const auto verifier = crypto::HybridVerifier::from(key_of(by)->key.signing);
   if (!verifier || !verifier->verify(kApprovalLabel, as_view(text), approving.signature))
-    return fail(Error::bad_signature);
-  OPALINE_TRY(const auto in_log, counts(found->facts));
-  const auto& now = in_log.counts;
-  if (approving.counts != now) return fail(Error::changed);
-  if (total(now) > kMaxRows) return fail(Error::too_large);
+    return done(fail(Error::bad_signature));
+  const bool with_rows = (*found)->approvals.size() + 1 >= kApprovals;  // it may be the second
+  ports_.aside([this, by, id, facts = (*found)->facts, approving = std::move(approving), with_rows,
+                done = std::move(done)]() mutable {
+    auto in_log = search(facts, with_rows);
+    ports_.back([this, by, id, approving = std::move(approving), with_rows, in_log = std::move(in_log),
+                 done = std::move(done)]() mutable {
+      if (!in_log) return done(fail(in_log.error()));
+      approve_found(by, id, approving, with_rows, std::move(*in_log), std::move(done));
+    });
+  });
+}
 
-  Case next = *found;
+void Cases::approve_found(const std::string& by, const CaseId& id, const Approving& approving, bool with_rows,
+                          Found found, Done<Case> done) {
+  const auto now = signable(by, id, approving);  // others worked meanwhile
+  if (!now) return done(fail(now.error()));
+  if (approving.counts != found.counts) return done(fail(Error::changed));
+  if (total(found.counts) > kMaxRows) return done(fail(Error::too_large));
+  Case next = **now;
   json::array lapsed;
   std::erase_if(next.approvals, [&](const Approval& one) {
-    if (one.counts == now && ports_.is_officer(one.officer)) return false;
+    if (one.counts == found.counts && ports_.is_officer(one.officer)) return false;
     lapsed.push_back(json::string(one.officer));
     return true;
   });
   if (std::ranges::find(next.approvals, by, &Approval::officer) != next.approvals.end())
-    return fail(Error::same_officer);
-  next.approvals.push_back({by, ports_.clock.now(), officer->key.signing, approving.signature, now});
-  if (next.approvals.size() >= kApprovals) return extract(by, std::move(next));
-  json::object details{{"counts", to_json(now)}, {"revision", next.revision}};
-  if (!lapsed.empty()) details["lapsed"] = std::move(lapsed);
-  return commit(EventKind::approved, by, std::move(next), std::move(details));
+    return done(fail(Error::same_officer));
+  next.approvals.push_back({by, ports_.clock.now(), key_of(by)->key.signing, approving.signature, found.counts});
+  if (next.approvals.size() < kApprovals) {
+    json::object details{{"counts", to_json(found.counts)}, {"revision", next.revision}};
+    if (!lapsed.empty()) details["lapsed"] = std::move(lapsed);
+    return done(commit(EventKind::approved, by, std::move(next), std::move(details)));
+  }
+  if (next.facts.instrument == Instrument::pen_register) return done(start_collecting(by, std::move(next)));
+  if (!with_rows) return approve(by, id, approving, std::move(done));  // the first came while this one searched
+  if (const auto begun = extract(by, std::move(next), std::move(found), done); !begun) done(fail(begun.error()));
 }
 
 ProductionInput Cases::input_of(const Case& of) const {
@@ -116,64 +138,124 @@ ProductionInput Cases::input_of(const Case& of) const {
           .gaps = {}};
 }
 
-/// `next` has its approvals. What they saw is what is taken: another number of entries is refused.
-Result<Case, Error> Cases::extract(const std::string& by, Case next) {
-  if (next.facts.instrument == Instrument::pen_register) return start_collecting(by, std::move(next));
-  std::optional<Case> also;
+// ---------------------------------------------------------------- extracting
+
+Cases::Making Cases::making(EventKind kind, const std::string& by, Case next, ProductionInput input) const {
+  Making out{.kind = kind, .by = by, .next = std::move(next), .input = std::move(input), .recipients = {}, .opens = {}};
+  for (const auto& one : out.next.approvals) out.recipients.push_back(key_of(one.officer)->key);
+  return out;
+}
+
+/// `next` has its approvals. What they saw is what is taken.
+Result<void, Error> Cases::extract(const std::string& by, Case next, Found found, Done<Case>& done) {
   if (next.facts.opens) {
     OPALINE_TRY(const auto* kept, find(*next.facts.opens));
+    if (kept->state != State::preserved || kept->opened_by) return fail(Error::gone);
+  }
+  const auto id = next.id;
+  auto input = input_of(next);
+  input.rows = std::move(found.rows);
+  input.gaps = std::move(found.gaps);
+  const bool keep = next.facts.instrument == Instrument::preservation;
+  next.state = keep ? State::preserved : State::produced;
+  auto work = making(EventKind::extracted, by, std::move(next), std::move(input));
+  work.opens = work.next.facts.opens;
+  extracting_.insert(id);
+  ports_.aside([this, id, work = std::move(work), done = std::move(done)]() mutable {
+    auto made = seal(work);
+    if (made && !store_pieces(id, work.input.number, made->pieces)) made = fail(Error::unavailable);
+    if (made) made->pieces.clear();
+    ports_.back([this, id, work = std::move(work), made = std::move(made), done = std::move(done)]() mutable {
+      extracting_.erase(id);
+      auto finished = made ? extracted(work, made->produced) : fail(made.error());
+      // Not where a write's outcome is unknown: the next start, or the next attempt, knows what they are.
+      if (!finished && !stale_) std::ignore = erase_pieces(id, work.input.number);
+      done(std::move(finished));
+    });
+  });
+  return {};
+}
+
+Result<Cases::Made, Error> Cases::seal(const Making& making) const {
+  const auto production = render(making.input, ports_.ledger);
+  auto bundle = seal_bundle(production.files, making.recipients, ports_.random);
+  if (!bundle) return fail(Error::too_large);
+  const auto digest = bundle->digest();
+  Made out;
+  out.produced = {.number = making.input.number,
+                  .made = making.input.made,
+                  .from = making.input.from,
+                  .to = making.input.to,
+                  .pieces = static_cast<std::uint32_t>(bundle->pieces.size()),
+                  .rows = making.input.rows.size(),
+                  .core_sha256 = production.core_sha256,
+                  .bundle_sha256 = digest,
+                  .event = 0,
+                  .destroyed = false};
+  out.pieces = std::move(bundle->pieces);
+  fault_point("cases.sealed");
+  return out;
+}
+
+bool Cases::store_pieces(const CaseId& id, std::uint32_t production, const std::vector<Bytes>& pieces) const {
+  if (!erase_pieces(id, production)) return false;
+  for (std::uint32_t i = 0; i < pieces.size(); ++i) {
+    auto batch = ports_.rows.batch();
+    batch.put(tables::kBundles, store::clear(internal::key_of(id, production, i)), pieces[i]);
+    if (!ports_.rows.write(std::move(batch))) return false;
+    fault_point("cases.after_piece");
+  }
+  return true;
+}
+
+/// They were stored in their order: the first that is not there ends them.
+bool Cases::erase_pieces(const CaseId& id, std::uint32_t production) const {
+  std::uint32_t end = 0;
+  const auto key = [&](std::uint32_t piece) { return store::clear(internal::key_of(id, production, piece)); };
+  for (;; ++end) {
+    const auto row = ports_.rows.get(tables::kBundles, key(end));
+    if (!row) return false;
+    if (!*row) break;
+  }
+  auto batch = ports_.rows.batch();
+  while (end > 0) batch.erase(tables::kBundles, key(--end));
+  return batch.empty() || ports_.rows.write(std::move(batch)).has_value();
+}
+
+json::object Cases::details_of(const Making& making, const Produced& produced) {
+  json::array who;
+  for (const auto& one : making.next.approvals) who.push_back(json::string(one.officer));
+  return {{"approvals", std::move(who)},
+          {"bundle_sha256", to_hex(produced.bundle_sha256)},
+          {"core_sha256", to_hex(produced.core_sha256)},
+          {"number", produced.number},
+          {"revision", making.next.revision},
+          {"rows", produced.rows}};
+}
+
+Result<Case, Error> Cases::extracted(const Making& making, const Produced& produced) {
+  OPALINE_TRY(const auto* now, find(making.next.id));
+  // An answer or a notice may have come; a narrower request or a refusal makes this extract one of no case.
+  if (now->state != State::open || now->revision != making.next.revision ||
+      !std::ranges::all_of(making.next.approvals, [&](const auto& one) { return ports_.is_officer(one.officer); }))
+    return fail(Error::stale);
+  Case next = *now;
+  next.approvals = making.next.approvals;
+  next.state = making.next.state;
+  if (next.state == State::preserved) next.destroy_at = ports_.clock.now() + kPreserved;
+  next.productions.push_back(produced);
+  next.productions.back().event = next.events + 1;
+  auto details = details_of(making, produced);
+  std::optional<Case> also;
+  if (making.opens) {
+    OPALINE_TRY(const auto* kept, find(*making.opens));
     if (kept->state != State::preserved || kept->opened_by) return fail(Error::gone);
     also = *kept;
     also->opened_by = next.id;
     also->destroy_at.reset();  // with the case that opened it
+    details["opens"] = to_text(*making.opens);
   }
-  auto input = input_of(next);
-  OPALINE_TRY(input.rows, rows(next.facts, input.gaps));
-  if (count(next.facts.handles, input.rows) != input.counts) return fail(Error::changed);
-  const bool keep = next.facts.instrument == Instrument::preservation;
-  next.state = keep ? State::preserved : State::produced;
-  if (keep) next.destroy_at = ports_.clock.now() + kPreserved;
-  json::object details;
-  if (next.facts.opens) details["opens"] = to_text(*next.facts.opens);
-  return produce(EventKind::extracted, by, std::move(next), std::move(input), std::move(details), also);
-}
-
-Result<Case, Error> Cases::produce(EventKind kind, const std::string& by, Case next, ProductionInput input,
-                                   json::object details, const std::optional<Case>& also) {
-  const auto production = render(input, ports_.ledger);
-  std::vector<OfficerPublicKey> recipients;
-  json::array who;
-  for (const auto& one : next.approvals) {
-    recipients.push_back(key_of(one.officer)->key);
-    who.push_back(json::string(one.officer));
-  }
-  const auto bundle = seal_bundle(production.files, recipients, ports_.random);
-  if (!bundle) return fail(Error::too_large);
-  next.productions.push_back({.number = input.number,
-                              .made = input.made,
-                              .from = input.from,
-                              .to = input.to,
-                              .pieces = static_cast<std::uint32_t>(bundle->pieces.size()),
-                              .rows = input.rows.size(),
-                              .core_sha256 = production.core_sha256,
-                              .bundle_sha256 = bundle->digest(),
-                              .event = next.events + 1,
-                              .destroyed = false});
-  details["approvals"] = std::move(who);
-  details["bundle_sha256"] = to_hex(bundle->digest());
-  details["core_sha256"] = to_hex(production.core_sha256);
-  details["number"] = input.number;
-  details["revision"] = next.revision;
-  details["rows"] = input.rows.size();
-  const auto id = next.id;
-  // Of a pen register: what is in the production now is erased here, in the same write.
-  auto erased = ports_.rows.batch();
-  if (kind == EventKind::collected) OPALINE_CHECK(ports_.collecting.erase(id, input.to, erased));
-  return commit(kind, by, std::move(next), std::move(details), also, [&](auto& batch) {
-    batch.add(std::move(erased));
-    for (std::uint32_t i = 0; i < bundle->pieces.size(); ++i)
-      batch.put(tables::kBundles, store::clear(internal::key_of(id, input.number, i)), bundle->pieces[i]);
-  });
+  return commit(EventKind::extracted, making.by, std::move(next), std::move(details), also);
 }
 
 // ---------------------------------------------------------------- pen registers
@@ -237,7 +319,20 @@ Result<bool, Error> Cases::produce_day(const CaseId& id) {
     input.gaps.damaged = input.rows.size() - kMaxRows;
     input.rows.resize(kMaxRows);
   }
-  OPALINE_CHECK(produce(EventKind::collected, "service", std::move(next), std::move(input), {}, std::nullopt));
+  const auto work = making(EventKind::collected, "service", std::move(next), std::move(input));
+  OPALINE_TRY(auto made, seal(work));
+  Case after = work.next;
+  after.productions.push_back(made.produced);
+  after.productions.back().event = after.events + 1;
+  // What is in the production now is erased here, in the same write.
+  auto erased = ports_.rows.batch();
+  OPALINE_CHECK(ports_.collecting.erase(id, to, erased));
+  OPALINE_CHECK(commit(
+      EventKind::collected, work.by, std::move(after), details_of(work, made.produced), std::nullopt, [&](auto& batch) {
+        batch.add(std::move(erased));
+        for (std::uint32_t i = 0; i < made.pieces.size(); ++i)
+          batch.put(tables::kBundles, store::clear(internal::key_of(id, made.produced.number, i)), made.pieces[i]);
+      }));
   if (last) collect_now();
   return !last;
 }

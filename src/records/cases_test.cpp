@@ -4,6 +4,7 @@
 
 #include "ledger/tables.hpp"
 #include "records/cases_test_world.hpp"
+#include "records/internal/case_rows.hpp"
 
 namespace opaline::records {
 namespace {
@@ -57,7 +58,7 @@ TEST_F(CasesTest, FactsHaveLimits) {
 
 TEST_F(CasesTest, TwoOfficersProduceAndEitherCanOpenIt) {
   const auto id = opened(facts()).id;
-  const auto preview = cases_->preview(id);
+  const auto preview = this->preview(id);
   EXPECT_EQ(preview->counts, (Counts{{kTarget, 2, 1}, {kOther, 0, 1}}));
   auto made = approve("ada", id);
   ASSERT_TRUE(made);
@@ -102,19 +103,19 @@ TEST_F(CasesTest, AKeyIsRegisteredByWhoHasIt) {
 TEST_F(CasesTest, ForgedAndMisplacedSignaturesAreRefused) {
   const auto id = opened(facts()).id, another = opened(facts()).id;
   const auto good = approving("ada", id);
-  EXPECT_EQ(cases_->approve("bob", id, good).error(), Error::bad_signature) << "ada's";
-  EXPECT_EQ(cases_->approve("ada", another, good).error(), Error::stale) << "another case's facts";
+  EXPECT_EQ(approve("bob", id, good).error(), Error::bad_signature) << "ada's";
+  EXPECT_EQ(approve("ada", another, good).error(), Error::stale) << "another case's facts";
   auto bad = good;
   bad.counts[0].by += 1;
-  EXPECT_EQ(cases_->approve("ada", id, bad).error(), Error::bad_signature);
+  EXPECT_EQ(approve("ada", id, bad).error(), Error::bad_signature);
   for (const std::size_t at : {0u, 63u, 64u, 3372u}) {
     auto bytes = good.signature.array();
     bytes[at] ^= std::byte{1};
     bad = good;
     bad.signature = crypto::HybridSignature(bytes);
-    EXPECT_EQ(cases_->approve("ada", id, bad).error(), Error::bad_signature) << at;
+    EXPECT_EQ(approve("ada", id, bad).error(), Error::bad_signature) << at;
   }
-  EXPECT_TRUE(cases_->approve("ada", id, good));
+  EXPECT_TRUE(approve("ada", id, good));
 }
 
 TEST_F(CasesTest, ANarrowerRevisionNeedsBothAgain) {
@@ -127,7 +128,7 @@ TEST_F(CasesTest, ANarrowerRevisionNeedsBothAgain) {
   ASSERT_TRUE(narrowed);
   EXPECT_EQ(narrowed->revision, 2u);
   EXPECT_TRUE(narrowed->approvals.empty());
-  EXPECT_EQ(cases_->approve("bob", id, early).error(), Error::stale);
+  EXPECT_EQ(approve("bob", id, early).error(), Error::stale);
   ASSERT_TRUE(approve("bob", id));
   EXPECT_EQ(cases_->show(id)->state, State::open) << "ada's was for the revision before";
   ASSERT_TRUE(approve("ada", id));
@@ -161,7 +162,7 @@ TEST_F(CasesTest, ChangedNumbersAreRefusedAndOldApprovalsLapse) {
   ASSERT_TRUE(approve("ada", id));
   const auto seen = approving("bob", id);
   log_.erase(log_.begin());  // expired
-  EXPECT_EQ(cases_->approve("bob", id, seen).error(), Error::changed);
+  EXPECT_EQ(approve("bob", id, seen).error(), Error::changed);
   const auto again = approve("bob", id);
   ASSERT_TRUE(again);
   EXPECT_EQ(again->state, State::open) << "what ada signed is not there any more";
@@ -169,6 +170,125 @@ TEST_F(CasesTest, ChangedNumbersAreRefusedAndOldApprovalsLapse) {
   EXPECT_EQ(again->approvals[0].officer, "bob");
   ASSERT_TRUE(approve("ada", id));
   EXPECT_EQ(cases_->show(id)->state, State::produced);
+}
+
+/// What others do while the log is searched and an extract is sealed.
+class CasesAsideTest : public CasesTest {
+ protected:
+  void begin(const std::string& officer, const CaseId& id) {
+    cases_->approve(officer, id, approving(officer, id), [this](auto result) { results_.push_back(std::move(result)); });
+  }
+  /// Previews are not kept waiting.
+  Cases::Approving approving(const std::string& officer, const CaseId& id) {
+    auto* const waiting = std::exchange(aside_, nullptr);
+    auto out = CasesTest::approving(officer, id);
+    aside_ = waiting;
+    return out;
+  }
+  void step() {
+    ASSERT_FALSE(jobs_.empty());
+    auto job = std::move(jobs_.front());
+    jobs_.erase(jobs_.begin());
+    job();
+  }
+  std::vector<Cases::Job> jobs_;
+  std::vector<Result<Case, Error>> results_;
+};
+
+TEST_F(CasesAsideTest, AnAnswerDoesNotDisturbAndARefusalEndsIt) {
+  for (const bool refuse : {false, true}) {
+    const auto id = opened(facts()).id;
+    ASSERT_TRUE(approve("ada", id));
+    aside_ = &jobs_;
+    begin("bob", id);
+    step();  // searched
+    ASSERT_TRUE(cases_->answer("eve", id, "while it is sealed"));
+    if (refuse) ASSERT_TRUE(cases_->refuse("eve", id, "no"));
+    step();  // sealed, stored
+    ASSERT_TRUE(jobs_.empty());
+    aside_ = nullptr;
+    EXPECT_EQ(results_.back().has_value(), !refuse);
+    EXPECT_EQ(cases_->show(id)->state, refuse ? State::refused : State::produced);
+    EXPECT_EQ(has_bundle(id), !refuse);
+    EXPECT_EQ(cases_->events(id)->back().text.find("extracted") != std::string::npos, !refuse);
+    if (!refuse) EXPECT_TRUE(verify(produce("bob", id), cases_->service()).good());
+    EXPECT_TRUE(cases_->verify_ledger({}).intact);
+  }
+}
+
+TEST_F(CasesAsideTest, ANarrowerRequestIsNotAnsweredWithTheWiderExtract) {
+  const auto id = opened(facts()).id;
+  ASSERT_TRUE(approve("ada", id));
+  aside_ = &jobs_;
+  begin("bob", id);
+  auto less = facts();
+  less.handles = {kTarget};
+  ASSERT_TRUE(cases_->narrow("eve", id, less, "fewer"));
+  step();
+  ASSERT_TRUE(jobs_.empty());
+  EXPECT_EQ(results_.back().error(), Error::stale);
+  aside_ = nullptr;
+  ASSERT_TRUE(approve("ada", id));
+  aside_ = &jobs_;
+  begin("bob", id);
+  step();
+  less.to -= seconds(1);
+  ASSERT_TRUE(cases_->narrow("eve", id, less, "shorter"));
+  step();
+  EXPECT_EQ(results_.back().error(), Error::stale);
+  EXPECT_FALSE(has_bundle(id));
+}
+
+TEST_F(CasesAsideTest, TwoAtOnceAreTwoApprovalsAndAThirdMakesNoSecondExtract) {
+  const auto id = opened(facts()).id;
+  aside_ = &jobs_;
+  begin("ada", id);
+  begin("bob", id);  // neither knows of the other
+  begin("eve", id);
+  while (!jobs_.empty()) step();
+  aside_ = nullptr;
+  ASSERT_EQ(results_.size(), 3u);
+  EXPECT_EQ(std::ranges::count_if(results_, [](const auto& one) { return one.has_value(); }), 2);
+  const auto one = cases_->show(id);
+  EXPECT_EQ(one->state, State::produced);
+  EXPECT_EQ(one->productions.size(), 1u);
+  EXPECT_TRUE(verify(produce(one->approvals[1].officer, id), cases_->service()).good());
+  EXPECT_TRUE(cases_->verify_ledger({}).intact);
+}
+
+TEST_F(CasesAsideTest, AnOfficerWhoIsRevokedMeanwhileHasSignedNothing) {
+  const auto id = opened(facts()).id;
+  ASSERT_TRUE(approve("ada", id));
+  aside_ = &jobs_;
+  begin("bob", id);
+  step();
+  revoked_.insert("ada");
+  step();
+  aside_ = nullptr;
+  EXPECT_EQ(results_.back().error(), Error::stale);
+  EXPECT_FALSE(has_bundle(id));
+}
+
+TEST_F(CasesAsideTest, WhatAStoreDidNotTakeOrAnEndLeftIsNoProduction) {
+  const auto id = opened(facts()).id;
+  ASSERT_TRUE(approve("ada", id));
+  rows_.fail_next = store::RowError::full;  // the first piece
+  EXPECT_EQ(approve("bob", id).error(), Error::unavailable);
+  EXPECT_FALSE(has_bundle(id));
+  EXPECT_EQ(cases_->show(id)->state, State::open);
+  // The process ends when all pieces are stored and before their event is.
+  const store::SealedKey key = store::clear(internal::key_of(id, 1, 0));
+  auto batch = sealed_.batch();
+  for (std::uint32_t i = 0; i < 3; ++i)
+    batch.put(tables::kBundles, store::clear(internal::key_of(id, 1, i)), as_view("sealed"));
+  ASSERT_TRUE(sealed_.write(std::move(batch)));
+  reopen();
+  EXPECT_FALSE(has_bundle(id));
+  EXPECT_FALSE(sealed_.get(tables::kBundles, key)->has_value());
+  EXPECT_EQ(cases_->show(id)->state, State::open);
+  ASSERT_TRUE(approve("bob", id));
+  reopen();
+  EXPECT_TRUE(verify(produce("bob", id), cases_->service()).good());
 }
 
 TEST_F(CasesTest, ARevokedOfficersApprovalLapses) {
@@ -188,14 +308,14 @@ TEST_F(CasesTest, WhatIsRefusedOrClosedIsNotApproved) {
   const auto ready = approving("ada", id);
   EXPECT_EQ(cases_->refuse("bob", id, "").error(), Error::invalid);
   ASSERT_TRUE(cases_->refuse("bob", id, "the court has no jurisdiction here"));
-  EXPECT_EQ(cases_->approve("ada", id, ready).error(), Error::not_possible);
-  EXPECT_EQ(cases_->preview(id).error(), Error::not_possible);
+  EXPECT_EQ(approve("ada", id, ready).error(), Error::not_possible);
+  EXPECT_EQ(preview(id).error(), Error::not_possible);
   EXPECT_EQ(cases_->refuse("bob", id, "again").error(), Error::not_possible);
   EXPECT_TRUE(cases_->answer("bob", id, "Nothing was handed out.\nThere is an account."));
   ASSERT_TRUE(cases_->close("ada", id, "done"));
   EXPECT_EQ(cases_->close("ada", id, "again").error(), Error::not_possible);
   EXPECT_EQ(cases_->answer("bob", id, "more").error(), Error::not_possible);
-  EXPECT_EQ(cases_->approve("ada", {2026, 99}, ready).error(), Error::not_found);
+  EXPECT_EQ(approve("ada", {2026, 99}, ready).error(), Error::not_found);
 }
 
 TEST_F(CasesTest, AnEmergencyNeedsTwoOfficersToo) {
@@ -277,7 +397,7 @@ TEST_F(CasesTest, APenRegisterCollectsWhatComesIntoDailyProductions) {
     collecting_.collect(entries);
   };
   const auto id = opened(given).id;
-  EXPECT_TRUE(cases_->preview(id)->counts.empty()) << "nothing of the past";
+  EXPECT_TRUE(preview(id)->counts.empty()) << "nothing of the past";
   ASSERT_TRUE(approve("ada", id));
   EXPECT_EQ(cases_->collections(), 0u);
   EXPECT_TRUE(collecting_.handles().empty());
@@ -404,7 +524,7 @@ TEST_F(CasesTest, AStoreThatFailsChangesNothing) {
   EXPECT_TRUE(cases_->verify_ledger(std::nullopt).intact);
   log_fails_ = true;
   const auto other = cases_->open_case("ada", facts());
-  EXPECT_EQ(cases_->preview(other->id).error(), Error::unavailable);
+  EXPECT_EQ(preview(other->id).error(), Error::unavailable);
 }
 
 // ---------------------------------------------------------------- changed records are found

@@ -68,6 +68,8 @@ class CasesTest : public ::testing::Test {
          .clock = clock_,
          .random = random_,
          .find = [this](const LookupQuery& query, const Cases::Visitor& visit) { return find(query, visit); },
+         .aside = [this](Cases::Job job) { aside_ ? aside_->push_back(std::move(job)) : job(); },
+         .back = [](Cases::Job job) { job(); },
          .collecting = collecting_,
          .collect = [this](std::vector<CollectTarget> targets) { collecting_.set(std::move(targets)); },
          .is_officer = [this](std::string_view who) { return !revoked_.contains(std::string(who)); },
@@ -113,14 +115,24 @@ class CasesTest : public ::testing::Test {
                     random_);
   }
   Cases::Approving approving(const std::string& officer, const CaseId& id) {
-    const auto seen = cases_->preview(id);
+    const auto seen = preview(id);
     EXPECT_TRUE(seen.has_value());
     if (!seen) return {};
     const auto text = signed_text({cases_->service(), id, seen->revision, seen->digest, seen->counts});
     return {seen->revision, seen->digest, seen->counts, keys_.at(officer).sign(kApprovalLabel, as_view(text), random_)};
   }
+  Result<Preview, Error> preview(const CaseId& id) {
+    std::optional<Result<Preview, Error>> out;
+    cases_->preview(id, [&](auto seen) { out = std::move(seen); });
+    return *out;
+  }
+  Result<Case, Error> approve(const std::string& officer, const CaseId& id, const Cases::Approving& given) {
+    std::optional<Result<Case, Error>> out;
+    cases_->approve(officer, id, given, [&](auto done) { out = std::move(done); });
+    return *out;
+  }
   Result<Case, Error> approve(const std::string& officer, const CaseId& id) {
-    return cases_->approve(officer, id, approving(officer, id));
+    return approve(officer, id, approving(officer, id));
   }
   CaseId produced(Instrument instrument) {
     auto given = facts();
@@ -163,6 +175,7 @@ class CasesTest : public ::testing::Test {
   std::set<std::string> revoked_;
   std::vector<identity::LookupLogEntry> log_;
   bool log_fails_ = false;
+  std::vector<Cases::Job>* aside_ = nullptr;  ///< where jobs wait, if they are not to run at once
 };
 
 }  // namespace opaline::records::testing

@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <set>
 
+#include "base/fault_point.hpp"
 #include "records/canonical.hpp"
 
 namespace opaline::records {
@@ -328,15 +329,24 @@ Result<void, std::string> write_new_file(const fs::path& file, ByteView content)
 }
 
 Result<void, std::string> write_folder(const fs::path& folder, const std::vector<File>& files) {
-  if (::mkdir(folder.c_str(), 0700) != 0) {
-    const std::error_code error(errno, std::generic_category());
-    return fail(folder.string() + ": " + error.message());
-  }
+  const auto wrong = [&](const std::string& why) { return fail(folder.string() + ": " + why); };
+  std::error_code error;
+  const auto target = folder.has_filename() ? folder : folder.parent_path();  // "out/" is "out"
+  if (fs::exists(fs::symlink_status(target, error))) return wrong("exists already");
+  const auto part = target.parent_path() / ("." + target.filename().string() + ".part");
   for (const auto& file : files) {
     if (file.name.empty() || file.name.front() == '.' || file.name.find('/') != std::string::npos)
       return fail("\"" + file.name + "\" is no file's name");
-    OPALINE_CHECK(write_new_file(folder / file.name, file.content));
+    fs::remove(part / file.name, error);  // of an attempt that was interrupted
   }
+  ::rmdir(part.c_str());
+  if (::mkdir(part.c_str(), 0700) != 0) return wrong(std::error_code(errno, std::generic_category()).message());
+  for (const auto& file : files) {
+    OPALINE_CHECK(write_new_file(part / file.name, file.content));
+    fault_point("folder.after_file");
+  }
+  fs::rename(part, target, error);
+  if (error) return wrong(error.message());
   return {};
 }
 

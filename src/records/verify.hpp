@@ -28,7 +28,9 @@ inline constexpr std::uintmax_t kMaxProductionFileBytes = std::uintmax_t{128} <<
 /// A new file, mode 0600, synced; one that exists is not touched, and one that could not be written whole is removed.
 /// The error is a sentence.
 [[nodiscard]] Result<void, std::string> write_new_file(const std::filesystem::path& file, ByteView content);
-/// Makes the folder and writes the files, mode 0600. The error is a sentence; a folder that exists is not touched.
+/// Makes the folder with the files, mode 0600: all of it or, where this is interrupted, none (but for a hidden
+/// .FOLDER.part beside it, which the next attempt removes). The error is a sentence; a folder that exists is not
+/// touched.
 [[nodiscard]] Result<void, std::string> write_folder(const std::filesystem::path& folder,
                                                      const std::vector<File>& files);
 

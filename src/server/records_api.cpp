@@ -272,19 +272,20 @@ void RecordsApi::show(Call& call, const CaseId& id) {
 
 void RecordsApi::preview(Call& call, const CaseId& id) {
   if (!allowed(call, Action::case_read, to_text(id))) return;
-  const auto seen = p_.cases.preview(id);
-  if (!seen) return refuse(call, Action::case_read, to_text(id), seen.error());
-  json::array unreadable;
-  for (const auto day : seen->gaps.unreadable_days) unreadable.push_back(json::string(to_text(day)));
-  call.answer(200, {{"case", to_text(id)},
-                    {"revision", seen->revision},
-                    {"facts", records::to_json(seen->facts)},
-                    {"facts_sha256", seen->digest.hex()},
-                    {"counts", records::to_json(seen->counts)},
-                    {"total", records::total(seen->counts)},
-                    {"damaged", seen->gaps.damaged},
-                    {"unreadable_days", std::move(unreadable)},
-                    {"service", p_.cases.service()}});
+  p_.cases.preview(id, [this, id, call = std::move(call)](const Result<records::Preview, Error>& seen) mutable {
+    if (!seen) return refuse(call, Action::case_read, to_text(id), seen.error());
+    json::array unreadable;
+    for (const auto day : seen->gaps.unreadable_days) unreadable.push_back(json::string(to_text(day)));
+    call.answer(200, {{"case", to_text(id)},
+                      {"revision", seen->revision},
+                      {"facts", records::to_json(seen->facts)},
+                      {"facts_sha256", seen->digest.hex()},
+                      {"counts", records::to_json(seen->counts)},
+                      {"total", records::total(seen->counts)},
+                      {"damaged", seen->gaps.damaged},
+                      {"unreadable_days", std::move(unreadable)},
+                      {"service", p_.cases.service()}});
+  });
 }
 
 // ---------------------------------------------------------------- steps
@@ -310,9 +311,11 @@ void RecordsApi::approve(Call& call, const CaseId& id) {
   if (!revision || *revision > UINT32_MAX || !digest || !counts || !signature)
     return refuse(call, Action::case_approve, to_text(id), Error::invalid,
                   R"(wanted: {"revision": 1, "facts_sha256": "<hex>", "counts": [...], "signature": "<base64url>"})");
-  answer(call, Action::case_approve, id,
-         p_.cases.approve(call.actor.name, id,
-                          {static_cast<std::uint32_t>(*revision), *digest, std::move(*counts), *signature}));
+  const auto by = call.actor.name;
+  p_.cases.approve(by, id, {static_cast<std::uint32_t>(*revision), *digest, std::move(*counts), *signature},
+                   [this, id, call = std::move(call)](const Result<records::Case, Error>& done) mutable {
+                     answer(call, Action::case_approve, id, done);
+                   });
 }
 
 void RecordsApi::narrow(Call& call, const CaseId& id) {

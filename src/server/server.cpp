@@ -107,6 +107,7 @@ Server::Impl::Impl(Config config, const Ports& ports)
       control_(ports.clock),
       io_(ports.clock),
       upkeep_(ports.clock),
+      extracting_(ports.clock),
       desk_(control_, io_),
       io_patience_(control_),
       minute_timer_(control_),
@@ -116,8 +117,10 @@ Server::Impl::Impl(Config config, const Ports& ports)
 Server::Impl::~Impl() {
   io_.stop();
   upkeep_.stop();
+  extracting_.stop();
   if (io_thread_.joinable()) io_thread_.join();
   if (upkeep_thread_.joinable()) upkeep_thread_.join();
+  if (extracting_thread_.joinable()) extracting_thread_.join();
 }
 
 // ---------------------------------------------------------------- opening
@@ -249,6 +252,8 @@ Result<void, std::string> Server::Impl::open_records() {
                                            lookups_.log->flush();  // what was answered a moment ago counts, too
                                            return lookups_.log->find(query, visit);
                                          },
+                                     .aside = [this](auto job) { extracting_.post(std::move(job)); },
+                                     .back = [this](auto job) { control_.post(std::move(job)); },
                                      .collecting = *collecting_,
                                      .collect = [this](auto targets) { collect(std::move(targets)); },
                                      .is_officer =
@@ -397,6 +402,7 @@ bool Server::Impl::run() {
   start_upkeep();
   io_thread_ = std::thread([this] { io_.run(); });
   upkeep_thread_ = std::thread([this] { upkeep_.run(); });
+  extracting_thread_ = std::thread([this] { extracting_.run(); });
   ready_ = true;
   if (const auto written = write_ports_file(); !written) {
     ports_.log.event(LogLevel::error, "ports_file", {{"error", written.error()}});
@@ -412,8 +418,10 @@ bool Server::Impl::run() {
   control_.run();
   io_.stop();
   upkeep_.stop();
+  extracting_.stop();
   io_thread_.join();
   upkeep_thread_.join();
+  extracting_thread_.join();
   ports_.log.event(LogLevel::info, "server_stopped", {{"clean", clean_ ? 1 : 0}});
   return clean_;
 }

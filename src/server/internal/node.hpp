@@ -87,6 +87,7 @@ class Server::Impl final : NodeControl {
   net::EventLoop control_;
   net::EventLoop io_;
   net::EventLoop upkeep_;
+  net::EventLoop extracting_;  // searches the lookup log for legal requests, and seals what it finds
 
   std::optional<DirectoryLock> lock_;
   std::unique_ptr<store::FileKeyVault> vault_;
@@ -123,7 +124,7 @@ class Server::Impl final : NodeControl {
   net::Timer minute_timer_, expiry_timer_, stop_timer_;
   std::optional<net::Timer> files_timer_;  // of the upkeep loop
 
-  std::thread io_thread_, upkeep_thread_;
+  std::thread io_thread_, upkeep_thread_, extracting_thread_;
 };
 
 }  // namespace opaline::server
