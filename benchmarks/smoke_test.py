@@ -9,7 +9,8 @@ import subprocess
 import sys
 import tempfile
 
-from harness.processes import Failed, Opalined, Programs, run_lines
+from harness.processes import Failed, Opalined, Programs, free_port, run_lines
+from harness.rows_business import Gateway
 
 PAIRS = 2
 
@@ -23,6 +24,26 @@ def check(right, what):
 def refused(arguments, words):
     done = subprocess.run([str(a) for a in arguments], capture_output=True, text=True, timeout=60)
     check(done.returncode != 0 and words in done.stderr, f"refused: {done.stderr.strip()[:100]}")
+
+
+def business(programs, server, gateway):
+    """Persons and a business's software around a server and a gateway."""
+    def load(*runs, seconds=60, **more):
+        timing = ["--warmup", 0, "--seconds", seconds, "--rate", 200, "--connections", 4]
+        return gateway.load(programs, timing, *runs, **{"persons": 8, "in-flight": 24, "messages": 400, "patience": 60, **more})
+
+    closed, posts = run_lines(load("webhooks", "posts"))
+    check(closed["sent"] == closed["to_receipt_us"]["count"] == 400, "400 messages of 8 persons: 400 webhooks, each in order")
+    check(posts["sent"] == posts["to_accepted_us"]["count"] == 400, "400 POSTs: 400 answers")
+    check(posts["in_flight"] == 4 and 0 < posts["to_receipt_us"]["count"] <= 400, "and each person has the texts, or there would be no line")
+    paced = run_lines(load("webhooks-paced", "posts-paced", seconds=2))
+    check(len(paced) == 2 and all(350 <= line["sent"] <= 450 for line in paced), "200 a second for 2 seconds")
+
+    # What is wrong or lost gives no figure.
+    refused(load("webhooks", secret="A" * 43 + "="), "was not made with the business's secret")
+    refused(load("posts", **{"api-port": server.port}), "POST /v1/message: HTTP/1.1 4")
+    refused(load("webhooks", **{"webhook-port": free_port(), "patience": 2}), "nothing has happened for 2 s")
+    refused([programs.load("business_load"), "--port", gateway.port, "--authority", server.authority, "http"], "the answer is HTTP/1.1 4")
 
 
 def main():
@@ -57,7 +78,9 @@ def main():
             refused(load(server, "--payload", 50_000, "online", "--messages", 1), "goodbye")
             still = run_lines(load(server, "--in-flight", 4, "online", "--messages", 10, "--warmup", 0, "--seconds", 60))[0]
             check(still["to_receipt_us"]["count"] == 10, "the server serves after that")
-    print("the generator counts right")
+        with Opalined(programs, root / "three") as server, Gateway(programs, server) as gateway:
+            business(programs, server, gateway)
+    print("the generators count right")
 
 
 if __name__ == "__main__":

@@ -56,6 +56,10 @@ class Programs:
     def mosquitto(self):
         return self.deps / "mosquitto" / "usr" / "sbin" / "mosquitto"
 
+    @property
+    def nginx(self):
+        return self.deps / "nginx" / "usr" / "sbin" / "nginx"
+
 
 class Server:
     """A process that listens. Subclasses start it and know its port."""
@@ -139,6 +143,35 @@ class Mosquitto(Server):
         super().__init__("mosquitto", [programs.mosquitto, "-c", config], directory / "mosquitto.log")
         self.authority = certificates / "ca.pem"
         wait_for("mosquitto", lambda: self.alive() and listening(self.port))
+
+
+class Nginx(Server):
+    """One worker that reads a request and answers 200 with an empty body; no log, connections never end."""
+
+    def __init__(self, programs, directory, certificates):
+        directory = pathlib.Path(directory) / "nginx"
+        directory.mkdir(parents=True, exist_ok=True)
+        self.port = free_port()
+        config = directory / "nginx.conf"
+        temporary = " ".join(f"{kind}_temp_path {directory};" for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+        config.write_text(
+            f"daemon off; worker_processes 1; pid {directory}/nginx.pid; error_log stderr warn;\n"
+            + ("user root;\n" if os.getuid() == 0 else "")
+            + "events { worker_connections 4096; }\n"
+            f"http {{ access_log off; {temporary} keepalive_requests 1000000000; keepalive_timeout 1h;\n"
+            f"server {{ listen 127.0.0.1:{self.port} ssl; ssl_protocols TLSv1.3; ssl_certificate {certificates / 'server.pem'};\n"
+            f"ssl_certificate_key {certificates / 'server.key'}; location / {{ return 200; }} }} }}\n")
+        super().__init__("nginx", [programs.nginx, "-c", config, "-e", "stderr"], directory / "nginx.log")
+        self.authority = certificates / "ca.pem"
+        try:
+            wait_for("nginx", lambda: self.alive() and listening(self.port))
+        except Failed:
+            self.stop()
+            raise
+
+    def worker(self):
+        """The process that serves."""
+        return wait_for("nginx's worker", lambda: pathlib.Path(f"/proc/{self.pid}/task/{self.pid}/children").read_text().split())[0]
 
 
 class PortPrinter(Server):

@@ -26,12 +26,14 @@ void Meter::open_window(Nanos now) {
   window_.begin = now;
   window_.own_begin = own_cpu();
   window_.server_begin = cpu_of(plan_.server);
+  window_.gateway_begin = cpu_of(plan_.gateway);
 }
 
 void Meter::close_window(Nanos now) {
   window_.end = now;
   window_.own_end = own_cpu();
   window_.server_end = cpu_of(plan_.server);
+  window_.gateway_end = cpu_of(plan_.gateway);
   closing_ = true;
 }
 
@@ -102,13 +104,14 @@ std::string Meter::json() const {
   };
   const CpuSeconds own = window_.own_end - window_.own_begin;
   const CpuSeconds server = window_.server_end - window_.server_begin;
+  const CpuSeconds gateway = window_.gateway_end - window_.gateway_begin;
   return fmt::format(
       R"("in_flight":{},"pairs":{},"payload_bytes":{},"freed_by":"{}","seconds":{:.3f},"sent":{},)"
       R"("received_per_second":{:.0f},"accepted_per_second":{:.0f},"to_receipt_us":{},"to_accepted_us":{},)"
-      R"("generator_cpu":{:.3f},"server_cpu_user":{:.3f},"server_cpu_system":{:.3f})",
+      R"("generator_cpu":{:.3f},"server_cpu_user":{:.3f},"server_cpu_system":{:.3f},"gateway_cpu":{:.3f})",
       plan_.in_flight, plan_.pairs, plan_.payload_bytes, plan_.freed_by == FreedBy::receipt ? "receipt" : "accepted",
       seconds, sent_in_run_, rate(received_in_window_), rate(accepted_in_window_), latency(*to_receipt_),
-      latency(*to_accepted_), own.sum() / seconds, server.user / seconds, server.system / seconds);
+      latency(*to_accepted_), own.sum() / seconds, server.user / seconds, server.system / seconds, gateway.sum() / seconds);
 }
 
 }  // namespace opaline::bench

@@ -23,6 +23,7 @@ struct Plan {
   Nanos measure = to_ns(2);
   std::uint64_t messages = UINT64_MAX;  ///< stop after so many; then the window ends when the last is freed
   pid_t server = 0;                     ///< whose processor time is reported; 0: nobody's
+  pid_t gateway = 0;                    ///< the same of a second process
 };
 
 class Meter {
@@ -40,7 +41,7 @@ class Meter {
 
   /// Whether the pair may send its next message now. Takes the slot.
   [[nodiscard]] bool take_slot();
-  /// The pair's next message leaves: returns its number, from 0.
+  /// The pair's next message leaves, or was due (`now`): returns its number, from 0.
   std::uint64_t sent(std::size_t pair, Nanos now);
   /// Ends the program unless `number` is the pair's next one. True: a slot was freed.
   bool received(std::size_t pair, std::uint64_t number, Nanos now);
@@ -48,6 +49,7 @@ class Meter {
   bool accepted(std::size_t pair, std::uint64_t number, Nanos now);
 
   [[nodiscard]] std::uint64_t sent_in_run() const { return sent_in_run_; }
+  [[nodiscard]] std::size_t outstanding() const { return outstanding_; }
   [[nodiscard]] std::uint64_t next_expected(std::size_t pair) const { return pairs_[pair].received; }
   /// Forgets a pair's unreceived messages: their device is to be read later, or never.
   void skip_receipts() {
@@ -66,7 +68,7 @@ class Meter {
   };
   struct Window {
     Nanos begin = 0, end = 0;
-    CpuSeconds own_begin, own_end, server_begin, server_end;
+    CpuSeconds own_begin, own_end, server_begin, server_end, gateway_begin, gateway_end;
   };
   void open_window(Nanos now);
   void close_window(Nanos now);

@@ -13,13 +13,6 @@ namespace {
 constexpr std::uint32_t kRegiveEnvelopes = 512;
 constexpr std::uint32_t kRegiveBytes = 256 * 1024;
 
-template <class Frame>
-void put(MessageWriter& out, const Frame& frame) {
-  Bytes encoded;
-  wire::encode(encoded, frame);
-  out.append(encoded);
-}
-
 void put_big(std::byte* at, std::uint64_t value, std::size_t width) {
   for (std::size_t i = 0; i < width; ++i) at[i] = static_cast<std::byte>(value >> (8 * (width - 1 - i)) & 255);
 }
@@ -60,13 +53,13 @@ void Device::authenticate(const wire::Hello& hello) {
   crypto::SystemRandom random;
   const auto signature = account_.identity.signer().sign(wire::kAuthLabel, message, random);
   auth.signature = signature.view();
-  put(out_, auth);
+  put(auth);
   send_now();
 }
 
 Bytes Device::call(std::uint16_t method, const std::string& request) {
   replied_ = false;
-  put(out_, wire::Call{next_call_++, method, as_view(request)});
+  put(wire::Call{next_call_++, method, as_view(request)});
   send_now();
   pull_until(replied_);
   return std::move(reply_);
@@ -83,7 +76,7 @@ void Device::open_route(std::uint16_t route, const Account& peer) {
     if (device.device() != static_cast<std::uint32_t>(peer.device)) continue;
     const auto mailbox = MailboxId::from(as_view(device.mailbox()));
     if (!mailbox || device.send_token().size() != wire::kSendTokenBytes) die("SEND_TOKENS: a damaged entry");
-    put(out_, wire::Route{route, *mailbox, to_array<wire::kSendTokenBytes>(as_view(device.send_token()))});
+    put(wire::Route{route, *mailbox, to_array<wire::kSendTokenBytes>(as_view(device.send_token()))});
     send_now();
     return;
   }
@@ -91,24 +84,25 @@ void Device::open_route(std::uint16_t route, const Account& peer) {
 }
 
 void Device::give_credit(std::uint32_t envelopes, std::uint32_t bytes) {
-  put(out_, wire::Credit{envelopes, bytes});
+  put(wire::Credit{envelopes, bytes});
 }
 
 void Device::leave() {
   leaving_ = true;
-  put(out_, wire::Goodbye{wire::GoodbyeCode::shutting_down, {}});
+  put(wire::Goodbye{wire::GoodbyeCode::shutting_down, {}});
   send_now();
   while (!closed_ && stream_.pull()) read_messages(now_ns());
 }
 
-std::uint32_t Device::submit(std::uint16_t route, const EnvelopeId& id, ByteView ciphertext) {
+std::uint32_t Device::submit(std::uint16_t route, const EnvelopeId& id, ByteView ciphertext,
+                             wire::EnvelopeClass envelope_class) {
   --credit_envelopes_;
   credit_bytes_ -= ciphertext.size();
   std::byte* at = out_.room(wire::kSubmitOverheadBytes + ciphertext.size());
   at[0] = static_cast<std::byte>(wire::FrameType::submit);
   put_big(at + 1, wire::kSubmitOverheadBytes - wire::kFrameHeaderBytes + ciphertext.size(), 3);
   put_big(at + 4, route, 2);
-  at[6] = static_cast<std::byte>(wire::EnvelopeClass::normal);
+  at[6] = static_cast<std::byte>(envelope_class);
   std::memcpy(at + 7, id.array().data(), EnvelopeId::kSize);
   std::memcpy(at + wire::kSubmitOverheadBytes, ciphertext.data(), ciphertext.size());
   return next_submit_++;
@@ -217,7 +211,7 @@ void Device::on_rare_frame(ByteView whole) {
 void Device::on_round_end() {
   if (acknowledged_ != pushed_) {
     acknowledged_ = pushed_;
-    put(out_, wire::Ack{pushed_});
+    put(wire::Ack{pushed_});
   }
   if (used_envelopes_ >= kRegiveEnvelopes || used_bytes_ >= kRegiveBytes) {
     give_credit(used_envelopes_, used_bytes_);

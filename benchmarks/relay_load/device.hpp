@@ -43,7 +43,15 @@ class Device final : public Session {
   /// Whether the server's credit lets one more envelope of this size go.
   [[nodiscard]] bool may_submit(std::size_t bytes) const { return credit_envelopes_ > 0 && credit_bytes_ >= bytes; }
   /// Writes a SUBMIT and returns its implied number. may_submit must hold.
-  std::uint32_t submit(std::uint16_t route, const EnvelopeId& id, ByteView ciphertext);
+  std::uint32_t submit(std::uint16_t route, const EnvelopeId& id, ByteView ciphertext,
+                       wire::EnvelopeClass envelope_class = wire::EnvelopeClass::normal);
+  /// Writes another frame behind what was submitted.
+  template <class Frame>
+  void put(const Frame& frame) {
+    Bytes encoded;
+    wire::encode(encoded, frame);
+    out_.append(encoded);
+  }
 
   /// Pushes that arrived on this connection, to be acknowledged at the end of the round.
   [[nodiscard]] std::uint32_t pushed() const { return pushed_; }
