@@ -191,8 +191,9 @@ class Business::Impl final : private uplink::ConnectionOwner {
       }
     }
   }
-  void on_batch_end() override { round(); }
+  void on_batch_end() override { schedule_round(); }
   void on_ended(const uplink::Ended& ended) override {
+    if (round_scheduled_) round();  // what the connection has brought is the device's while it still counts its pushes
     device_->disconnected();
     tick_.cancel();
     const bool for_good = ended.cause == uplink::Ended::Cause::goodbye &&
@@ -203,15 +204,15 @@ class Business::Impl final : private uplink::ConnectionOwner {
   }
 
   // ---- rounds
+  /// One commit, and so one fsync, for all that this turn of the loop brings: envelopes of many people, POSTs, answers.
   void schedule_round() {
     if (std::exchange(round_scheduled_, true)) return;
-    around_.loop.post([this, alive = std::weak_ptr(alive_)] {
-      if (alive.expired()) return;
-      round_scheduled_ = false;
-      round();
+    around_.loop.after_round([this, alive = std::weak_ptr(alive_)] {
+      if (!alive.expired() && round_scheduled_) round();
     });
   }
   void round() {
+    round_scheduled_ = false;
     auto actions = device_->commit_round();
     if (!actions) {
       around_.log.event(LogLevel::error, "gateway_store_failed");

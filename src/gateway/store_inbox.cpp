@@ -68,7 +68,8 @@ Result<void, StoreError> Store::enqueue(Changes& changes, Steps& steps, const Ac
   changes.put(tables::kInbox, store::clear(place), sealed);
   const bool closes = message.kind == Received::Kind::closed;
   const auto person = people_.find(persona);
-  if (person == people_.end() || person->second.closed != closes || !steps.empty())
+  const bool known = person != people_.end() || std::ranges::find(steps, persona, &Step::persona) != steps.end();
+  if (!known || is_closed(steps, persona) != closes)
     changes.put(tables::kPeople, store::clear(key(persona.view())),
                 encode(PersonRecord{id, closes, person == people_.end() ? Time() : person->second.away_told}));
   steps.push_back({.persona = persona, .id = id, .closes = closes, .number = number});

@@ -15,6 +15,8 @@ constexpr std::size_t kUnderWay = 64;
 constexpr auto kAnswerWithin = 30s;
 constexpr std::size_t kMaxAnswerBytes = 64 * 1024;  // nobody reads it
 constexpr BackOff kWaits(1s, 5min);
+/// Rows of what was taken are erased by the next commit of anything, or by one of their own after this time.
+constexpr auto kForgetWithin = 10ms;
 /// Answers that say "never" are believed when they were given so often.
 constexpr unsigned kRefusals = 3;
 /// Those that are about the address and not about the message are not asked in a row: software that is being replaced
@@ -51,7 +53,8 @@ seconds retry_after(const net::HttpResponse& response) {
 
 }  // namespace
 
-Webhooks::Webhooks(const Parts& parts, const BusinessConfig& config) : parts_(parts), config_(config) {
+Webhooks::Webhooks(const Parts& parts, const BusinessConfig& config)
+    : parts_(parts), config_(config), forget_(parts.loop) {
   connect();
 }
 
@@ -86,6 +89,9 @@ void Webhooks::stop() {
   line_.clear();
   http_.reset();
   under_way_ = 0;
+  if (!forget_.armed()) return;
+  forget_.cancel();
+  forget();
 }
 
 void Webhooks::wake(const AccountId& persona) {
@@ -188,12 +194,11 @@ void Webhooks::bury(const AccountId& persona, Lane& lane, const msp::Uuid& id, R
 
 void Webhooks::finish(const AccountId& persona, Store::Number number) {
   parts_.store.finish(persona, number);
-  if (std::exchange(forgets_, true)) return;
-  parts_.loop.post([this, alive = std::weak_ptr(alive_)] {
-    if (alive.expired()) return;
-    forgets_ = false;
-    if (parts_.store.forget_taken()) fault_point("gateway.after_taken");
-  });
+  if (!forget_.armed()) forget_.arm(kForgetWithin, [this] { forget(); });
+}
+
+void Webhooks::forget() {
+  if (parts_.store.forget_taken()) fault_point("gateway.after_taken");
 }
 
 void Webhooks::later(const AccountId& persona, Lane& lane, seconds at_least) {

@@ -67,6 +67,7 @@ class Webhooks {
   /// Of the message that is being tried: a dead letter; the person's next lines up.
   void bury(const AccountId& persona, Lane& lane, const msp::Uuid& id, Refusal why);
   void finish(const AccountId& persona, Store::Number number);
+  void forget();
   void later(const AccountId& persona, Lane& lane, seconds at_least);
   void connect();
   [[nodiscard]] net::HttpClientRequest request_of(const msp::Uuid& id, msp::Webhook webhook) const;
@@ -80,8 +81,7 @@ class Webhooks {
   std::deque<AccountId> line_;  ///< whose turn it is when one of those under way has ended
   std::size_t under_way_ = 0;
   bool stopped_ = false;
-  bool forgets_ = false;  ///< rows of what was taken go at the end of this turn of the loop
-  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+  net::Timer forget_;  ///< rows of what was taken go when it fires, if not before
   Counters counters_;
 };
 
