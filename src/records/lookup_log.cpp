@@ -58,12 +58,13 @@ void LookupLog::Impl::append(std::span<const LookupLogEntry> entries) {
     return;
   }
   waiting_.insert(waiting_.end(), entries.begin(), entries.end());
+  taken_ += entries.size();
   work_.notify_one();
 }
 
 void LookupLog::Impl::flush() {
   std::unique_lock lock(mutex_);
-  idle_.wait(lock, [this] { return waiting_.empty() && !busy_; });
+  idle_.wait(lock, [this, all = taken_] { return finished_ >= all; });  // more may come all the time
 }
 
 void LookupLog::Impl::set_targets(std::set<std::string, std::less<>> handles, Collection* into) {
@@ -98,7 +99,6 @@ void LookupLog::Impl::run() {
     work_.wait(lock, [this] { return !waiting_.empty() || ending_; });
     if (waiting_.empty()) return;
     const auto batch = std::exchange(waiting_, {});
-    busy_ = true;
     lock.unlock();
     for (std::size_t at = 0; at < batch.size(); at += kMaxBatch) {
       const auto some = std::span(batch).subspan(at, std::min(kMaxBatch, batch.size() - at));
@@ -106,7 +106,7 @@ void LookupLog::Impl::run() {
       collect(some);
     }
     lock.lock();
-    busy_ = false;
+    finished_ += batch.size();
     idle_.notify_all();
   }
 }

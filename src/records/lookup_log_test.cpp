@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <fstream>
 #include <future>
 
@@ -93,6 +94,25 @@ TEST_F(LookupLogTest, AnEntryIsFoundFromBothSidesWithItsFiveFields) {
                            return true;
                          })
                   .has_value());
+}
+
+TEST_F(LookupLogTest, FlushWaitsForWhatWasBeforeAndNotForWhatComes) {
+  /// As if the next lookup came while each was written.
+  struct Endless final : Collection {
+    void collect(std::span<const LookupLogEntry> entries) override {
+      if (!ended) log->append(entries.first(1));
+    }
+    LookupLog* log = nullptr;
+    std::atomic<bool> ended = false;
+  } endless;
+  endless.log = log_.get();
+  log_->set_targets({std::string(kAda)}, endless);
+  log_->append(std::array{entry(clock_.now(), kAda, kBob), entry(clock_.now(), kAda, kEve)});
+  log_->flush();
+  EXPECT_THAT(of(kEve), ElementsAre("+4915112345678 eve@example.org 1"));
+  endless.ended = true;
+  log_->flush();
+  log_->clear_targets();
 }
 
 TEST_F(LookupLogTest, FindsOverDaysInOrderWithinBoundsAndStopsWhenTold) {

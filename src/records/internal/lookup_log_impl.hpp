@@ -77,7 +77,8 @@ class LookupLog::Impl {
   mutable std::mutex mutex_;  // guards everything down to stats_
   std::condition_variable work_, idle_;
   std::vector<LookupLogEntry> waiting_;
-  bool busy_ = false, ending_ = false;
+  std::uint64_t taken_ = 0, finished_ = 0;  ///< entries that append() took, and those that are written or dropped
+  bool ending_ = false;
   std::optional<Time> trusted_;
   std::optional<Day> destroyed_;  ///< and all before it
   Days days_;
