@@ -83,7 +83,7 @@ Result<std::unique_ptr<Cases>, Error> Cases::open(Ports ports) {
   if (!out->load()) return fail(Error::unavailable);
   for (const auto& [id, one] : out->cases_) {  // pieces of an extract that came to nothing
     const auto next = static_cast<std::uint32_t>(one.productions.size() + 1);
-    if (one.state != State::collecting && !out->erase_pieces(id, next)) return fail(Error::unavailable);
+    if (!out->erase_pieces(id, next)) return fail(Error::unavailable);
   }
   out->collect_now();
   return out;
@@ -384,15 +384,12 @@ bool Cases::tick() {
   for (const auto& [id, one] : cases_) {
     if (one.state == State::collecting) collecting.push_back(id);
   }
-  for (const auto& id : collecting) {
-    auto more = produce_day(id);
-    while (more && *more) more = produce_day(id);
-    if (!more) return false;
-  }
+  for (const auto& id : collecting) produce_day(id);
   for (const auto& [id, one] : cases_) {
     if (one.destroy_at && *one.destroy_at <= ports_.clock.now()) over.push_back(id);
   }
-  return std::ranges::all_of(over, [&](const CaseId& id) { return destroy(id).has_value(); });
+  const bool destroyed = std::ranges::all_of(over, [&](const CaseId& id) { return destroy(id).has_value(); });
+  return !std::exchange(day_failed_, false) && destroyed;
 }
 
 }  // namespace opaline::records

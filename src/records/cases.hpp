@@ -200,8 +200,9 @@ class Cases {
   /// How many pen registers are on.
   [[nodiscard]] std::size_t collections() const;
 
-  /// Produces what pen registers collected on days that are over, and destroys what is over. Only while the clock is
-  /// trusted, and after the log's flush(). False: a store failed; to be tried again.
+  /// Begins to produce, aside, what pen registers collected on days that are over, and destroys what is over. Only
+  /// while the clock is trusted, and after the log's flush(). False: a store failed, now or aside since the last time;
+  /// to be tried again.
   [[nodiscard]] bool tick();
 
   /// Whether every recorded event fits its leaf, every leaf has its event, and every case is as its last event left it.
@@ -258,8 +259,14 @@ class Cases {
   [[nodiscard]] Result<Case, Error> extracted(const Making& making, const Produced& produced);
   [[nodiscard]] static boost::json::object details_of(const Making& making, const Produced& produced);
   [[nodiscard]] Result<Case, Error> start_collecting(const std::string& by, Case next);
-  /// One day of a pen register. False: nothing more of it is over.
-  [[nodiscard]] Result<bool, Error> produce_day(const CaseId& id);
+  /// One day of a pen register, if it is over; and then the next.
+  void produce_day(const CaseId& id);
+  struct Day {
+    Produced produced;
+    store::SealedRows::Batch erased;  ///< what is in it, of what was collected
+  };
+  [[nodiscard]] Result<Day, Error> seal_day(Making& work) const;
+  [[nodiscard]] Result<Case, Error> collected(const Making& work, Day made);
   void collect_now();
   [[nodiscard]] ProductionInput input_of(const Case& of) const;
   [[nodiscard]] Result<LedgerPart, Error> proofs(const std::vector<std::pair<CaseId, std::uint32_t>>& events);
@@ -271,7 +278,8 @@ class Cases {
   std::map<CaseId, Case> cases_;
   std::vector<Officer> officers_;
   std::uint32_t officer_events_ = 0;
-  std::set<CaseId> extracting_;
+  std::set<CaseId> extracting_;  ///< what is made aside is theirs
+  bool day_failed_ = false;
   bool stale_ = false;  ///< a write's outcome is not known: load before the next step
 };
 

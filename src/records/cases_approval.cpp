@@ -300,41 +300,66 @@ std::size_t Cases::collections() const {
   }));
 }
 
-Result<bool, Error> Cases::produce_day(const CaseId& id) {
-  OPALINE_TRY(const auto* found, find(id));
-  const Time end = std::min(found->ended.value_or(found->facts.to), found->facts.to);
-  const Time from = *found->produced_until;
+namespace {
+
+Time end_of(const Case& one) {
+  return std::min(one.ended.value_or(one.facts.to), one.facts.to);
+}
+
+}  // namespace
+
+void Cases::produce_day(const CaseId& id) {
+  const auto found = find(id);
+  if (!found || (*found)->state != State::collecting || extracting_.contains(id)) return;
+  const Time from = *(*found)->produced_until;
   const Time midnight = std::chrono::floor<std::chrono::days>(from) + std::chrono::days(1);
-  const Time to = std::min(midnight, end);
-  const bool last = to >= end;
-  if (found->state != State::collecting || to > ports_.clock.now()) return false;
-  Case next = *found;
-  next.produced_until = to;
-  if (last) next.state = State::collected;
-  auto input = input_of(next);
+  const Time to = std::min(midnight, end_of(**found));
+  if (to > ports_.clock.now()) return;
+  auto input = input_of(**found);
   input.from = from;
   input.to = to;
-  OPALINE_TRY(input.rows, ports_.collecting.read(id, next.facts.handles, from, to));
-  if (input.rows.size() > kMaxRows) {
-    input.gaps.damaged = input.rows.size() - kMaxRows;
-    input.rows.resize(kMaxRows);
+  extracting_.insert(id);
+  ports_.aside([this, id, work = making(EventKind::collected, "service", **found, std::move(input))]() mutable {
+    auto made = seal_day(work);
+    ports_.back([this, id, work = std::move(work), made = std::move(made)]() mutable {
+      extracting_.erase(id);
+      const auto done = made ? collected(work, std::move(*made)) : fail(made.error());
+      if (!done) {
+        day_failed_ = true;
+        if (!stale_) std::ignore = erase_pieces(id, work.input.number);
+      } else if (done->state == State::collecting) {
+        produce_day(id);
+      } else {
+        collect_now();
+      }
+    });
+  });
+}
+
+Result<Cases::Day, Error> Cases::seal_day(Making& work) const {
+  auto& in = work.input;
+  OPALINE_TRY(in.rows, ports_.collecting.read(in.id, in.facts.handles, in.from, in.to));
+  if (in.rows.size() > kMaxRows) {
+    in.gaps.damaged = in.rows.size() - kMaxRows;
+    in.rows.resize(kMaxRows);
   }
-  const auto work = making(EventKind::collected, "service", std::move(next), std::move(input));
   OPALINE_TRY(auto made, seal(work));
-  Case after = work.next;
-  after.productions.push_back(made.produced);
-  after.productions.back().event = after.events + 1;
+  if (!store_pieces(in.id, in.number, made.pieces)) return fail(Error::unavailable);
+  Day out{std::move(made.produced), ports_.rows.batch()};
+  OPALINE_CHECK(ports_.collecting.erase(in.id, in.to, out.erased));
+  return out;
+}
+
+Result<Case, Error> Cases::collected(const Making& work, Day made) {
+  OPALINE_TRY(const auto* now, find(work.next.id));
+  Case next = *now;  // it may have been ended meanwhile
+  next.produced_until = work.input.to;
+  if (work.input.to >= end_of(next)) next.state = State::collected;
+  next.productions.push_back(made.produced);
+  next.productions.back().event = next.events + 1;
   // What is in the production now is erased here, in the same write.
-  auto erased = ports_.rows.batch();
-  OPALINE_CHECK(ports_.collecting.erase(id, to, erased));
-  OPALINE_CHECK(commit(
-      EventKind::collected, work.by, std::move(after), details_of(work, made.produced), std::nullopt, [&](auto& batch) {
-        batch.add(std::move(erased));
-        for (std::uint32_t i = 0; i < made.pieces.size(); ++i)
-          batch.put(tables::kBundles, store::clear(internal::key_of(id, made.produced.number, i)), made.pieces[i]);
-      }));
-  if (last) collect_now();
-  return !last;
+  return commit(EventKind::collected, work.by, std::move(next), details_of(work, made.produced), std::nullopt,
+                [&](auto& batch) { batch.add(std::move(made.erased)); });
 }
 
 // ---------------------------------------------------------------- handing over

@@ -176,7 +176,8 @@ TEST_F(CasesTest, ChangedNumbersAreRefusedAndOldApprovalsLapse) {
 class CasesAsideTest : public CasesTest {
  protected:
   void begin(const std::string& officer, const CaseId& id) {
-    cases_->approve(officer, id, approving(officer, id), [this](auto result) { results_.push_back(std::move(result)); });
+    cases_->approve(officer, id, approving(officer, id),
+                    [this](auto result) { results_.push_back(std::move(result)); });
   }
   /// Previews are not kept waiting.
   Cases::Approving approving(const std::string& officer, const CaseId& id) {
@@ -267,6 +268,53 @@ TEST_F(CasesAsideTest, AnOfficerWhoIsRevokedMeanwhileHasSignedNothing) {
   aside_ = nullptr;
   EXPECT_EQ(results_.back().error(), Error::stale);
   EXPECT_FALSE(has_bundle(id));
+}
+
+TEST_F(CasesAsideTest, ACollectionThatIsEndedWhileItsDayIsSealedLosesAndRepeatsNothing) {
+  auto given = facts();
+  given.instrument = Instrument::pen_register;
+  given.from = std::chrono::floor<seconds>(clock_.now());
+  given.to = given.from + std::chrono::days(5);
+  const auto id = opened(given).id;
+  ASSERT_TRUE(approve("ada", id));
+  ASSERT_TRUE(approve("bob", id));
+  const auto collect = [&] {
+    collecting_.collect(std::array{identity::LookupLogEntry{.time = clock_.now(),
+                                                            .source_handle = kTarget,
+                                                            .source = {},
+                                                            .looked_up_handle = "a@example.org",
+                                                            .capable_devices = 1}});
+  };
+  clock_.advance(seconds(2));
+  collect();
+  clock_.advance(std::chrono::days(1));
+  collect();
+  aside_ = &jobs_;
+  ASSERT_TRUE(cases_->tick());
+  ASSERT_TRUE(cases_->tick()) << "the same day is not made twice";
+  ASSERT_EQ(jobs_.size(), 1u);
+  clock_.advance(seconds(2));
+  ASSERT_TRUE(cases_->end("ada", id, "lifted"));
+  rows_.fail_next = store::RowError::full;
+  step();
+  EXPECT_TRUE(cases_->show(id)->productions.empty());
+  EXPECT_FALSE(has_bundle(id));
+  EXPECT_FALSE(cases_->tick()) << "that it failed is told, and it is tried again";
+  clock_.advance(seconds(2));
+  while (!jobs_.empty()) step();
+  ASSERT_TRUE(cases_->tick());
+  while (!jobs_.empty()) step();
+  aside_ = nullptr;
+  const auto one = cases_->show(id);
+  EXPECT_EQ(one->state, State::collected);
+  ASSERT_EQ(one->productions.size(), 2u);
+  for (const std::uint32_t number : {1, 2}) {
+    EXPECT_EQ(one->productions[number - 1].rows, 1u);
+    const auto verdict = verify(produce("bob", id, number), cases_->service());
+    EXPECT_TRUE(verdict.good()) << told(verdict);
+  }
+  EXPECT_TRUE(sealed_.scan(tables::kCollected, {}, {}, 10)->empty());
+  EXPECT_TRUE(cases_->verify_ledger({}).intact);
 }
 
 TEST_F(CasesAsideTest, WhatAStoreDidNotTakeOrAnEndLeftIsNoProduction) {

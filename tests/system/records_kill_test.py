@@ -2,10 +2,12 @@
 
     python3 tests/system/records_kill_test.py DIR_WITH_PROGRAMS [CASE ...]
 """
+import datetime
 import json
+import time
 
 from records_test import World, opened
-from support import opaline, run_cases
+from support import opaline, run_cases, wait_for
 
 # What a step comes to, with how often it is to pass, and whether the step is done then.
 EVENT = {"cases.before_event:1": False, "cases.after_event:1": True}
@@ -104,6 +106,34 @@ def producing(check, world):
     check(ends["open"] > 6 and ends["produced"] > 1, f"both ends were seen: {ends}")
 
 
+def collecting(check, world):
+    """While the last day of a pen register becomes a production"""
+    for number, fault in enumerate(("cases.sealed:1", "cases.after_piece:1", "cases.after_piece:2", "cases.before_event:1", "cases.after_event:1")):
+        now = datetime.datetime.now(datetime.timezone.utc)
+        case = opened(world.vera, "pen_register", **{"from": now.strftime("%Y-%m-%dT%H:%M:%SZ"), "to": (now + datetime.timedelta(days=2)).strftime("%Y-%m-%dT%H:%M:%SZ")})
+        for officer in (world.vera, world.wim):
+            officer("case", "approve", case)
+        time.sleep(1.1)  # it begins with a whole second, and ends with one
+        before = world.server.metric("opaline_lookup_collection_entries_total")
+        opaline(world.anna, "send", f"new-{number}@example.org", "somebody new", url=world.server.url)
+        wait_for("the entry", lambda: world.server.metric("opaline_lookup_collection_entries_total") > before)
+        world.vera("case", "end", case, "--reason", "lifted")
+        time.sleep(1.1)
+        world.server.stop()
+        try:
+            restarted(world, environment={"OPALINE_FAULT": fault})  # what is over is produced at the start
+            died = world.server.process.wait(timeout=20) == -9
+        except RuntimeError:
+            died = True
+        check(died, f"{fault}: the server died there")
+        restarted(world)
+        wait_for("the production", lambda: world.vera("case", "show", case, json_wanted=True)["state"] == "collected")
+        whole(check, world, fault, case)
+        rows = (world.scratch / f"{case}-wim" / "lookups.csv").read_text().splitlines()[1:]
+        check(len(rows) == 1 and f"new-{number}@example.org" in rows[0], f"{fault}: what was collected is in it, once: {rows}")
+        sound(check, world, fault)
+
+
 def handing_over(check, world):
     """While the officer's program writes the folder"""
     case = opened(world.vera)
@@ -130,4 +160,4 @@ def world_of(programs, scratch):
 
 
 if __name__ == "__main__":
-    run_cases("records_kill", {"opening": opening, "approving": approving, "producing": producing, "handing_over": handing_over}, world_of)
+    run_cases("records_kill", {"opening": opening, "approving": approving, "producing": producing, "collecting": collecting, "handing_over": handing_over}, world_of)

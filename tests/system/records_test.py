@@ -182,7 +182,10 @@ def ended(check, world):
     opaline(world.anna, "send", "later@example.org", "after the end")
     time.sleep(1.1)  # the end is the next whole second
     world.admin("confirm-clock")  # what is over is produced with the next expiry: at once
-    check(world.vera("case", "show", case, json_wanted=True)["state"] == "collected", "collected")
+    deadline = time.monotonic() + 30
+    while (state := world.vera("case", "show", case, json_wanted=True)["state"]) == "collecting" and time.monotonic() < deadline:
+        time.sleep(0.05)
+    check(state == "collected", f"it becomes a production: {state}")
     folder = world.scratch / "pen"
     made = world.wim("produce", case, "--folder", folder)
     check(made.returncode == 0, f"produced: {made.stdout} {made.stderr}")
