@@ -70,6 +70,17 @@ TEST_F(Businesses, AreKeptOverARestartAndShown) {
   EXPECT_EQ(status(profile(ada.random.id<AccountId>())), calls::CALL_STATUS_NOT_FOUND);
 }
 
+TEST_F(Businesses, TheCarrierIsShownAsThat) {
+  const AccountId shop = world.create("Shop"), carrier = world.create("Carrier");
+  EXPECT_FALSE(profile(carrier)->carrier());
+  const std::string version = profile(carrier)->version();
+  world.config.carrier = carrier;
+  world.restart();
+  EXPECT_TRUE(profile(carrier)->carrier());
+  EXPECT_NE(profile(carrier)->version(), version);
+  EXPECT_FALSE(profile(shop)->carrier());
+}
+
 TEST_F(Businesses, AnUpdateChangesTheVersions) {
   const AccountId id = world.create("Shop");
   const auto before = *world.service->business(id);

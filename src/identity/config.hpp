@@ -1,7 +1,9 @@
 #pragma once
 // What an operator may set. The defaults are those of docs/opalined.example.toml.
 #include <cstdint>
+#include <optional>
 
+#include "base/ids.hpp"
 #include "base/time.hpp"
 
 namespace opaline::identity {
@@ -44,6 +46,8 @@ struct Config {
   Quota link_joins{20, std::chrono::hours(1)};
   /// Link exchanges that one source may open (IPv4 address or IPv6 /64; an IPv6 /48 may open 8 times as many).
   Quota link_opens_per_source{30, std::chrono::hours(1)};
+  /// The business that hands texts for telephone numbers to carriers: named in every answer to a lookup.
+  std::optional<AccountId> carrier;
 };
 
 }  // namespace opaline::identity

@@ -109,6 +109,7 @@ Answer<calls::LookupReply> Service::lookup(const Caller& caller, const calls::Lo
   s.counters.lookups_renewed += handles.size() - cost;
 
   calls::LookupReply reply;
+  if (s.config.carrier) reply.set_carrier(text(s.config.carrier->view()));  // whatever was asked: answers stay alike
   std::vector<LookupLogEntry> log;
   for (const Handle& handle : handles) {
     OPALINE_TRY(const auto holder, s.look_up(handle));

@@ -98,6 +98,15 @@ INSTANTIATE_TEST_SUITE_P(
     ::testing::Values(std::array{"nil@example.org", "off@example.org", "gon@example.org", "had@example.org"},
                       std::array{"+4915112345670", "+4915112345671", "+4915112345672", "+4915112345673"}));
 
+TEST_F(Lookup, NamesTheCarrierWhateverWasAsked) {
+  EXPECT_TRUE(world.lookup(ada, {"nobody@example.org"})->carrier().empty()) << "there is none";
+  const auto carrier = ada.random.id<AccountId>();
+  world.config.carrier = carrier;
+  world.restart();
+  for (const char* handle : {"bob@example.org", "nobody@example.org", "+4915112345670"})
+    EXPECT_EQ(AccountId::from(as_view(world.lookup(ada, {handle})->carrier())), carrier) << handle;
+}
+
 TEST_F(Lookup, UnknownAndSwitchedOffAccountsAnswerTheSame) {
   Person off(9);
   ASSERT_TRUE(world.enrol(off, "off@example.org"));

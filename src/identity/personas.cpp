@@ -87,6 +87,7 @@ Answer<calls::BusinessProfile> Service::business_profile(const Caller& caller,
   if (account) out.set_gateway(text(crypto::sha256(account->list.list().account_key.view())));
   out.set_website(row->details.website);
   out.set_away_text(row->details.away_text);
+  out.set_carrier(s.config.carrier == *id);
   const auto hash = crypto::sha256({as_view(kProfileLabel), as_view(out.SerializeAsString())});
   const ByteView version = ByteView(hash).first(8);
   if (equal(version, as_view(request.known_version()))) out.clear_logo();
