@@ -8,6 +8,7 @@ namespace opaline::fuzz {
 
 void agent(ByteView input);        ///< requests at the socket of a running `opaline`
 void blobs(ByteView input);        ///< heads of attachments' files, and requests about attachments
+void carrier(ByteView input);      ///< texts between a person's device and the carrier
 void client(ByteView input);       ///< the wrapped key of a local store, and its values
 void contents(ByteView input);     ///< plaintexts of sessions; libprotobuf reads along
 void credentials(ByteView input);  ///< device lists, prekey sets and bundles, as parsed and as changed on the way
@@ -32,6 +33,7 @@ struct Target {
 };
 inline constexpr Target kTargets[] = {{"agent", agent},
                                       {"blobs", blobs},
+                                      {"carrier", carrier},
                                       {"client", client},
                                       {"contents", contents},
                                       {"credentials", credentials},

@@ -1,11 +1,11 @@
-#include "sms/short_message.hpp"
+#include "carrier/short_message.hpp"
 
 #include <algorithm>
 
 #include "base/result.hpp"
 #include "base/utf8.hpp"
 
-namespace opaline::sms {
+namespace opaline::carrier {
 namespace {
 
 // 3GPP TS 23.038 section 6.2.1, beyond ASCII letters and digits.
@@ -85,4 +85,50 @@ SecretBytes to_utf16(ByteView utf8) {
   return out;
 }
 
-}  // namespace opaline::sms
+namespace {
+
+void add_utf8(SecretBytes& out, char32_t c) {
+  const auto byte = [&out](char32_t value) { out.push_back(static_cast<std::byte>(value)); };
+  if (c < 0x80) return byte(c);
+  if (c < 0x800) {
+    byte(0xc0 | c >> 6);
+  } else {
+    if (c < 0x10000) {
+      byte(0xe0 | c >> 12);
+    } else {
+      byte(0xf0 | c >> 18);
+      byte(0x80 | (c >> 12 & 63));
+    }
+    byte(0x80 | (c >> 6 & 63));
+  }
+  byte(0x80 | (c & 63));
+}
+
+}  // namespace
+
+std::optional<SecretBytes> from_utf16(ByteView utf16) {
+  constexpr char32_t kReplacement = 0xfffd;
+  if (utf16.size() % 2 != 0) return std::nullopt;
+  SecretBytes out;
+  out.reserve(utf16.size() * 3 / 2);
+  const auto unit = [&](std::size_t at) {
+    return std::to_integer<char32_t>(utf16[at]) << 8 | std::to_integer<char32_t>(utf16[at + 1]);
+  };
+  for (std::size_t at = 0; at < utf16.size(); at += 2) {
+    const char32_t first = unit(at);
+    if (first < 0xd800 || first > 0xdfff) {
+      add_utf8(out, first);
+      continue;
+    }
+    const char32_t second = at + 2 < utf16.size() ? unit(at + 2) : 0;
+    if (first > 0xdbff || second < 0xdc00 || second > 0xdfff) {
+      add_utf8(out, kReplacement);
+      continue;
+    }
+    add_utf8(out, 0x10000 + ((first - 0xd800) << 10) + (second - 0xdc00));
+    at += 2;
+  }
+  return out;
+}
+
+}  // namespace opaline::carrier

@@ -5,7 +5,7 @@
 
 #include "base/secret.hpp"
 
-namespace opaline::sms {
+namespace opaline::carrier {
 
 enum class Alphabet : std::uint8_t {
   gsm7,  ///< 3GPP TS 23.038 section 6.2.1, with its extension table
@@ -28,5 +28,8 @@ struct Shape {
 
 /// UTF-16 big-endian of a text that is UTF-8 (asserted).
 [[nodiscard]] SecretBytes to_utf16(ByteView utf8);
+/// UTF-8 of UTF-16 big-endian (RFC 2781); half a pair becomes U+FFFD, for a telephone may have cut it. nullopt: an odd
+/// number of bytes.
+[[nodiscard]] std::optional<SecretBytes> from_utf16(ByteView utf16);
 
-}  // namespace opaline::sms
+}  // namespace opaline::carrier

@@ -1,8 +1,8 @@
-#include "sms/short_message.hpp"
+#include "carrier/short_message.hpp"
 
 #include <gmock/gmock.h>
 
-namespace opaline::sms {
+namespace opaline::carrier {
 namespace {
 
 std::string times(std::size_t count, std::string_view text) {
@@ -50,5 +50,18 @@ TEST(ShortMessage, Utf16HasPairsForWhatIsBeyondTheFirstPlane) {
   EXPECT_EQ(to_hex(to_utf16(as_view("aж😀"))), "00610436d83dde00");
 }
 
+TEST(ShortMessage, Utf16AndBack) {
+  const std::string text = "a\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80";  // a, a umlaut, euro, a face
+  const SecretBytes utf16 = to_utf16(as_view(text));
+  EXPECT_EQ(to_hex(utf16), "006100e420acd83dde00");
+  EXPECT_EQ(to_string(*from_utf16(utf16)), text);
+  EXPECT_FALSE(from_utf16(ByteView(utf16).first(3)));
+  // Half a pair, in front of something, behind something, and alone.
+  for (const std::string_view hex : {"d83d0061", "de000061", "d83dd83dde00"})
+    EXPECT_EQ(to_string(*from_utf16(*from_hex(hex))).substr(0, 3), "\xef\xbf\xbd") << hex;
+  EXPECT_EQ(to_string(*from_utf16(*from_hex("d83d"))), "\xef\xbf\xbd");
+  EXPECT_TRUE(from_utf16({})->empty());
+}
+
 }  // namespace
-}  // namespace opaline::sms
+}  // namespace opaline::carrier

@@ -31,7 +31,7 @@ identity::CodeQueued CodeSender::send(const identity::Handle& handle, const iden
   if (counters.waiting >= kMaxWaiting) return identity::CodeQueued::busy;
   const auto number = identity::normalize_phone(handle.text());
   Outgoing message{.to = handle.text(), .text = text_of(service_name_, code)};
-  const auto shape = shape_of(message.text);
+  const auto shape = carrier::shape_of(message.text);
   if (!number || !shape) return identity::CodeQueued::unsupported;
   if (const auto charged = ports_.budgets.charge(number->country_code, shape->parts); !charged) {
     if (charged.error() == Error::over_budget) {

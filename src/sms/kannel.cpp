@@ -5,6 +5,8 @@ namespace {
 
 constexpr std::size_t kMaxResponseBytes = 4096;
 constexpr std::size_t kMaxWaiting = 256;
+/// Delivered to the telephone, not delivered, rejected by the carrier.
+constexpr unsigned kReports = 1 | 2 | 16;
 
 /// Before a byte of the request had left: it can be tried again.
 bool never_arrived(net::NetError error) {
@@ -51,7 +53,7 @@ Kannel::Kannel(net::EventLoop& loop, net::Url url, KannelSettings settings, cons
                      .max_response_bytes = kMaxResponseBytes}) {}
 
 void Kannel::send(const Outgoing& message, Done done) {
-  const auto shape = shape_of(message.text);
+  const auto shape = carrier::shape_of(message.text);
   if (!shape) {
     loop_.post([done = std::move(done)]() mutable { done(fail(Error::invalid)); });
     return;
@@ -61,7 +63,11 @@ void Kannel::send(const Outgoing& message, Done done) {
                      {"X-Kannel-Password", to_string(settings_.password)},
                      {"X-Kannel-To", message.to}};
   if (!settings_.sender.empty()) request.headers.push_back({"X-Kannel-From", settings_.sender});
-  if (shape->alphabet == Alphabet::gsm7) {
+  if (!message.report.empty()) {
+    request.headers.push_back({"X-Kannel-DLR-Mask", std::to_string(kReports)});
+    request.headers.push_back({"X-Kannel-DLR-Url", message.report});
+  }
+  if (shape->alphabet == carrier::Alphabet::gsm7) {
     request.headers.push_back({"X-Kannel-Coding", "0"});
     request.headers.push_back({"X-Kannel-Charset", "UTF-8"});
     request.headers.push_back({"Content-Type", "text/plain; charset=UTF-8"});
@@ -69,7 +75,7 @@ void Kannel::send(const Outgoing& message, Done done) {
   } else {
     request.headers.push_back({"X-Kannel-Coding", "2"});
     request.headers.push_back({"Content-Type", "application/octet-stream"});
-    request.body = to_bytes(to_utf16(message.text));
+    request.body = to_bytes(carrier::to_utf16(message.text));
   }
   client_.request(
       std::move(request),

@@ -8,7 +8,7 @@
 #include "base/result.hpp"
 #include "net/http_client.hpp"
 #include "sms/error.hpp"
-#include "sms/short_message.hpp"
+#include "carrier/short_message.hpp"
 
 namespace opaline::sms {
 
@@ -23,6 +23,8 @@ struct KannelSettings {
 struct Outgoing {
   std::string to;    ///< E.164, with '+'
   SecretBytes text;  ///< UTF-8 that has a Shape
+  /// A URL that Kannel gets when it knows more, with %d in it, for which it puts the bits; empty: none.
+  std::string report = {};
 };
 
 /// Loop thread only.
