@@ -29,10 +29,9 @@ TEST(CarrierLine, ATextForANumber) {
   const SecretBytes line = write(message);
   EXPECT_EQ(text_of(line), "+4915112345678\nHello\nBen");
   EXPECT_EQ(parse_to_carrier(line), message);
-  for (const std::string_view bad :
-       {"", "Hello", "+4915112345678", "+4915112345678\n", "+4915112345678 \nHello", "+4915112345678\r\nHello",
-        " +4915112345678\nHello", "\n+4915112345678\nHello", "+4915112345678 reply\nHello", "4915112345678\nHello",
-        "+4915112345678\n\xff"})
+  for (const std::string_view bad : {"", "Hello", "+4915112345678", "+4915112345678\n", "+4915112345678 \nHello",
+                                     "+4915112345678\r\nHello", " +4915112345678\nHello", "\n+4915112345678\nHello",
+                                     "+4915112345678 reply\nHello", "4915112345678\nHello", "+4915112345678\n\xff"})
     EXPECT_FALSE(parse_to_carrier(as_view(bad))) << bad;
   EXPECT_FALSE(parse_to_carrier(as_view(std::string_view("+4915112345678\nA\0B", 18))));
 }
