@@ -82,6 +82,8 @@ struct BackupArguments {
 [[nodiscard]] Exit serve(const GlobalOptions& options);
 /// The role `gateway`.
 [[nodiscard]] Exit serve_gateway(const server::Config& config);
+/// The role `sms`.
+[[nodiscard]] Exit serve_sms(const server::Config& config);
 [[nodiscard]] Exit check(const GlobalOptions& options);
 
 }  // namespace opaline::daemon

@@ -57,7 +57,8 @@ void add_global(CLI::App& app, Arguments& a) {
       ->allow_extra_args(false);
   app.add_option(
       "--role", a.global.role,
-      "What this process runs: \"all\" (the service) or \"gateway\" (businesses; [business] of the configuration)");
+      "What this process runs: \"all\" (the service), \"gateway\" (businesses; [business] of the configuration) or\n"
+      "\"sms\" (people's texts to telephone numbers; [sms] and [carrier])");
   app.add_flag("--check-config", a.check_only,
                "Read and check the configuration, say what is wrong and where, and end");
   app.set_version_flag("--version", fmt::format("opalined {} ({})", server::version(), crypto::openssl_version()));

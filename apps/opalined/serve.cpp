@@ -95,6 +95,7 @@ Exit serve(const GlobalOptions& options) {
   if (!loaded) return Exit::usage;
   const auto& config = loaded->config;
   if (config.server.role == server::Role::gateway) return serve_gateway(config);
+  if (config.server.role == server::Role::sms) return serve_sms(config);
   const SystemClock clock;
   crypto::SystemRandom random;
   auto log = server::JsonLog::open(

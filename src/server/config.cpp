@@ -162,13 +162,15 @@ std::vector<std::string> config_keys() {
 }
 
 Result<Role, std::string> parse_role(std::string_view name) {
+  static constexpr std::string_view kRoles = R"("all" (the service), "gateway" and "sms")";
   if (name == "all") return Role::all;
   if (name == "gateway") return Role::gateway;
-  static constexpr std::array<std::string_view, 4> kLater{"relay", "identity", "records", "sms"};
+  if (name == "sms") return Role::sms;
+  static constexpr std::array<std::string_view, 3> kLater{"relay", "identity", "records"};
   if (std::ranges::find(kLater, name) != kLater.end()) {
-    return fail(fmt::format("role \"{}\" does not exist yet: roles are \"all\" (the service) and \"gateway\"", name));
+    return fail(fmt::format("role \"{}\" does not exist yet: roles are {}", name, kRoles));
   }
-  return fail(fmt::format("unknown role \"{}\"; roles are \"all\" (the service) and \"gateway\"", name));
+  return fail(fmt::format("unknown role \"{}\"; roles are {}", name, kRoles));
 }
 
 }  // namespace opaline::server

@@ -12,10 +12,11 @@
 
 namespace opaline::server {
 
-/// Which rooms this process runs. Later issues add records and sms.
+/// Which rooms this process runs.
 enum class Role : std::uint8_t {
   all,      ///< the service
   gateway,  ///< businesses: a process of its own, beside the service or in a business's own house
+  sms,      ///< the software of the carrier's business: hands people's texts to Kannel
 };
 
 /// How registration codes reach people.
@@ -121,9 +122,27 @@ struct SmsSection {
   std::string user = "opaline";
   std::filesystem::path password_file;
   std::string sender;
+  std::string carrier;  ///< UUID of the business that texts to numbers go to; empty: nobody takes them
   std::uint32_t messages_per_day = 1'000;
   std::uint32_t messages_per_country_per_day = 200;
   friend bool operator==(const SmsSection&, const SmsSection&) = default;
+};
+/// Of the role `sms` alone, with [sms]: the software of the business `sms.carrier`.
+struct CarrierSection {
+  std::string listen = "127.0.0.1:8447";  ///< the gateway's webhooks; TLS 1.2 and 1.3 where there is a certificate
+  TlsFiles tls;                           ///< empty: plaintext, on loopback alone
+  std::string gateway;                    ///< https://HOST[:PORT] of the MSP API
+  std::filesystem::path authority;        ///< PEM that signs the gateway's certificate; empty: the system's
+  std::string msp_id;
+  std::filesystem::path msp_secret_file;
+  std::string kannel_listen = "127.0.0.1:8448";  ///< Kannel's reports and replies
+  std::filesystem::path kannel_secret_file;
+  std::uint32_t messages_per_person_per_day = 50;
+  std::string metrics;  ///< /metrics, /healthz: plain HTTP on loopback; empty: none
+  std::filesystem::path data = "/var/lib/opaline/sms";
+  std::filesystem::path vault = "/var/lib/opaline/sms-vault";
+  std::filesystem::path ports_file;  ///< empty: not written
+  friend bool operator==(const CarrierSection&, const CarrierSection&) = default;
 };
 struct LookupsSection {
   std::chrono::days log_days{30};  ///< 0: no lookup is logged
@@ -166,6 +185,7 @@ struct Config {
   RegistrationSection registration;
   SmtpSection smtp;
   SmsSection sms;
+  CarrierSection carrier;
   LookupsSection lookups;
   RecordsSection records;
   AccountsSection accounts;

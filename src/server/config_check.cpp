@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "msp/uuid.hpp"
 #include "net/address.hpp"
 #include "server/config.hpp"
 
@@ -23,6 +24,11 @@ class Checker {
     names();
     if (c_.server.role == Role::gateway) {
       gateway();
+      return std::move(problems_);
+    }
+    if (c_.server.role == Role::sms) {
+      sms();
+      carrier();
       return std::move(problems_);
     }
     paths();
@@ -53,7 +59,7 @@ class Checker {
 
   void private_file(const std::string& key, const fs::path& file) {
     readable(key, file);
-    struct stat status{};
+    struct stat status {};
     if (stat(file.c_str(), &status) == 0 && (status.st_mode & (S_IWGRP | S_IRWXO)) != 0) {
       complain(key, fmt::format("others can read or change {}: chmod 600 it", file.string()));
     }
@@ -135,7 +141,13 @@ class Checker {
     if (!c_.smtp.password_file.empty()) private_file("smtp.password_file", c_.smtp.password_file);
   }
 
+  void carrier_id() {
+    if (!c_.sms.carrier.empty() && !msp::parse_uuid(c_.sms.carrier))
+      complain("sms.carrier", "must be the UUID of a business, as `opalined admin business create` prints it");
+  }
+
   void sms() {
+    carrier_id();
     if (c_.sms.url.empty()) return;
     if (!net::Url::parse(c_.sms.url)) {
       complain("sms.url", "must be the URL of Kannel's sendsms, as http://127.0.0.1:13013/cgi-bin/sendsms");
@@ -149,6 +161,42 @@ class Checker {
       private_file("sms.password_file", c_.sms.password_file);
     }
     if (c_.sms.sender.size() > kMaxSenderBytes) complain("sms.sender", "has at most 16 characters");
+  }
+
+  void carrier() {
+    const auto& k = c_.carrier;
+    if (c_.sms.carrier.empty())
+      complain("sms.carrier", "must be the id of the business whose software this is (opalined admin business create)");
+    if (c_.sms.url.empty()) complain("sms.url", "must be the URL of Kannel's sendsms");
+    if (k.tls.certificate.empty() != k.tls.key.empty()) {
+      complain(k.tls.key.empty() ? "carrier.certificate" : "carrier.key",
+               "carrier.certificate and carrier.key belong together: give both or none");
+    } else if (!k.tls.empty()) {
+      certificate("carrier", k.tls);
+    } else {
+      loopback("carrier.listen", k.listen, "without carrier.certificate and carrier.key only loopback is allowed");
+    }
+    loopback("carrier.kannel_listen", k.kannel_listen,
+             "what Kannel says has texts in the clear: loopback alone is allowed");
+    if (const auto gateway = net::Url::parse(k.gateway); !gateway || !gateway->tls)
+      complain("carrier.gateway", "must say where the gateway's MSP API is: https://HOST or https://HOST:PORT");
+    if (!k.authority.empty()) readable("carrier.authority", k.authority);
+    if (k.msp_id.empty()) complain("carrier.msp_id", "must be given: `opalined admin business create` prints it");
+    secret_file("carrier.msp_secret_file", k.msp_secret_file, "the MSP secret that the operator got");
+    secret_file("carrier.kannel_secret_file", k.kannel_secret_file,
+                "the secret in the URLs that Kannel calls (docs/sms.md)");
+    if (!k.metrics.empty())
+      loopback("carrier.metrics", k.metrics, "metrics are served without encryption and so on loopback alone");
+    if (k.data.empty()) complain("carrier.data", "must not be empty");
+    if (k.vault.empty()) complain("carrier.vault", "must not be empty");
+    if (inside(k.vault, k.data) || inside(k.data, k.vault))
+      complain("carrier.vault",
+               "must lie outside of carrier.data: whoever copies the data files must not get the keys");
+  }
+
+  void secret_file(const std::string& key, const fs::path& file, std::string_view what) {
+    if (file.empty()) return complain(key, fmt::format("must name the file with {}", what));
+    private_file(key, file);
   }
 
   void gateway() {

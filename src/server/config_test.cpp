@@ -235,6 +235,31 @@ TEST_F(ConfigCheck, AGatewayNeedsItsOwnSectionAndNoOther) {
   EXPECT_THAT(problems(good + "base_url = \"ftp://x\"\n"), ElementsAre(HasSubstr("business.base_url")));
 }
 
+TEST_F(ConfigCheck, TheRoleSmsNeedsKannelAGatewayAndItsBusiness) {
+  const std::string sms =
+      "[server]\nrole = \"sms\"\n[sms]\nurl = \"http://127.0.0.1:13013/cgi-bin/sendsms\"\n"
+      "password_file = \"key.pem\"\n";
+  const std::string business = "carrier = \"6b1d2c3e-9f80-4a1b-8c7d-112233445566\"\n";
+  const std::string gateway = "[carrier]\ngateway = \"https://localhost:8445\"\n";
+  const std::string rest = "msp_id = \"msp-1\"\nmsp_secret_file = \"key.pem\"\nkannel_secret_file = \"key.pem\"\n";
+  const std::string good = sms + business + gateway + rest;
+  EXPECT_THAT(problems(good), IsEmpty());
+  EXPECT_THAT(problems(good + "[smtp]\nurl = \"https://x\"\n"), IsEmpty()) << "another role's";
+  EXPECT_THAT(problems(sms + gateway + rest), ElementsAre(HasSubstr("sms.carrier: must be the id")));
+  EXPECT_THAT(problems(sms + "carrier = \"tea\"\n" + gateway + rest), ElementsAre(HasSubstr("must be the UUID")));
+  EXPECT_THAT(problems(sms + business + "[carrier]\ngateway = \"http://localhost:8445\"\n" + rest),
+              ElementsAre(HasSubstr("carrier.gateway: must say where")));
+  EXPECT_THAT(problems(sms + business + gateway),
+              ElementsAre(HasSubstr("carrier.msp_id"), HasSubstr("carrier.msp_secret_file: must name the file"),
+                          HasSubstr("carrier.kannel_secret_file: must name the file")));
+  EXPECT_THAT(problems(good + "listen = \"0.0.0.0:8447\"\n"), ElementsAre(HasSubstr("only loopback is allowed")));
+  EXPECT_THAT(problems(good + "listen = \"0.0.0.0:8447\"\ncertificate = \"cert.pem\"\nkey = \"key.pem\"\n"), IsEmpty());
+  EXPECT_THAT(problems(good + "kannel_listen = \"0.0.0.0:8448\"\n"), ElementsAre(HasSubstr("carrier.kannel_listen")));
+  EXPECT_THAT(problems(good + "metrics = \"0.0.0.0:1\"\n"), ElementsAre(HasSubstr("carrier.metrics")));
+  EXPECT_THAT(problems(good + "vault = \"/var/lib/opaline/sms/keys\"\n"), ElementsAre(HasSubstr("carrier.vault")));
+  EXPECT_THAT(problems("[sms]\ncarrier = \"tea\"\n"), ElementsAre(HasSubstr("sms.carrier"))) << "of the service, too";
+}
+
 TEST_F(ConfigCheck, SettingsThatNeedEachOther) {
   EXPECT_THAT(problems("[smtp]\nuser = \"me\"\n"), ElementsAre(HasSubstr("smtp.password_file")));
   EXPECT_THAT(problems("[smtp]\nuser = \"me\"\npassword_file = \"key.pem\"\nallow_plaintext = true\n"),

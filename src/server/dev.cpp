@@ -49,6 +49,13 @@ service = "https://localhost:{}"
 authority = "ca.pem"
 webhook_authority = "ca.pem"
 
+[carrier]
+# Of the role sms: docs/sms.md.
+authority = "ca.pem"
+data = "sms"
+vault = "sms-vault"
+ports_file = "sms-ports.json"
+
 [registration]
 # Codes are not sent but appended to this file.
 delivery = "outbox"

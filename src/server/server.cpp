@@ -7,6 +7,7 @@
 
 #include "identity/tables.hpp"
 #include "ledger/tables.hpp"
+#include "msp/uuid.hpp"
 #include "server/internal/node.hpp"
 
 namespace opaline::server {
@@ -58,6 +59,7 @@ identity::Config identity_config(const Config& config) {
   out.one_time_per_target = {config.accounts.one_time_prekeys_per_account_per_day, std::chrono::days(1)};
   out.lookup_capacity = config.lookups.bucket;
   out.lookup_refill_per_day = config.lookups.refill_per_day;
+  if (const auto carrier = msp::parse_uuid(config.sms.carrier)) out.carrier = AccountId(carrier->view());
   return out;
 }
 

@@ -1,17 +1,25 @@
 #include "sms/budgets.hpp"
 
 #include "base/codec.hpp"
+#include "crypto/hash.hpp"
 
 namespace opaline::sms {
 namespace {
 
 constexpr std::uint8_t kAll = 0;
 constexpr std::uint8_t kCountry = 1;
-constexpr std::size_t kPage = 1000;  // there are fewer than 1,000 country calling codes (ITU-T E.164 section 6.2.1)
+constexpr std::uint8_t kPerson = 2;
+constexpr std::size_t kPage = 1000;
 
 store::SealedKey key_of(Day day, std::uint8_t scope, std::uint32_t what) {
   Bytes key;
   Writer(key).u32(number(day)).u8(scope).u32(what);
+  return store::clear(key);
+}
+/// An opaque id is long and random: its hash gives nothing away that the id itself would not.
+store::SealedKey key_of(Day day, std::string_view person) {
+  Bytes key;
+  Writer(key).u32(number(day)).u8(kPerson).bytes(ByteView(crypto::sha256(as_view(person))).first(16));
   return store::clear(key);
 }
 Bytes count_of(std::uint32_t count) {
@@ -48,29 +56,40 @@ Result<std::uint32_t, Error> Budgets::read(const store::SealedKey& key) {
   return count;
 }
 
-Result<void, Error> Budgets::charge(std::uint32_t country, std::size_t parts) {
+/// What other days counted goes. A day that is yet to come stays: a clock that is set back and forth gives no budget
+/// twice.
+Result<void, Error> Budgets::forget_before(Day today, store::SealedRows::Batch& batch) {
+  Bytes after;
+  for (;;) {
+    const auto page = rows_.scan(kBudgetsTable, {}, after, kPage);
+    if (!page) return fail(Error::unavailable);
+    for (const auto& row : *page) {
+      Reader in(row.key);
+      if (in.u32() >= number(today)) return {};  // in the order of days
+      batch.erase(kBudgetsTable, store::clear(row.key));
+    }
+    if (page->size() < kPage) return {};
+    after = page->back().key;
+  }
+}
+
+Result<void, Error> Budgets::charge(std::uint32_t country, std::size_t parts, std::string_view person) {
   const Day today = day_of(clock_.now());
-  const auto all_key = key_of(today, kAll, 0);
-  const auto country_key = key_of(today, kCountry, country);
-  OPALINE_TRY(const auto all, read(all_key));
-  OPALINE_TRY(const auto of_country, read(country_key));
   const auto more = static_cast<std::uint32_t>(parts);
-  if (limits_.per_day < more || all > limits_.per_day - more || limits_.per_country_day < more ||
-      of_country > limits_.per_country_day - more) {
-    return fail(Error::over_budget);
+  struct Charged {
+    store::SealedKey key;
+    std::uint32_t limit, before = 0;
+  };
+  std::vector<Charged> charged = {{key_of(today, kAll, 0), limits_.per_day},
+                                  {key_of(today, kCountry, country), limits_.per_country_day}};
+  if (!person.empty()) charged.push_back({key_of(today, person), limits_.per_person_day});
+  for (Charged& one : charged) {
+    OPALINE_TRY(one.before, read(one.key));
+    if (one.limit < more || one.before > one.limit - more) return fail(Error::over_budget);
   }
   auto batch = rows_.batch();
-  if (all == 0) {  // the first of the day: what other days counted goes
-    const auto old = rows_.scan(kBudgetsTable, {}, {}, kPage);
-    if (!old) return fail(Error::unavailable);
-    for (const auto& row : *old) {
-      Reader in(row.key);
-      // A day that is yet to come stays: a clock that is set back and forth gives no budget twice.
-      if (in.u32() < number(today)) batch.erase(kBudgetsTable, store::clear(row.key));
-    }
-  }
-  batch.put(kBudgetsTable, all_key, count_of(all + more));
-  batch.put(kBudgetsTable, country_key, count_of(of_country + more));
+  if (charged[0].before == 0) OPALINE_CHECK(forget_before(today, batch));  // the first of the day
+  for (const Charged& one : charged) batch.put(kBudgetsTable, one.key, count_of(one.before + more));
   if (!rows_.write(std::move(batch))) return fail(Error::unavailable);
   return {};
 }

@@ -6,9 +6,9 @@
 #include <string>
 
 #include "base/result.hpp"
+#include "carrier/short_message.hpp"
 #include "net/http_client.hpp"
 #include "sms/error.hpp"
-#include "carrier/short_message.hpp"
 
 namespace opaline::sms {
 

@@ -7,7 +7,7 @@
 #include "records/lookup_log.hpp"
 #include "records/tables.hpp"
 #include "server/server.hpp"
-#include "sms/budgets.hpp"
+#include "sms/tables.hpp"
 #include "store/internal/blob_file.hpp"
 #include "support/source_file.hpp"
 
