@@ -1,4 +1,5 @@
 #include "apps/opaline/business.hpp"
+#include "apps/opaline/sms.hpp"
 
 #include <fmt/format.h>
 
@@ -87,6 +88,7 @@ void report_business_event(Context& context, const AccountId& business, const en
   const auto home = context.personas().home(business);
   const std::string name = home && *home != nullptr ? business_name(**home) : client::business_urn(business);
   const std::string urn = client::business_urn(business);
+  if (home && *home != nullptr && is_carrier(**home)) return;  // what its software has is not what a telephone has
   if (const auto* changed = std::get_if<endpoint::MessageStateChanged>(&event)) {
     boost::json::object object{{"event", "state"},
                                {"id", changed->id.hex()},

@@ -4,6 +4,7 @@
 #include "apps/opaline/business.hpp"
 #include "apps/opaline/files.hpp"
 #include "apps/opaline/question.hpp"
+#include "apps/opaline/sms.hpp"
 #include "client/part_file.hpp"
 
 namespace opaline::cli {
@@ -136,6 +137,7 @@ void fetch_part(Context& context, const Entry& entry, const PersonaHome& home) {
 }
 
 json::object business_entry_json(const Entry& entry, const PersonaHome& home) {
+  if (auto sms = sms_entry_json(entry, home)) return std::move(*sms);
   const std::string name = business_name(home);
   const auto part = part_of(entry);
   auto out = part ? entry_json(without_file(entry, *part, home), name, "another device")
@@ -160,6 +162,7 @@ json::object business_entry_json(const Entry& entry, const PersonaHome& home) {
 }
 
 std::string business_entry_text(const Entry& entry, const PersonaHome& home) {
+  if (auto sms = sms_entry_text(entry, home)) return std::move(*sms);
   const std::string name = business_name(home);
   if (entry.kind == EntryKind::notice) return notice_text(entry, home);
   const auto part = part_of(entry);

@@ -22,7 +22,13 @@ struct SendArguments {
   std::string until = "sent";
   unsigned wait_seconds = 15;
   std::vector<std::string> files;
+  bool sms = false;  ///< the person's word: to a number that is not here, as a short message
 };
+/// As a short message, on the person's word; with the home open. `text`: what was read of it.
+[[nodiscard]] Exit run_sms(Context& context, const SendArguments& arguments, const std::string& text);
+/// Whoever is written to is not here: says what a short message would be, and asks at a terminal.
+[[nodiscard]] Exit offer_sms(Context& context, const SendArguments& arguments, const std::string& text,
+                             const client::Failure& why);
 /// `text`: what was read of it.
 [[nodiscard]] Exit run_send_files(Context& context, const SendArguments& arguments, const std::string& text);
 /// Waits until a message is as far as it is to be, says so, and ends the connection.

@@ -10,6 +10,7 @@
 #include "apps/opaline/commands.hpp"
 #include "apps/opaline/devices.hpp"
 #include "apps/opaline/files.hpp"
+#include "apps/opaline/sms.hpp"
 
 namespace opaline::cli {
 namespace {
@@ -20,6 +21,8 @@ using client::Failure;
 using namespace std::chrono_literals;
 
 constexpr auto kConnectWithin = 15s;
+constexpr std::size_t kMaxSmsEntries =
+    100'000;  // all numbers share one conversation: as many as `history` shows at most
 
 std::string text_argument(const std::string& text) {
   if (text != "-") return text;
@@ -38,11 +41,19 @@ Exit report_sent(Context& context, const Entry& entry, const std::string& to) {
     const auto home = context.personas().home(entry.peer);
     if (home && *home != nullptr) {
       const std::string name = business_name(**home);
-      context.output().line(business_entry_json(entry, **home), sent_text(entry.state, entry.reason, name));
+      auto object = business_entry_json(entry, **home);
+      if (const auto number = sms_number(entry, **home)) {
+        object["reachable"] = "sms";
+        context.output().line(object, sms_sent_text(entry, *number));
+        return exit_code(entry.state);
+      }
+      context.output().line(object, sent_text(entry.state, entry.reason, name));
       return exit_code(entry.state);
     }
   }
-  context.output().line(entry_json(entry, to), sent_text(entry.state, entry.reason, to));
+  auto object = entry_json(entry, to);
+  object["reachable"] = "opaline";
+  context.output().line(object, sent_text(entry.state, entry.reason, to));
   return exit_code(entry.state);
 }
 
@@ -50,6 +61,10 @@ Exit report_sent(Context& context, const Entry& entry, const std::string& to) {
 
 Exit run_send(Context& context, const SendArguments& arguments) {
   const std::string text = text_argument(arguments.text);
+  if (arguments.sms) {
+    if (const auto opened = open_or_borrow(context); !opened) return failed(context, opened.error());
+    return run_sms(context, arguments, text);
+  }
   if (!arguments.files.empty()) return run_send_files(context, arguments, text);
   const auto until = state_by_name(arguments.until);
   const auto opened = open_or_find_agent(context);
@@ -61,6 +76,7 @@ Exit run_send(Context& context, const SendArguments& arguments) {
   if (names_business(arguments.to)) return send_to_business(context, arguments, text);
   const auto id =
       await<MessageId>(context, kConnectWithin, [&](auto done) { context.client().send(arguments.to, text, done); });
+  if (!id && id.error().error == ClientError::no_such_handle) return offer_sms(context, arguments, text, id.error());
   if (!id) return failed(context, id.error());
   return report_message(context, *id, arguments, reached.has_value());
 }
@@ -110,6 +126,19 @@ Result<void, ClientError> add_business_lines(const client::PersonaHome& home, st
   return {};
 }
 
+/// Of the conversation with the carrier, what is about one number.
+Result<void, ClientError> add_sms_lines(const client::PersonaHome& home, std::string_view number, std::size_t limit,
+                                        std::vector<Line>& lines) {
+  OPALINE_TRY(const auto entries, client::History(home.store()).entries({}, kMaxSmsEntries));
+  std::vector<Line> found;
+  for (const Entry& entry : entries)
+    if (sms_number(entry, home) == number)
+      found.push_back({entry.placed, business_entry_json(entry, home), business_entry_text(entry, home)});
+  if (found.size() > limit) found.erase(found.begin(), found.end() - static_cast<std::ptrdiff_t>(limit));
+  std::ranges::move(found, std::back_inserter(lines));
+  return {};
+}
+
 void show_newest(Context& context, const std::vector<Line>& lines, std::size_t limit) {
   std::vector<std::size_t> order(lines.size());
   std::iota(order.begin(), order.end(), std::size_t{0});
@@ -144,17 +173,24 @@ Exit run_history(Context& context, const HistoryArguments& arguments) {
   if (names_business(arguments.peer)) return show_business_history(context, arguments);
   const client::Contacts contacts(context.store(), context.random());
   client::History::Filter filter;
+  std::vector<Line> lines;
   if (!arguments.peer.empty()) {
     auto peers = contacts.accounts_of(arguments.peer);
     if (!peers) return failed(context, {peers.error(), "the local store could not be read"});
     filter.peers = std::move(*peers);
     if (const auto id = AccountId::from_hex(arguments.peer)) filter.peers.push_back(*id);
-    if (filter.peers.empty())
+    const auto number = sms_number_of(arguments.peer);
+    for (const auto& home : business_homes(context))
+      if (number && is_carrier(*home))
+        if (const auto added = add_sms_lines(*home, *number, arguments.limit, lines); !added)
+          return failed(context, history_failure(context, added.error()));
+    if (filter.peers.empty() && lines.empty())
       return failed(context, {ClientError::unknown_peer, "nothing was written to or received from " + arguments.peer});
   }
-  const auto entries = client::History(context.store()).entries(filter, arguments.limit);
+  const bool only_sms = !arguments.peer.empty() && filter.peers.empty();
+  const auto entries = only_sms ? Result<std::vector<Entry>, ClientError>(std::vector<Entry>())
+                                : client::History(context.store()).entries(filter, arguments.limit);
   if (!entries) return failed(context, history_failure(context, entries.error()));
-  std::vector<Line> lines;
   const auto devices = context.looked().own_devices();
   for (const Entry& entry : *entries) {
     const std::string peer = contacts.display_name(entry.peer);

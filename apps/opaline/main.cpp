@@ -68,12 +68,15 @@ void add_messages(CLI::App& app, Arguments& a) {
       "  opaline send ben@example.org \"hello Ben\"\n"
       "  opaline send ben@example.org \"At eight?\" --until delivered --wait 5\n"
       "  opaline send ben@example.org \"the plans\" --attach plan.pdf --attach photo.jpg\n"
+      "  opaline send --sms +4915112345678 \"hello Ben\"      (not here: a short message, which is not encrypted)\n"
       "  echo \"from a script\" | opaline send ben@example.org -");
   send->add_option("TO", a.send.to, "A phone number (+49...), e-mail address, account id, or a business (urn:biz:UUID)")
       ->required();
   auto* text =
       send->add_option("TEXT", a.send.text, "The text; - reads it from standard input; may be left out beside files");
   send->add_option("--attach", a.send.files, "A file, up to 100 MiB; repeatable, up to 8")->allow_extra_args(false);
+  send->add_flag("--sms", a.send.sms,
+                 "Send it as a short message to a number that is not here: not encrypted, carriers read it");
   send->add_option("--until", a.send.until, "Wait until it is so far")
       ->check(CLI::IsMember({"queued", "sent", "delivered", "read"}))
       ->default_val("sent");

@@ -52,6 +52,7 @@ Result<BusinessProfile, Failure> read_profile(const AccountId& business, ByteVie
     if (!out.has_gateway()) return fail(senseless_answer());
   }
   out.own_gateway = said.own_gateway();
+  out.carrier = said.carrier();
   out.name = one_line(said.name(), kMaxProfileNameCharacters);
   const bool blank = std::ranges::all_of(out.name, [](char c) { return c == ' '; });
   if (blank) out.name = business_urn(business);

@@ -19,6 +19,7 @@ struct BusinessProfile {
   std::string away_text;     ///< of at most kMaxProfileAwayTextCharacters
   ByteArray<32> gateway{};   ///< of its key; zero: none is enrolled
   bool own_gateway = false;  ///< says the operator
+  bool carrier = false;      ///< says the service: what is written to it becomes short messages
 
   [[nodiscard]] bool has_gateway() const { return gateway != ByteArray<32>{}; }
 };

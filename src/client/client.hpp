@@ -77,6 +77,9 @@ class Client final : private uplink::ConnectionOwner {
                std::function<void(std::vector<LookedUp>, std::optional<Failure>)> done);
   /// What is remembered, and good still; nullopt: the service would be asked.
   [[nodiscard]] std::optional<LookedUp> remembered(std::string_view handle) const;
+  /// The business that hands texts to carriers, as the last answer to a lookup named it; nullopt: none, or nobody was
+  /// looked up yet.
+  [[nodiscard]] std::optional<AccountId> carrier() const;
   /// The person agrees that a handle belongs to another account now. no_alarm if it does not; then an identity that
   /// changed within the account is for Endpoint::accept_changed_identity.
   [[nodiscard]] Result<void, Failure> accept_new_account(std::string_view handle);
@@ -129,6 +132,7 @@ class Client final : private uplink::ConnectionOwner {
   };
   [[nodiscard]] Result<std::vector<Answered>, Failure> lookup_answers(std::span<const std::string> asked,
                                                                       ByteView body);
+  void keep_carrier(ByteView named);
   [[nodiscard]] Result<bool, Failure> keep_answer(Contact& contact, const std::string& normal);
   struct ManyLookups;
   void next_lookup(std::shared_ptr<ManyLookups> many);

@@ -3,13 +3,15 @@
 #include <iterator>
 
 #include "client/client.hpp"
+#include "client/progress.hpp"
 #include "client/replies.hpp"
 #include "proto/device.pb.h"
 
 namespace opaline::client {
 namespace {
 
-constexpr int kMaxHandlesAtOnce = 100;  // of one request: docs/device-api.md
+constexpr std::string_view kCarrier = "carrier";  // of Progress
+constexpr int kMaxHandlesAtOnce = 100;            // of one request: docs/device-api.md
 /// So long a renewal token is good (docs/device-api.md): whoever was asked about within it, by handle or by account, is
 /// asked about by account.
 constexpr std::chrono::days kRenewalLasts{60};
@@ -166,6 +168,7 @@ Result<std::vector<Client::Answered>, Failure> Client::lookup_answers(std::span<
   if (!reply.ParseFromArray(body.data(), static_cast<int>(body.size())) ||
       reply.items_size() != static_cast<int>(asked.size()))
     return fail(Failure{ClientError::protocol, "the server's answer to a lookup makes no sense"});
+  keep_carrier(as_view(reply.carrier()));
   std::vector<Answered> out;
   for (std::size_t i = 0; i < asked.size(); ++i) {
     const auto& item = reply.items(static_cast<int>(i));
@@ -209,6 +212,26 @@ Result<bool, Failure> Client::keep_answer(Contact& contact, const std::string& n
   }
   if (!contact.pending && !contact.gone) device_->remember_renewal_token(*contact.account, contact.renewal_token);
   return !(*before && is_known(**before));
+}
+
+// ---- who takes texts to numbers that are not here
+
+void Client::keep_carrier(ByteView named) {
+  const Progress kept(store_, random_);
+  const auto known = carrier();
+  const auto now = AccountId::from(named);
+  if (known == now) return;
+  // A cache: the worst is one lookup more.
+  if (now) {
+    (void)kept.put(kCarrier, now->view());
+  } else {
+    (void)kept.erase(kCarrier);
+  }
+}
+
+std::optional<AccountId> Client::carrier() const {
+  const auto kept = Progress(store_, random_).get(kCarrier);
+  return kept && *kept ? AccountId::from(**kept) : std::nullopt;
 }
 
 // ---- many handles

@@ -1,6 +1,6 @@
 #pragma once
 // What a linking or a recovery that was begun in this home must not forget: a program that is started again goes on
-// from it, or knows that it may start over.
+// from it, or knows that it may start over. And other single values.
 #include "client/home.hpp"
 #include "endpoint/endpoint_store.hpp"
 
