@@ -3,78 +3,12 @@
     python3 tests/system/sms_test.py DIR_WITH_PROGRAMS
 """
 import pathlib
-import re
-import socket
-import subprocess
-import sys
-import threading
 
-from support import SOURCE, Server, opaline, run_cases, wait_for
+from kannel import Kannel
+from support import Server, opaline, run_cases, wait_for
 from walkthrough import Person
 
-ROOT = pathlib.Path(subprocess.run([SOURCE / "tools" / "setup", "--print-prefix"], capture_output=True, text=True, check=True).stdout.strip()) / "kannel"
-BEARERBOX, SMSBOX, CARRIER = (ROOT / "usr" / place for place in ("sbin/bearerbox", "sbin/smsbox", "lib/kannel/test/fakesmsc"))
-if not CARRIER.exists():
-    sys.exit("Debian's Kannel is missing: tools/setup unpacks it")
-
-
 REPLY = "WhatSomebodyAnswered"
-
-
-class Kannel:
-    """bearerbox, smsbox and a carrier, from packaging/kannel.conf: ports, passwords and places are all that is changed."""
-
-    def __init__(self, directory):
-        self.directory = directory
-        directory.mkdir()
-        self.ports = {name: free_port() for name in ("13000", "13001", "13013", "10000")}
-        text = (SOURCE / "packaging" / "kannel.conf").read_text()
-        for name, port in self.ports.items():
-            text = re.sub(rf"^((?:admin|smsbox|bearerbox|sendsms)?-?port = ){name}$", rf"\g<1>{port}", text, flags=re.MULTILINE)
-        text = text.replace("/var/log/kannel", str(directory)).replace("CHANGE-ME-ADMIN", "admin").replace("CHANGE-ME", "tell-nobody")
-        self.conf = directory / "kannel.conf"
-        self.conf.write_text(text)
-        self.password = directory / "password"
-        self.password.write_text("tell-nobody\n")
-        self.password.chmod(0o600)
-        self.url = f"http://127.0.0.1:{self.ports['13013']}/cgi-bin/sendsms"
-        self.arrived, self.processes = [], []
-
-    def start(self):
-        for box in (BEARERBOX, SMSBOX):
-            with open(self.directory / f"{box.name}.out", "wb") as out:
-                self.processes.append(subprocess.Popen([box, "-v", "4", self.conf], stdout=out, stderr=subprocess.STDOUT, cwd=self.directory))
-            port = self.ports["13001" if box == BEARERBOX else "13013"]
-            wait_for(f"{box.name} to listen", lambda: listens(port))
-        carrier = subprocess.Popen([CARRIER, "-H", "127.0.0.1", "-r", str(self.ports["10000"]), "-m", "1", f"4912345 13013 text {REPLY}"], stdin=subprocess.DEVNULL,
-                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        self.processes.append(carrier)
-        threading.Thread(target=self._collect, args=(carrier,), daemon=True).start()
-
-    def _collect(self, carrier):
-        for line in carrier.stdout:
-            if found := re.search(r"Got message \d+: <(.*)>", line):
-                self.arrived.append(found[1])
-
-    def stop(self):
-        for process in reversed(self.processes):
-            process.kill()
-            process.wait()
-        self.processes = []
-
-    def code_for(self, number):
-        return next((found[1] for line in reversed(self.arrived) if number in line and (found := re.search(r"is[ +](\d{6})", line))), None)
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def listens(port):
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def by_carrier(world, handle, name):
@@ -91,7 +25,7 @@ class World:
     def __init__(self, programs, scratch):
         self.programs, self.scratch = programs, scratch
         self.kannel = Kannel(scratch / "kannel")
-        self.kannel.start()
+        self.kannel.start(("4912345", REPLY))
         self.server = Server(programs.opalined, scratch / "server", True, settings=(
             f"sms.url={self.kannel.url}", f"sms.password_file={self.kannel.password}", "sms.messages_per_country_per_day=4"))
 
