@@ -272,7 +272,8 @@ def devices_and_files(anna, ben, server, homes, program, check):
 
 
 def main():
-    from walkthrough_business import businesses  # which needs this module
+    from walkthrough_business import businesses  # which need this module
+    from walkthrough_sms import short_message
     parser = argparse.ArgumentParser()
     parser.add_argument("--bin", required=True, type=pathlib.Path)
     parser.add_argument("--dir", required=True, type=pathlib.Path)
@@ -298,6 +299,7 @@ def main():
             anna, ben = conversation(server, options.dir, program, check)
             devices_and_files(anna, ben, server, options.dir, program, check)
             shop, _ = businesses(running, daemon, server, options.dir, anna, ben, options.any_port, check)
+            short_message(program, daemon, options.dir / "short-message", check)
         except (TimeoutError, KeyError, RuntimeError, subprocess.TimeoutExpired) as problem:
             check(False, f"{type(problem).__name__}: {problem}")
         if check.wrong:

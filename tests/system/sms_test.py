@@ -3,10 +3,14 @@
     python3 tests/system/sms_test.py DIR_WITH_PROGRAMS
 """
 import pathlib
+import sys
 
-from kannel import Kannel
 from support import Server, opaline, run_cases, wait_for
 from walkthrough import Person
+from walkthrough_kannel import Kannel, is_here
+
+if not is_here():
+    sys.exit("Debian's Kannel is missing: tools/setup unpacks it")
 
 REPLY = "WhatSomebodyAnswered"
 

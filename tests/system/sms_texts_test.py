@@ -4,15 +4,18 @@ a search of everything that was written.
     python3 tests/system/sms_texts_test.py DIR_WITH_PROGRAMS [CASE ...]
 """
 import atexit
-import json
 import os
-import pathlib
 import subprocess
+import sys
+import urllib.request
 
 from business_test import Gateway
-from kannel import Kannel, free_port
-from support import ABORTED, Server, opaline, people, run_cases, wait_for
-from walkthrough_business import admin_business
+from support import ABORTED, Aborted, Server, opaline, people, run_cases, wait_for
+import walkthrough_sms
+from walkthrough_kannel import Kannel, is_here
+
+if not is_here():
+    sys.exit("Debian's Kannel is missing: tools/setup unpacks it")
 
 BEN, EVA = "+4915112345678", "+436641234567"
 MARKERS = []  # words of texts: in no file of anybody but the people's own homes
@@ -25,41 +28,26 @@ def marked(text):
     return f"{text} {word}"
 
 
-class Role:
-    """`opalined --role sms`."""
-
+class Role(walkthrough_sms.Role):
     def __init__(self, world, fault=None):
-        self.log = open(world.scratch / "sms.log", "ab")
-        self.begin = self.log.tell()
-        ports = world.server.directory / "sms-ports.json"
-        ports.unlink(missing_ok=True)
-        settings = [f"{key}={value}" for key, value in world.role_settings.items()]
-        self.process = subprocess.Popen([world.programs.opalined, "--dev", world.server.directory, "--role", "sms", *[f"--set={each}" for each in settings]], stdout=self.log,
-                                        stderr=subprocess.STDOUT, env={**os.environ, **({"OPALINE_FAULT": fault} if fault else {})})
+        super().__init__(world.programs.opalined, world.server, world.settings, world.scratch / "sms.log", fault)
         atexit.register(self.process.kill)
-        wait_for("the role sms to start", lambda: self.process.poll() is not None or ports.exists())
-        if self.process.poll() is not None:
-            raise RuntimeError(f"the role sms ended at once: {self.said()}")
-        self.ports = json.loads(ports.read_text())
-
-    def said(self):
-        return pathlib.Path(self.log.name).read_bytes()[self.begin:].decode(errors="replace")
 
     def metric(self, name):
-        import urllib.request
         with urllib.request.urlopen(f"http://127.0.0.1:{self.ports['metrics']}/metrics", timeout=10) as answer:
             return next(int(line.split(" ")[1]) for line in answer.read().decode().splitlines() if line.split(" ")[0] == name)
 
+    def look_for_abort(self):
+        if ABORTED.search(self.said()):
+            raise Aborted(self.said()[:6000])
+
     def dies(self):
         wait_for("the role sms to die", lambda: self.process.poll() is not None)
-        if ABORTED.search(self.said()):
-            raise RuntimeError(self.said())
+        self.look_for_abort()
 
     def stop(self):
-        self.process.terminate()
-        code = self.process.wait(timeout=60)
-        if ABORTED.search(self.said()):
-            raise RuntimeError(self.said())
+        code = super().stop()
+        self.look_for_abort()
         return code
 
 
@@ -68,24 +56,14 @@ class World:
         self.programs, self.scratch = programs, scratch
         self.kannel = Kannel(scratch / "kannel")
         self.kannel.start()
-        port = free_port()
-        self.server = Server(programs.opalined, scratch / "server", True)
-        (self.without,) = people(programs, self.server, scratch, "Greta")
-        self.said_without = opaline(self.without, "send", BEN, "Hello Ben & co")
-        told = admin_business(programs.opalined, self.server, "create", "Short messages", "--webhook", f"http://127.0.0.1:{port}", "--allow-private-webhooks", "true")
-        self.business = told["id"]
-        self.server.stop()
-        self.server = Server(programs.opalined, scratch / "server", True, settings=(f"sms.carrier={self.business}",))
-        self.gateway = Gateway(programs, self.server)
-        secret, path = scratch / "msp-secret", scratch / "kannel-secret"
-        for file, text in ((secret, told["msp"]["secret"]), (path, self.kannel.secret)):
-            file.write_text(text + "\n")
-            file.chmod(0o600)
-        self.role_settings = {
-            "sms.url": self.kannel.url, "sms.password_file": self.kannel.password, "sms.carrier": self.business, "sms.sender": '"13013"',
-            "carrier.listen": f"127.0.0.1:{port}", "carrier.kannel_listen": f"127.0.0.1:{self.kannel.ports['8448']}", "carrier.kannel_secret_file": path,
-            "carrier.gateway": self.gateway.url, "carrier.msp_id": told["msp"]["id"], "carrier.msp_secret_file": secret, "carrier.metrics": "127.0.0.1:0",
-            "carrier.messages_per_person_per_day": 20}
+        atexit.register(self.kannel.stop)
+
+        def without_carrier(server):
+            (self.without,) = people(programs, server, scratch, "Greta")
+            self.said_without = opaline(self.without, "send", BEN, "Hello Ben & co")
+        carrier = walkthrough_sms.Carrier(programs.opalined, self.kannel, scratch, Server, lambda server: Gateway(programs, server), without_carrier)
+        self.server, self.gateway = carrier.server, carrier.gateway
+        self.settings = {**carrier.settings, "carrier.messages_per_person_per_day": 20}
         self.role = Role(self)
         self.anna, self.maria = people(programs, self.server, scratch, "Anna", "Maria")
 
