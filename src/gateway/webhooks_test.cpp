@@ -95,6 +95,8 @@ class WebhooksTest : public ::testing::Test {
     ASSERT_TRUE(store_->commit(std::move(batch)));
     for (const AccountId& persona : store_->take_arrived()) webhooks_->wake(persona);
   }
+  /// Rows of messages.
+  std::vector<std::pair<Bytes, Bytes>> stored() { return *raw_.scan(tables::kInbox, {}, {}, 100); }
   bool all_taken() {
     return run_until([this] { return store_->waiting() == 0 && webhooks_->idle(); });
   }
@@ -133,6 +135,20 @@ TEST_F(WebhooksTest, AMessageComesAsTheContractSays) {
   const std::string token = std::string(*last_.header("authorization")).substr(7);
   const auto key = msp::TokenKey::from_secret(config_.msp_secret);
   EXPECT_TRUE(msp::verify_token(token, msp::TokenUse::call_of_service, "msp-1", *key, {}, clock_.now()));
+}
+
+TEST_F(WebhooksTest, WhatWasTakenIsErasedSoonThoughNothingElseIsWritten) {
+  write(person(), "a1");
+  ASSERT_TRUE(all_taken());
+  EXPECT_TRUE(run_until([this] { return stored().empty(); }));
+}
+
+TEST_F(WebhooksTest, WhatWasTakenIsErasedBeforeTheEnd) {
+  write(person(), "a1");
+  ASSERT_TRUE(all_taken());
+  EXPECT_EQ(stored().size(), 1U) << "until then it waits for another commit";
+  webhooks_->stop();
+  EXPECT_TRUE(stored().empty());
 }
 
 TEST_F(WebhooksTest, OneSlowAnswerHoldsOnePersonBackAlone) {
