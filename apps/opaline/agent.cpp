@@ -66,7 +66,11 @@ class Agent::Waiting : public std::enable_shared_from_this<Waiting> {
     if (id_.is_zero())
       return responder_.respond(json_response(503, failure_json(away() ? home_is_lent() : process_ended())));
     const auto found = find_outgoing(context_, send_.to, id_);
-    if (found && *found) return responder_.respond(json_response(200, entry_json(**found, send_.to)));
+    if (found && *found) {
+      auto object = entry_json(**found, send_.to);
+      if (!names_business(send_.to)) object["reachable"] = "opaline";
+      return responder_.respond(json_response(200, object));
+    }
     responder_.respond(json_response(500, failure_json(history_failure(context_, ClientError::store_failed))));
   }
 

@@ -5,6 +5,7 @@
 
 #include "apps/opaline/agent.hpp"
 #include "apps/opaline/devices.hpp"
+#include "apps/opaline/sms.hpp"
 #include "net/http_client.hpp"
 
 namespace opaline::cli {
@@ -154,6 +155,9 @@ Exit send_through_agent(Context& context, const AgentSend& send) {
   if (!answer) return failed(context, answer.error());
   if (answer->status != 200) {
     context.output().refused(answer->object, answer->field("message"));
+    if (answer->field("error") == client::name(ClientError::no_such_handle) && sms_number_of(send.to))
+      context.output().hint(fmt::format("as a short message, which is not encrypted: opaline send --sms {} TEXT",
+                                        printable(as_view(send.to))));
     return Exit::failed;
   }
   if (answer->field("event") == "upload") return report_upload(context, *client::UploadId::from_hex(send.upload));

@@ -44,6 +44,10 @@ TEST(BusinessProfileTest, IsReadAsItIs) {
   EXPECT_EQ(profile->away_text, "Closed until Monday.");
   EXPECT_TRUE(profile->has_gateway());
   EXPECT_TRUE(profile->own_gateway);
+  EXPECT_FALSE(profile->carrier);
+  auto carrier = good();
+  carrier.set_carrier(true);
+  EXPECT_TRUE(read(carrier)->carrier);
   EXPECT_EQ(name_of("Чайная 茶 مقهى 🍵"), "Чайная 茶 مقهى 🍵");
 }
 

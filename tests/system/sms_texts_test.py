@@ -5,12 +5,13 @@ a search of everything that was written.
 """
 import atexit
 import os
+import pty
 import subprocess
 import sys
 import urllib.request
 
 from business_test import Gateway
-from support import ABORTED, Aborted, Server, opaline, people, run_cases, wait_for
+from support import ABORTED, Aborted, Following, Server, opaline, people, run_cases, wait_for
 import walkthrough_sms
 from walkthrough_kannel import Kannel, is_here
 
@@ -120,6 +121,29 @@ def consent(check, world):
     check(all(each["encrypted"] is False for each in shown if each.get("via") == "sms"), "marked as not encrypted")
 
 
+def asked(check, world):
+    """At a terminal the person is asked; beside `receive --follow` the flag works, too, and reports are shown as they come"""
+    before = len(world.kannel.arrived)
+    for word, code in (("n", 1), ("", 1), ("y", 0)):
+        ours, theirs = pty.openpty()
+        os.write(ours, f"{word}\n".encode())
+        done = subprocess.run([*world.anna.command, "--server", world.server.url, "send", BEN, marked(f"asked {word}")], capture_output=True, text=True, stdin=theirs)
+        os.close(ours)
+        os.close(theirs)
+        check(done.returncode == code and ("not encrypted" in done.stdout) == (code == 0), f"'{word}': {done.stdout.splitlines()[-1:]} {done.stderr.strip()}")
+    arrived = world.arrived(before + 1)[before:]
+    check(len(arrived) == 1 and MARKERS[-1] in arrived[0], f"only after y it is sent: {arrived}")
+    follower = Following(world.anna)
+    wait_for("the follower to show the report", lambda: [line for line in follower.lines if line["event"] == "sms_report"])
+    refused = opaline(world.anna, "send", BEN, "hello")
+    check(refused.code == 1 and "not reachable here" in refused.said, "what follows does not send it by itself")
+    done = opaline(world.anna, "send", "--sms", BEN, marked("beside"))
+    check(done.code == 0 and sent(done).get("via") == "sms", f"with the flag it goes: {done}")
+    wait_for("its report", lambda: [line for line in follower.lines if line.get("message") == sent(done)["id"] and line["event"] == "sms_report"])
+    check(not [line for line in follower.lines if line["event"] == "state"], "no state of the carrier's software is shown as a telephone's")
+    check(follower.stop() == 0, "the follower ends")
+
+
 def alphabets(check, world):
     """Long texts go in parts, and other letters than a telephone's own as UCS-2"""
     before = len(world.kannel.arrived)
@@ -153,6 +177,7 @@ def replies(check, world):
 
 def killed(check, world):
     """kill -9 of the role at each step: nothing is sent twice, and what nobody can know is said"""
+    wait_for("the role to have nothing left to tell", lambda: world.role.metric("opaline_sms_untold") == 0)
     for fault, arrives, fate in (("sms.after_row", 0, "unknown"), ("sms.after_kannel", 1, None), ("sms.after_told", 1, "delivered")):
         world.role.stop()
         world.role = Role(world, fault)
@@ -162,8 +187,10 @@ def killed(check, world):
         world.role = Role(world)
         got = receives(world.anna, lambda line: line["event"] == "sms_report" and line["message"] == sent(done)["id"])["report"]
         check(got == fate or fate is None and got in ("unknown", "delivered"), f"{fault}: Anna is told '{got}'")
-        opaline(world.anna, "send", "--sms", EVA, "and the next")
+        following = sent(opaline(world.anna, "send", "--sms", EVA, "and the next"))["id"]
         world.arrived(before + arrives + 1)
+        report(world.anna, following)
+        wait_for("the role to have nothing left to tell", lambda: world.role.metric("opaline_sms_untold") == 0)  # a role that starts tells it, and dies there
         again = [text for text in world.kannel.arrived[before:] if MARKERS[-1] in text]
         check(len(again) == arrives, f"{fault}: at the carrier {len(again)} times")
 
@@ -195,5 +222,5 @@ def searched(check, world):
 
 
 if __name__ == "__main__":
-    run_cases("sms-texts", {"nobody": nobody, "consent": consent, "alphabets": alphabets, "replies": replies, "killed": killed, "budget": budget, "searched": searched},
+    run_cases("sms-texts", {"nobody": nobody, "consent": consent, "asked": asked, "alphabets": alphabets, "replies": replies, "killed": killed, "budget": budget, "searched": searched},
               lambda programs, scratch: [World(programs, scratch)])
