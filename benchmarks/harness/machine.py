@@ -63,6 +63,7 @@ def conditions(programs, data):
         "system": _first_match("/etc/os-release", r'^PRETTY_NAME="?([^"\n]+)'),
         "opalined": _output(programs.opalined, "--version"),
         "mosquitto": f"{mosquitto.splitlines()[0]}, OpenSSL {system_openssl}" if mosquitto else None,
+        "nginx": (_output(programs.nginx, "-v") or "").removeprefix("nginx version: ") or None if programs.nginx.exists() else None,
         "data_file_system": file_system(data),
         "fdatasync_us": fsync_microseconds(data),
         "load_average_before": os.getloadavg()[0],
@@ -74,7 +75,7 @@ def describe(c):
     lines = [
         f"machine    {c['cpu']}, {c['cores']} cores, {c['memory_mib']} MiB, governor: {c['governor']}",
         f"system     {c['system']}, Linux {c['kernel']}, TCP {c['tcp_congestion_control']}; data on {c['data_file_system']}, a lone fdatasync takes {c['fdatasync_us']} us",
-        f"programs   {c['opalined']}; {c['mosquitto'] or 'no Mosquitto'}",
+        f"programs   {c['opalined']}; {c['mosquitto'] or 'no Mosquitto'}; {c['nginx'] or 'no nginx'}",
         f"taken      {c['date']} at commit {c['commit']}; generator {c['generator']}",
     ]
     if c["load_average_before"] > 0.5:
