@@ -41,7 +41,7 @@ TEST_F(BridgeTest, TheCarriersReportIsTold) {
   EXPECT_EQ(report(1, 1), 200U);
   until_told(1);
   EXPECT_EQ(last_told(), std::string(kBen) + " delivered " + hex(1));
-  EXPECT_EQ(told[0].person, kAnna);
+  EXPECT_EQ(last_person(), kAnna);
   settle();
   EXPECT_EQ(report(1, 2), 200U) << "the first word counts";
   settle();
@@ -217,7 +217,7 @@ TEST_F(BridgeTest, ARepliesWayBackIsToWhoWroteLast) {
   ASSERT_TRUE(write(1, kHello));
   EXPECT_EQ(reply(kBen, "Hello Anna\nhow are you"), 200U);
   EXPECT_EQ(last_told(), std::string(kBen) + " reply\nHello Anna\nhow are you");
-  EXPECT_EQ(told.back().person, kAnna);
+  EXPECT_EQ(last_person(), kAnna);
   EXPECT_EQ(reply("4915112345678", "without the plus", "k-2"), 200U);
   EXPECT_EQ(reply("004915112345678", "as from abroad", "k-3"), 200U);
   EXPECT_EQ(told.size(), 3U);
@@ -225,7 +225,7 @@ TEST_F(BridgeTest, ARepliesWayBackIsToWhoWroteLast) {
   EXPECT_EQ(told.size(), 3U) << "an id counts once";
   ASSERT_TRUE(write(2, kHello, kMaria));
   EXPECT_EQ(reply(kBen, "Hello?", "k-4"), 200U);
-  EXPECT_EQ(told.back().person, kMaria);
+  EXPECT_EQ(last_person(), kMaria);
   clock_.advance(kReplyDays);
   EXPECT_EQ(reply(kBen, "Hello?", "k-5"), 200U);
   EXPECT_EQ(told.size(), 4U);

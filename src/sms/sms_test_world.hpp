@@ -117,6 +117,7 @@ class SmsTest : public ::testing::Test {
                        {{"X-Kannel-From", std::string(from)}, {"Content-Type", std::string(type)}}, to_bytes(text));
   }
   [[nodiscard]] std::string last_told() const { return told.empty() ? "(nothing)" : told.back().text; }
+  [[nodiscard]] std::string last_person() const { return told.empty() ? "(nobody)" : told.back().person; }
 
   static std::string url(std::string_view scheme, const net::HttpServer& server) {
     return std::string(scheme) + "://localhost:" + std::to_string(server.port());

@@ -35,7 +35,7 @@ struct TextRow {
 /// One thread. All calls: unavailable if the store fails; nothing has changed then.
 class Texts {
  public:
-  /// `number_key` outlives nothing: it is copied into the MAC's state. The rest outlives this.
+  /// The rows and the clock outlive this; the key is copied.
   Texts(store::SealedRows& rows, const store::VaultKey& number_key, const Clock& clock)
       : rows_(rows), number_key_(number_key.reveal()), clock_(clock) {}
 
