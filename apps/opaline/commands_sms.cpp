@@ -102,8 +102,9 @@ Exit run_sms(Context& context, const SendArguments& arguments, const std::string
     return failed(context, {ClientError::no_such_handle, *number + " cannot be reached by SMS; nothing was sent"});
   const auto carrier = context.client().carrier();
   if (!carrier) {
+    const Exit refused = failed(context, no_carrier());
     show_link(context, *number, text);
-    return failed(context, no_carrier());
+    return refused;
   }
   return send_to_carrier(context, arguments, *carrier, {.number = *number, .text = to_secret_bytes(as_view(text))});
 }
@@ -111,19 +112,20 @@ Exit run_sms(Context& context, const SendArguments& arguments, const std::string
 Exit offer_sms(Context& context, const SendArguments& arguments, const std::string& text, const Failure& why) {
   const auto number = sms_number_of(arguments.to);
   const auto shape = carrier::shape_of(as_view(text));
-  if (!number || !shape) return failed(context, why);
+  const Exit refused = failed(context, why);
+  if (!number || !shape) return refused;
   if (!context.client().carrier()) {
     show_link(context, *number, text);
-    return failed(context, why);
+    return refused;
   }
   context.output().line(
       {{"event", "sms_offer"}, {"to", *number}, {"reachable", "sms"}, {"encrypted", false}, {"parts", shape->parts}},
-      fmt::format("{} is not here. As a short message this would not be encrypted: this service's operator, your "
+      fmt::format("As a short message to {} this would not be encrypted: this service's operator, your "
                   "carrier and theirs can read it. It costs {}. To send it so: opaline send --sms {} TEXT",
                   *number, cost(*shape), *number));
-  if (context.output().json() || !can_ask()) return failed(context, why);
+  if (context.output().json() || !can_ask()) return refused;
   const auto answer = ask("Send it as a short message? (y/N) ");
-  if (!answer || (*answer != "y" && *answer != "Y" && *answer != "yes")) return failed(context, why);
+  if (!answer || (*answer != "y" && *answer != "Y" && *answer != "yes")) return refused;
   return run_sms(context, arguments, text);
 }
 
