@@ -273,6 +273,7 @@ def devices_and_files(anna, ben, server, homes, program, check):
 
 def main():
     from walkthrough_business import businesses  # which need this module
+    from walkthrough_records import legal_request, lookups
     from walkthrough_sms import short_message
     parser = argparse.ArgumentParser()
     parser.add_argument("--bin", required=True, type=pathlib.Path)
@@ -299,7 +300,9 @@ def main():
             anna, ben = conversation(server, options.dir, program, check)
             devices_and_files(anna, ben, server, options.dir, program, check)
             shop, _ = businesses(running, daemon, server, options.dir, anna, ben, options.any_port, check)
+            lookups(anna, ben, check)
             short_message(program, daemon, options.dir / "short-message", check)
+            legal_request(daemon, server, options.dir, anna, check)
         except (TimeoutError, KeyError, RuntimeError, subprocess.TimeoutExpired) as problem:
             check(False, f"{type(problem).__name__}: {problem}")
         if check.wrong:

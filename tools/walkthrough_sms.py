@@ -65,7 +65,7 @@ def report(person):
 
 
 def short_message(program, daemon, directory, check):
-    say(f"\n{BOLD}13. Somebody who is not here.{OFF} A telephone number can be reached by short message: not encrypted, carriers read it. So it goes on Anna's word alone.")
+    say(f"\n{BOLD}14. Somebody who is not here.{OFF} A telephone number can be reached by short message: not encrypted, carriers read it. So it goes on Anna's word alone.")
     if not is_here():
         return say(f"   {DIM}Left out: Debian's Kannel, which speaks to carriers, could not be unpacked here (docs/sms.md).{OFF}")
     directory.mkdir()

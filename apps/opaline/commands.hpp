@@ -41,6 +41,9 @@ struct LookupArguments {
 };
 [[nodiscard]] Exit run_lookup(Context& context, const LookupArguments& arguments);
 [[nodiscard]] Exit run_my_lookups(Context& context);
+[[nodiscard]] Exit run_notices(Context& context);
+/// Asks the service at most once a day, and prints what this device has not shown yet. Connected.
+void show_new_notices(Context& context);
 
 struct ReceiveArguments {
   bool follow = false;

@@ -160,6 +160,7 @@ Exit Receiving::run() {
   files_->start();
   listen();
   start_businesses();
+  if (reached) show_new_notices(context_);
   if (arguments_.follow)
     follow(reached.has_value());
   else
@@ -239,6 +240,8 @@ void Receiving::follow(bool reached) {
       show();
       return trouble_ || (agent_ && agent_->asked_to_lend());
     });
+    if (!context_.interrupted() && !context_.fatal() && !trouble_ && context_.client().online())
+      show_new_notices(context_);
     if (agent_ && agent_->asked_to_lend() && !trouble_ && !context_.interrupted() && !context_.fatal()) lend();
   }
 }

@@ -23,6 +23,14 @@ void add_lookups(CLI::App& app, Arguments& a) {
       "Example:\n"
       "  opaline my-lookups");
   mine->callback([&a] { a.run = [](Context& context) { return run_my_lookups(context); }; });
+
+  auto* notices = app.add_subcommand("notices", "Show what the service tells you of legal requests about you");
+  notices->footer(
+      "Who runs a service may be ordered to give out its lookup log (docs/lookups.md). Its records officers decide when\n"
+      "you may be told, and in which words; `opaline receive` asks once a day and shows what is new. Kept for a year.\n"
+      "Example:\n"
+      "  opaline notices");
+  notices->callback([&a] { a.run = [](Context& context) { return run_notices(context); }; });
 }
 
 }  // namespace opaline::cli

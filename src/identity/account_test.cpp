@@ -266,6 +266,7 @@ TEST(Open, SaysWhatIsMissing) {
                                         .codes = world.codes,
                                         .relay = world.relay,
                                         .lookups = world.lookups,
+                                        .notices = world.notices,
                                         .crypto = world.crypto,
                                         .clock = world.clock,
                                         .random = world.random,

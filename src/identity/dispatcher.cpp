@@ -120,6 +120,8 @@ CallReply CallDispatcher::call(const Caller& caller, std::uint16_t method, ByteV
       return run<calls::PersonaCloseRequest>(body, with(&Service::persona_close));
     case calls::METHOD_MY_LOOKUPS:
       return run<calls::MyLookupsRequest>(body, with(&Service::my_lookups));
+    case calls::METHOD_MY_NOTICES:
+      return run<calls::Empty>(body, with(&Service::my_notices));
     default:
       return malformed("There is no such method.");
   }

@@ -145,6 +145,16 @@ class RecordingLookups final : public LookupLog {
   std::vector<LookupLogEntry> entries;
 };
 
+class RecordingNotices final : public LegalNotices {
+ public:
+  std::optional<std::vector<LegalNotice>> of(std::span<const HeldHandle> handles) override {
+    asked_for.assign(handles.begin(), handles.end());
+    return notices;
+  }
+  std::vector<HeldHandle> asked_for;
+  std::optional<std::vector<LegalNotice>> notices = std::vector<LegalNotice>();
+};
+
 [[nodiscard]] inline SourceAddress ipv4(std::uint8_t last) {
   SourceAddress out;
   out.ip[10] = out.ip[11] = std::byte{0xff};
@@ -239,6 +249,7 @@ class World {
                                                 .codes = codes,
                                                 .relay = relay,
                                                 .lookups = lookups,
+                                                .notices = notices,
                                                 .crypto = crypto,
                                                 .clock = clock,
                                                 .random = random,
@@ -346,6 +357,7 @@ class World {
   FakeCodes codes;
   RecordingRelay relay;
   RecordingLookups lookups;
+  RecordingNotices notices;
   CountingCrypto crypto;
   NullLog log;
   std::optional<store::SealedRows> sealed;

@@ -232,6 +232,7 @@ TEST(ListHistoryMigration, ADatabaseOfTheVersionBeforeOpensAndItsAccountsLink) {
                                                             .codes = world.codes,
                                                             .relay = world.relay,
                                                             .lookups = world.lookups,
+                                                            .notices = world.notices,
                                                             .crypto = world.crypto,
                                                             .clock = world.clock,
                                                             .random = world.random,

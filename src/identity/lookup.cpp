@@ -130,16 +130,21 @@ Answer<calls::LookupReply> Service::lookup(const Caller& caller, const calls::Lo
   return reply;
 }
 
+Answer<std::vector<HeldHandle>> Service::State::held_handles(const LoadedAccount& account) {
+  std::vector<HeldHandle> held;
+  for (const std::string& handle : account.record.handles) {
+    OPALINE_TRY(const auto row, read(directory.handle(Handle::from_stored(handle))));
+    if (row && row->account == account.id) held.push_back({.handle = handle, .since = row->since});
+  }
+  return held;
+}
+
 Answer<calls::MyLookupsReply> Service::my_lookups(const Caller& caller, const calls::MyLookupsRequest& request) {
   constexpr std::uint32_t kCost = 10;
   State& s = *state_;
   OPALINE_CHECK(s.charge_calls(caller.account, kCost));
   OPALINE_TRY(const LoadedAccount account, s.load_person(caller));
-  std::vector<HeldHandle> held;
-  for (const std::string& handle : account.record.handles) {
-    OPALINE_TRY(const auto row, s.read(s.directory.handle(Handle::from_stored(handle))));
-    if (row && row->account == account.id) held.push_back({.handle = handle, .since = row->since});
-  }
+  OPALINE_TRY(const std::vector<HeldHandle> held, s.held_handles(account));
   const std::size_t limit =
       request.limit() == 0 ? kMaxOwnLookups : std::min<std::size_t>(request.limit(), kMaxOwnLookups);
   const auto page = s.ports.lookups.own(held, as_view(request.after()), limit);
@@ -159,6 +164,27 @@ Answer<calls::MyLookupsReply> Service::my_lookups(const Caller& caller, const ca
   }
   reply.set_next(text(page->next));
   reply.set_log_days(s.ports.lookups.days());
+  return reply;
+}
+
+Answer<calls::MyNoticesReply> Service::my_notices(const Caller& caller, const calls::Empty&) {
+  constexpr std::uint32_t kCost = 5;
+  State& s = *state_;
+  OPALINE_CHECK(s.charge_calls(caller.account, kCost));
+  OPALINE_TRY(const LoadedAccount account, s.load_person(caller));
+  OPALINE_TRY(const std::vector<HeldHandle> held, s.held_handles(account));
+  const auto notices = s.ports.notices.of(held);
+  if (!notices) return failure(calls::CALL_STATUS_UNAVAILABLE, "Notices cannot be read at the moment.");
+  calls::MyNoticesReply reply;
+  for (const LegalNotice& notice : *notices) {
+    auto& out = *reply.add_notices();
+    out.set_id(notice.id);
+    out.set_handle(notice.handle);
+    out.set_from_ms(static_cast<std::uint64_t>(unix_millis(notice.from)));
+    out.set_to_ms(static_cast<std::uint64_t>(unix_millis(notice.to)));
+    out.set_at_ms(static_cast<std::uint64_t>(unix_millis(notice.at)));
+    out.set_words(notice.words);
+  }
   return reply;
 }
 

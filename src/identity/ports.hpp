@@ -1,7 +1,9 @@
 #pragma once
 // What the identity service asks of its surroundings besides storage.
 #include <memory>
+#include <optional>
 #include <span>
+#include <string>
 #include <vector>
 
 #include "base/ids.hpp"
@@ -94,6 +96,33 @@ class LookupLog {
                                                                 std::size_t limit) = 0;
   /// For how many days entries are kept; 0: none is.
   [[nodiscard]] virtual std::uint32_t days() const = 0;
+};
+
+/// What records officers let a person know of a legal request.
+struct LegalNotice {
+  std::string id;      ///< printable ASCII, at most 40 bytes
+  std::string handle;  ///< that the request named
+  Time from, to;       ///< what it was about
+  Time at;             ///< when it could first be told
+  std::string words;   ///< 1 to 4000 bytes
+};
+inline constexpr std::size_t kMaxLegalNotices = 10;
+
+/// Where notices of legal requests are (records::Cases). Called on the service thread.
+class LegalNotices {
+ public:
+  virtual ~LegalNotices() = default;
+  /// Those about these handles that may be told by now, newest first, at most kMaxLegalNotices; a request about a time
+  /// before a handle was held is another person's. nullopt: they cannot be read.
+  [[nodiscard]] virtual std::optional<std::vector<LegalNotice>> of(std::span<const HeldHandle> handles) = 0;
+};
+
+/// Has none.
+class NullLegalNotices final : public LegalNotices {
+ public:
+  std::optional<std::vector<LegalNotice>> of(std::span<const HeldHandle>) override {
+    return std::vector<LegalNotice>();
+  }
 };
 
 /// Keeps nothing: what a retention of 0 days means.

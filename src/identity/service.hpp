@@ -25,6 +25,7 @@ struct Ports {
   CodeSender& codes;
   RelayControl& relay;
   LookupLog& lookups;
+  LegalNotices& notices;
   CostlyCrypto& crypto;
   const Clock& clock;
   RandomSource& random;
@@ -123,6 +124,7 @@ class Service {
   [[nodiscard]] Answer<calls::LookupReply> lookup(const Caller& caller, const calls::LookupRequest& request);
   /// BAD_REQUEST: `after` is no `next` of an earlier page.
   [[nodiscard]] Answer<calls::MyLookupsReply> my_lookups(const Caller& caller, const calls::MyLookupsRequest& request);
+  [[nodiscard]] Answer<calls::MyNoticesReply> my_notices(const Caller& caller, const calls::Empty& request);
   /// Persons see persons, a persona its business, a business its personas. NOT_FOUND: no such account, switched off, or
   /// not to be seen by the caller; all alike. CLOSED: a persona of the calling business, closed by its person.
   [[nodiscard]] Answer<calls::BundlesReply> bundles(const Caller& caller, const calls::BundlesRequest& request);

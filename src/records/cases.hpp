@@ -17,6 +17,7 @@ namespace opaline::records {
 
 inline constexpr std::chrono::days kKeptAfterClose{90};
 inline constexpr std::chrono::days kPreserved{90};
+inline constexpr std::chrono::days kNoticeShown{365};  ///< from the day on which it may be told
 inline constexpr std::size_t kMaxOfficers = 100;
 inline constexpr std::size_t kMaxCasePage = 100;
 inline constexpr std::size_t kApprovals = 2;
@@ -178,7 +179,7 @@ class Cases {
   [[nodiscard]] Result<Case, Error> refuse(const std::string& by, const CaseId& id, const std::string& reason);
   /// What else exists, or does not, in words. At any time. invalid.
   [[nodiscard]] Result<Case, Error> answer(const std::string& by, const CaseId& id, const std::string& words);
-  /// That the person is to be told, at `when` at the earliest. Recorded; giving the notice is another part's. invalid.
+  /// That the person is to be told, at `when` at the earliest: from then on notices() has it. invalid.
   [[nodiscard]] Result<Case, Error> notify(const std::string& by, const CaseId& id, Time when,
                                            const std::string& words);
   /// Nothing can be done any more; what was produced is destroyed kKeptAfterClose later.
@@ -187,6 +188,10 @@ class Cases {
   [[nodiscard]] Result<Case, Error> end(const std::string& by, const CaseId& id, const std::string& reason);
   /// A preservation, once: kPreserved longer.
   [[nodiscard]] Result<Case, Error> renew(const std::string& by, const CaseId& id, const std::string& reason);
+
+  /// What those who have these handles may be told by now: notices of cases that name a handle and are about a time in
+  /// which it was theirs, for kNoticeShown. Newest first, at most identity::kMaxLegalNotices. unavailable.
+  [[nodiscard]] Result<std::vector<identity::LegalNotice>, Error> notices(std::span<const identity::HeldHandle> held);
 
   // ---- what was produced
   struct Handover {

@@ -148,6 +148,7 @@ struct LookupsSection {
   std::chrono::days log_days{30};  ///< 0: no lookup is logged
   std::uint32_t bucket = 2'000;
   std::uint32_t refill_per_day = 100;
+  std::uint32_t per_source_per_day = 20'000;  ///< of an IPv4 address or IPv6 /64, whatever the account
   friend bool operator==(const LookupsSection&, const LookupsSection&) = default;
 };
 struct RecordsSection {

@@ -218,6 +218,7 @@ std::vector<ConfigKey> config_schema(Config& c) {
       {"lookups", "log_days", number(c.lookups.log_days, 0, 30)},
       {"lookups", "bucket", number(c.lookups.bucket, 1, kMillion)},
       {"lookups", "refill_per_day", number(c.lookups.refill_per_day, 1, kMillion)},
+      {"lookups", "per_source_per_day", number(c.lookups.per_source_per_day, 1, 1'000 * kMillion)},
       {"records", "report_bands", boolean(c.records.report_bands)},
       {"accounts", "calls_per_hour", number(c.accounts.calls_per_hour, 200, kMillion)},
       {"accounts", "one_time_prekeys_per_pair_per_day",

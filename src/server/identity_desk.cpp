@@ -12,6 +12,7 @@ Result<void, std::string> IdentityDesk::open(const identity::Config& config, con
                                                   .codes = ports.codes,
                                                   .relay = *this,
                                                   .lookups = ports.lookups,
+                                                  .notices = ports.notices,
                                                   .crypto = ports.crypto,
                                                   .clock = ports.clock,
                                                   .random = ports.random,

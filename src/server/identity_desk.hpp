@@ -28,6 +28,7 @@ class IdentityDesk final : public ControlPort, identity::RelayControl {
     store::KeyVault& vault;
     identity::CodeSender& codes;
     identity::LookupLog& lookups;
+    identity::LegalNotices& notices;
     identity::CostlyCrypto& crypto;
     const Clock& clock;
     RandomSource& random;

@@ -59,6 +59,7 @@ identity::Config identity_config(const Config& config) {
   out.one_time_per_target = {config.accounts.one_time_prekeys_per_account_per_day, std::chrono::days(1)};
   out.lookup_capacity = config.lookups.bucket;
   out.lookup_refill_per_day = config.lookups.refill_per_day;
+  out.lookups_per_source.capacity = config.lookups.per_source_per_day;
   if (const auto carrier = msp::parse_uuid(config.sms.carrier)) out.carrier = AccountId(carrier->view());
   return out;
 }
@@ -216,6 +217,7 @@ Result<void, std::string> Server::Impl::open_services() {
                                                       .vault = *vault_,
                                                       .codes = codes_.first(),
                                                       .lookups = *lookups_.log,
+                                                      .notices = case_notices_,
                                                       .crypto = *costly_,
                                                       .clock = ports_.clock,
                                                       .random = ports_.random,

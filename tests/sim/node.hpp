@@ -74,6 +74,7 @@ class Node final : relay::Authenticator, relay::CallHandler, identity::RelayCont
   const Clock& clock_;
   NullLog log_;
   identity::NullLookupLog lookups_;
+  identity::NullLegalNotices notices_;
   std::unique_ptr<identity::CostlyCrypto> crypto_ = identity::make_costly_crypto();
   std::string last_code_;
   std::deque<std::move_only_function<void()>> jobs_;  // between the relay's and the service's thread, both ways

@@ -59,8 +59,8 @@ def production(check, world):
     check(filled.returncode == 0, f"{ENTRIES} entries written in {time.monotonic() - begun:.1f} s: {filled.stdout} {filled.stderr}")
     wanted = json.loads(filled.stdout)
     world.start()
-    world.vera.connect()
-    world.wim.connect()
+    world.vera.connect(world.server)
+    world.wim.connect(world.server)
     case = opened(world.vera, handle=TARGET, **{"from": "2026-01-01T00:00:00Z"})
     for officer, what in ((world.vera, "the first signs (two searches)"), (world.wim, "the second signs (two searches, extract)")):
         with Prober(world, token) as prober:

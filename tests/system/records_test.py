@@ -9,45 +9,11 @@ import os
 import pathlib
 import shutil
 import subprocess
-import ssl
 import sys
 import time
-import urllib.request
 
 from support import Server, opaline, people, run_cases
-
-PASSPHRASE = "a long passphrase of mine"
-
-
-class Officer:
-    """Somebody with a token, a key and a home of their own."""
-
-    def __init__(self, world, name):
-        self.world, self.name, self.home = world, name, world.scratch / f"officer-{name}"
-        token = world.admin("operator", "create", name, "--role", "officer")["token"]
-        self.token = world.scratch / f"{name}.token"
-        self.token.write_text(token + "\n")
-        self.passphrase = world.scratch / f"{name}.passphrase"
-        self.passphrase.write_text(PASSPHRASE + "\n")
-
-    def __call__(self, *words, json_wanted=False, fault=None):
-        done = subprocess.run([self.world.program, "--home", self.home, "--yes", "--passphrase-file", self.passphrase, *(["--json"] if json_wanted else []), *map(str, words)],
-                              capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=120, env={**os.environ, **({"OPALINE_FAULT": fault} if fault else {})})
-        if json_wanted and done.returncode == 0:
-            return json.loads(done.stdout)
-        return done
-
-    def connect(self):
-        told = self("connect", self.world.operators, "--ca", self.world.server.directory / "ca.pem", "--token-file", self.token)
-        if told.returncode != 0:
-            raise RuntimeError(f"connect: {told.stderr}")
-
-    def begin(self):
-        self.connect()
-        made = self("key", "create")
-        if made.returncode != 0:
-            raise RuntimeError(f"key create: {made.stderr}")
-        return self
+from walkthrough_records import Officer, fingerprint, request
 
 
 class World:
@@ -60,7 +26,7 @@ class World:
         for text in ("one", "two"):
             opaline(self.anna, "send", "ben@example.org", text)
         opaline(self.anna, "send", "nobody@example.org", "not here")
-        self.vera, self.wim = Officer(self, "vera").begin(), Officer(self, "wim").begin()
+        self.vera, self.wim = (Officer(self.program, programs.opalined, self.server, scratch, name).begin(self.server) for name in ("vera", "wim"))
 
     def start(self, **options):
         self.server = Server(self.programs.opalined, self.scratch / "server", True, **options)
@@ -70,18 +36,9 @@ class World:
         done = subprocess.run([self.programs.opalined, "--dev", self.server.directory, "admin", "--json", *words], capture_output=True, text=True, check=True)
         return json.loads(done.stdout)
 
-    def fingerprint(self):
-        tls = ssl.create_default_context(cafile=self.server.directory / "ca.pem")
-        with urllib.request.urlopen(f"{self.server.url}/v1/ledger/heads", context=tls, timeout=10) as answer:
-            return json.load(answer)["fingerprint"]
-
 
 def opened(officer, instrument="court_order", **changes):
-    now = datetime.datetime.now(datetime.timezone.utc).replace(microsecond=0)
-    fields = {"authority": "District Court 5", "instrument": instrument, "reference": "12 Cs 3/26", "jurisdiction": "DE", "handle": "anna@example.org",
-              "from": (now - datetime.timedelta(days=5)).strftime("%Y-%m-%dT%H:%M:%SZ"), "to": now.strftime("%Y-%m-%dT%H:%M:%SZ"),
-              "served": now.strftime("%Y-%m-%d"), "due": (now + datetime.timedelta(days=14)).strftime("%Y-%m-%d"), **changes}
-    return officer("case", "open", *[word for name, value in fields.items() for word in (f"--{name.replace('_', '-')}", value)], json_wanted=True)["case"]
+    return officer("case", "open", *request(instrument, **changes), json_wanted=True)["case"]
 
 
 def whole(check, world):
@@ -106,7 +63,7 @@ def whole(check, world):
     check(all(row["source_handle"] == "anna@example.org" and "127.0.0.1" in row["source_ip"] for row in rows), "with source and address")
     elsewhere = world.scratch / "elsewhere"
     shutil.copytree(folder, elsewhere)
-    stranger = [world.program, "--home", world.scratch / "nobody", "verify", elsewhere, "--service", world.fingerprint()]
+    stranger = [world.program, "--home", world.scratch / "nobody", "verify", elsewhere, "--service", fingerprint(world.server)]
     done = subprocess.run(stranger, capture_output=True, text=True)
     check(done.returncode == 0 and "is what it says" in done.stdout, f"checked by somebody with nothing but the folder and the fingerprint: {done.stdout}")
     for name in ("lookups.csv", "lookups.json", "statement.html", "manifest.json"):
@@ -121,6 +78,26 @@ def whole(check, world):
     shown = world.vera("case", "show", case).stdout
     check("vera  opened" in shown and "wim  extracted" in shown, f"who did what is shown: {shown}")
     check(world.vera("case", "close", case, "--reason", "handed over", json_wanted=True)["state"] == "closed", "closed")
+
+
+def told(check, world):
+    """The person hears of it when the officers say so, in their words, once on a device"""
+    def notices(person, command):
+        return [line for line in opaline(person, command).lines if line["event"] == "legal_notice"]
+    case = opened(world.vera, reference="fourth")
+    check(not notices(world.anna, "receive"), "nothing before")
+    later = (datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(days=30)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    check(world.vera("case", "notify", case, "--words", "Not yet.", "--not-before", later, json_wanted=True)["notice_at"] == later, "a notice with a delay")
+    check(not notices(world.anna, "notices"), "is not shown before its time")
+    check(world.vera("case", "notify", case, "--words", "Ask us.\u202esu ksA").returncode == 1, "a character that turns text around is refused")
+    words = "A court asked for your lookups. Ask us: <b>legal@example.org</b>"
+    check(world.vera("case", "notify", case, "--words", words).returncode == 0, "a notice at once")
+    found = notices(world.anna, "notices")
+    check([(line["handle"], line["words"]) for line in found] == [("anna@example.org", words)], f"Anna is told {found}")
+    check(not notices(world.ben, "notices"), "Ben is not")
+    check(world.vera("case", "notify", case, "--words", "More of it.").returncode == 0, "a second one")
+    check(not notices(world.anna, "receive"), "receive asks once a day")
+    check([line["words"] for line in notices(world.anna, "notices")] == ["More of it.", words], "the newest first")
 
 
 def refused(check, world):
@@ -220,7 +197,7 @@ def report(check, world):
         check(world.vera("report", wrong, "--folder", world.scratch / "never").returncode == 1, f"{wrong} is refused")
     world.server.stop()
     world.start(settings=["records.report_bands=true"])
-    world.vera.connect()
+    world.vera.connect(world.server)
     made = world.vera("report", period, "--folder", world.scratch / "bands")
     check(made.returncode == 0 and "bands" in made.stdout, f"in bands, if the service is set so: {made.stdout} {made.stderr}")
     rows = list(csv.DictReader((world.scratch / "bands" / "report.csv").open(newline="")))
@@ -228,4 +205,4 @@ def report(check, world):
 
 
 if __name__ == "__main__":
-    run_cases("records", {"whole": whole, "refused": refused, "kept": kept, "ended": ended, "report": report}, lambda programs, scratch: [World(programs, scratch)])
+    run_cases("records", {"whole": whole, "refused": refused, "told": told, "kept": kept, "ended": ended, "report": report}, lambda programs, scratch: [World(programs, scratch)])

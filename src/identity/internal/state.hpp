@@ -130,6 +130,8 @@ struct Service::State {
   [[nodiscard]] Answer<internal::LoadedAccount> load_customer(const Caller& caller);
   /// A person's account for what operators do. NOT_FOUND: also for businesses and personas.
   [[nodiscard]] Answer<internal::LoadedAccount> load_person(const AccountId& account);
+  /// The account's handles, each since it has it.
+  [[nodiscard]] Answer<std::vector<HeldHandle>> held_handles(const internal::LoadedAccount& account);
   /// What a handle stands for. One row is found and one is missed, whether it is there or not.
   [[nodiscard]] Answer<std::optional<AccountId>> look_up(const Handle& handle);
   /// The account that a handle stands for, if it may be reached as a person. Reads and decodes one row, whether it is

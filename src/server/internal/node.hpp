@@ -10,6 +10,7 @@
 #include "server/blob_desk.hpp"
 #include "server/business_api.hpp"
 #include "server/identity_desk.hpp"
+#include "server/internal/case_notices.hpp"
 #include "server/internal/code_delivery.hpp"
 #include "server/internal/lookup_log_parts.hpp"
 #include "server/ledger_page.hpp"
@@ -111,6 +112,7 @@ class Server::Impl final : NodeControl {
   std::optional<ledger::Ledger> ledger_;
   std::optional<LedgerPage> ledger_page_;
   std::unique_ptr<records::Cases> cases_;
+  CaseNotices case_notices_{cases_};
   std::optional<RecordsApi> records_api_;
   std::unique_ptr<PublicEdge> edge_;
 
