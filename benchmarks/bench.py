@@ -9,7 +9,7 @@ import sys
 import time
 import traceback
 
-from harness import machine, rows_business, rows_files, rows_memory, rows_relay, rows_session, rows_store
+from harness import machine, rows_business, rows_files, rows_lookups, rows_memory, rows_relay, rows_session, rows_store
 from harness.figures import table
 from harness.processes import Failed, Programs, make_certificates
 
@@ -17,6 +17,7 @@ SOURCE = pathlib.Path(__file__).resolve().parent.parent
 ROWS = {
     "online": rows_relay.online,
     "store": rows_relay.store,
+    "lookups": rows_lookups.lookups,
     "idle": rows_memory.idle,
     "session": rows_session.session,
     "setup": rows_session.setup,

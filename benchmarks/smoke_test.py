@@ -4,12 +4,14 @@ and it must refuse what it should. No speed is looked at.
     python3 benchmarks/smoke_test.py --build BUILD
 """
 import argparse
+import json
 import pathlib
 import subprocess
 import sys
 import tempfile
+import urllib.request
 
-from harness.processes import Failed, Opalined, Programs, free_port, run_lines
+from harness.processes import Failed, Opalined, Programs, free_port, run_lines, wait_for
 from harness.rows_business import Gateway
 
 PAIRS = 2
@@ -46,6 +48,14 @@ def business(programs, server, gateway):
     refused(load("webhooks", secret="A" * 43 + "="), "was not made with the business's secret")
 
 
+def logged(server):
+    """Entries in the lookup log, as the metrics have it."""
+    port = json.loads((server.directory / "ports.json").read_text())["metrics"]
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=60) as answer:
+        values = [line.split()[1] for line in answer.read().decode().splitlines() if line.startswith("opaline_lookup_log_entries ")]
+    return int(float(values[0])) if values else 0
+
+
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--build", type=pathlib.Path, required=True)
@@ -72,6 +82,14 @@ def main():
                 count = line["to_accepted_us"]["count"] if line["run"] == "store" else line["messages"]
                 check(count == 300, f"{line['run']}: 300 messages")
                 check(line["run"] == "drain" or line["to_receipt_us"]["count"] == 0, "nothing arrives at those who are away")
+
+            run = run_lines(load(server, "--in-flight", 8, "lookups", "--messages", 50, "--handles", 7, "--warmup", 0, "--seconds", 60))[0]
+            check(run["to_accepted_us"]["count"] == 50 and run["handles"] == 7, "lookups: 50 requests of 7 handles are answered")
+            check(wait_for("the lookup log", lambda: logged(server) == 350), "the service has logged each of the 350")
+            with Opalined(programs, root / "three", settings={"lookups.log_days": 0}) as silent:
+                run_lines(load(silent, "register", "--outbox", silent.directory / "outbox.jsonl", "--count", PAIRS, accounts="silent"))
+                run_lines(load(silent, "lookups", "--messages", 10, "--warmup", 0, "--seconds", 60, accounts="silent"))
+                check(logged(silent) == 0, "with log_days = 0 none")
 
             refused(load(other, "online", "--messages", 1), "goodbye: code 3")  # accounts of another server
             refused(load(server, "online", "--messages", 1, authority=other.authority), "certificate verify failed")

@@ -103,17 +103,20 @@ OPALINED_SETTINGS = {
     "relay.mailbox_mib": 4096,
     "public.max_connections_per_source": 1_000_000,
     "registration.codes_per_source_per_hour": 1_000_000,
+    "lookups.bucket": 1_000_000,
+    "lookups.per_source_per_day": 1_000_000_000,
+    "accounts.calls_per_hour": 1_000_000,
 }
 
 
 class Opalined(Server):
-    def __init__(self, programs, directory, fresh=True, port=None, ready=True):
+    def __init__(self, programs, directory, fresh=True, port=None, ready=True, settings=None):
         self.directory = pathlib.Path(directory)
         if fresh:
             shutil.rmtree(self.directory, ignore_errors=True)
         port = port or free_port(3)  # public, operators', metrics
         arguments = [programs.opalined, "--dev", self.directory, "--port", port]
-        for key, value in OPALINED_SETTINGS.items():
+        for key, value in (OPALINED_SETTINGS | (settings or {})).items():
             arguments += ["--set", f"{key}={value}"]
         super().__init__("opalined", arguments, self.directory.parent / (self.directory.name + ".log"))
         self.port = port

@@ -59,10 +59,16 @@ void Device::authenticate(const wire::Hello& hello) {
 
 Bytes Device::call(std::uint16_t method, const std::string& request) {
   replied_ = false;
-  put(wire::Call{next_call_++, method, as_view(request)});
+  awaited_call_ = begin_call(method, request);
   send_now();
   pull_until(replied_);
+  awaited_call_ = 0;
   return std::move(reply_);
+}
+
+std::uint32_t Device::begin_call(std::uint16_t method, const std::string& request) {
+  put(wire::Call{next_call_, method, as_view(request)});
+  return next_call_++;
 }
 
 void Device::open_route(std::uint16_t route, const Account& peer) {
@@ -178,11 +184,11 @@ void Device::on_frame(std::uint8_t type, ByteView whole, ByteView body, Nanos no
       if (events_ != nullptr) events_->on_drained(*this, now);
       return;
     default:
-      return on_rare_frame(whole);
+      return on_rare_frame(whole, now);
   }
 }
 
-void Device::on_rare_frame(ByteView whole) {
+void Device::on_rare_frame(ByteView whole, Nanos now) {
   const auto frame = wire::FrameReader(whole).next();
   if (!frame) die("the server sent a malformed frame");
   if (const auto* hello = std::get_if<wire::Hello>(&*frame)) {
@@ -198,8 +204,12 @@ void Device::on_rare_frame(ByteView whole) {
       const bool told = failure.ParseFromArray(reply->body.data(), static_cast<int>(reply->body.size()));
       die(fmt::format("a call was refused with status {}: {}", reply->status, told ? failure.message() : ""));
     }
-    reply_ = to_bytes(reply->body);
-    replied_ = true;
+    if (reply->id == awaited_call_) {
+      reply_ = to_bytes(reply->body);
+      replied_ = true;
+    } else if (events_ != nullptr) {
+      events_->on_reply(*this, now, reply->id, reply->body);
+    }
   } else if (const auto* goodbye = std::get_if<wire::Goodbye>(&*frame)) {
     if (!leaving_)
       die(fmt::format("the server said goodbye: code {}, {}", static_cast<int>(goodbye->code), as_text(goodbye->text)));

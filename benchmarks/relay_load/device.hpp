@@ -17,6 +17,8 @@ class DeviceEvents {
   virtual void on_push(Device&, Nanos, const EnvelopeId&, ByteView /*ciphertext*/, bool /*gap*/) {}
   virtual void on_result(Device&, Nanos, std::uint32_t /*number*/, wire::SubmitStatus) {}
   virtual void on_drained(Device&, Nanos) {}
+  /// To begin_call.
+  virtual void on_reply(Device&, Nanos, std::uint32_t /*call*/, ByteView /*body*/) {}
   /// All input of this readiness has been read.
   virtual void on_read(Device&, Nanos) {}
 };
@@ -33,6 +35,8 @@ class Device final : public Session {
 
   /// A call and its answer, blocking. Ends the program unless the status is OK.
   [[nodiscard]] Bytes call(std::uint16_t method, const std::string& request);
+  /// The same while an Engine drives: DeviceEvents::on_reply hears the answer. Returns the call's number, from 1.
+  std::uint32_t begin_call(std::uint16_t method, const std::string& request);
   /// Asks for a send token for the peer's mailbox and binds `route` to it. Blocking but for the last frame.
   void open_route(std::uint16_t route, const Account& peer);
   /// Gives the server credit.
@@ -68,7 +72,7 @@ class Device final : public Session {
   void read_messages(Nanos now);
   void on_batch(ByteView batch, Nanos now);
   void on_frame(std::uint8_t type, ByteView whole, ByteView body, Nanos now);
-  void on_rare_frame(ByteView whole);
+  void on_rare_frame(ByteView whole, Nanos now);
   void pull_until(bool& flag);
   void send_now();
 
@@ -83,6 +87,7 @@ class Device final : public Session {
   std::uint32_t pushed_ = 0, acknowledged_ = 0;
   std::uint32_t used_envelopes_ = 0, used_bytes_ = 0;  // of the credit we gave, since we last gave some
   std::uint32_t next_call_ = 1;
+  std::uint32_t awaited_call_ = 0;  // by call(); 0: none
   bool replied_ = false;
   Bytes reply_;
 };

@@ -8,6 +8,7 @@
 #include <cstdio>
 
 #include "load/die.hpp"
+#include "relay_load/lookup_load.hpp"
 #include "relay_load/relay_load.hpp"
 
 using namespace opaline;
@@ -20,6 +21,7 @@ struct Options {
   std::string authority, accounts_file;
   std::size_t first = 0, count = 16;
   std::size_t runs = 1;
+  std::size_t handles = 1;
   bool drain = true;
   Plan plan;
   double warmup_seconds = 0.5, measure_seconds = 2;
@@ -57,6 +59,12 @@ void do_offline(const Options& o) {
     print("drain", load.drain());
     load.disconnect_receivers();
   }
+}
+
+void do_lookups(const Options& o) {
+  const auto accounts = load_accounts(o.accounts_file);
+  LookupLoad load(o.service, accounts, o.plan, o.handles);
+  for (std::size_t run = 0; run < o.runs; ++run) print("lookups", load.run());
 }
 
 /// Holds `count` devices that have authenticated and say nothing, until standard input ends.
@@ -124,6 +132,11 @@ int main(int argc, char** argv) {
   auto* offline = app.add_subcommand("offline", "receivers are away, then come back");
   offline->add_option("--messages", o.plan.messages, "over all pairs, each run")->required();
   offline->add_flag("!--no-drain", o.drain, "leave the envelopes there");
+  auto* lookups = app.add_subcommand("lookups", "as many devices as pairs ask the directory about strangers");
+  lookups->add_option("--warmup", o.warmup_seconds)->capture_default_str();
+  lookups->add_option("--seconds", o.measure_seconds)->capture_default_str();
+  lookups->add_option("--messages", o.plan.messages, "stop after so many requests");
+  lookups->add_option("--handles", o.handles, "in a request")->check(CLI::Range(1, 100))->capture_default_str();
   auto* idle = app.add_subcommand("idle", "hold authenticated devices until standard input ends");
   idle->add_option("--first", o.first, "account to begin with")->capture_default_str();
   idle->add_option("--count", o.count)->capture_default_str();
@@ -138,6 +151,7 @@ int main(int argc, char** argv) {
   if (reg->parsed()) do_register(o);
   if (online->parsed()) do_online(o);
   if (offline->parsed()) do_offline(o);
+  if (lookups->parsed()) do_lookups(o);
   if (idle->parsed()) do_idle(o);
   if (first->parsed()) do_first(o);
   return 0;
