@@ -396,8 +396,18 @@ def case_kills(check, directory):
                     check(now["opaque_id"] == before["opaque_id"], f"{text}: under the same id")
                 if way == "new":
                     check(now["opaque_id"] != before["opaque_id"], f"{text}: under another id")
+        for point in POINTS:
+            opaline(anna, "send", shop.urn, f"old {point}")
+            old = shop.got(f"old {point}")
+            check(opaline(anna, "business", "new", shop.urn, fault=f"client.persona_{point}").code == -9, f"new, then closed, {point}: it dies there")
+            closed = opaline(anna, "business", "close", shop.urn)
+            check(closed.code == 0 and not closed.lines[0]["pending"] and standing(anna, shop.urn)["standing"] == "closed", f"new, then closed, {point}: it is closed {closed}")
+            refused = shop.say(old["from"], "still there?")
+            check(shop.state(refused, (5,))["state"] == 5, f"new, then closed, {point}: the old id is worthless")
+            check(sent(opaline(anna, "send", shop.urn, f"young {point}")) and shop.got(f"young {point}")["opaque_id"] != old["opaque_id"],
+                  f"new, then closed, {point}: who writes again is another one")
         for point in ("closing", "closing:2", "closed"):
-            me = shop.got("new opened")["from"]
+            me = shop.got("young opened")["from"]
             opaline(anna, "send", shop.urn, f"before {point}")
             check(opaline(anna, "business", "close", shop.urn, fault=f"client.persona_{point}").code == -9, f"{point}: it dies there")
             opaline(anna, "receive")
