@@ -92,7 +92,8 @@ Exit run_notices(Context& context) {
   if (!notices) return failed(context, notices.error());
   for (const Notice& notice : *notices) show(context, notice);
   remember(context, *notices);
-  if (notices->empty()) context.output().hint("none: the service tells of no legal request that named a handle of yours");
+  if (notices->empty())
+    context.output().hint("none: the service tells of no legal request that named a handle of yours");
   context.finish(std::chrono::seconds(2));
   return Exit::ok;
 }

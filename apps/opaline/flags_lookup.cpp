@@ -26,7 +26,8 @@ void add_lookups(CLI::App& app, Arguments& a) {
 
   auto* notices = app.add_subcommand("notices", "Show what the service tells you of legal requests about you");
   notices->footer(
-      "Who runs a service may be ordered to give out its lookup log (docs/lookups.md). Its records officers decide when\n"
+      "Who runs a service may be ordered to give out its lookup log (docs/lookups.md). Its records officers decide "
+      "when\n"
       "you may be told, and in which words; `opaline receive` asks once a day and shows what is new. Kept for a year.\n"
       "Example:\n"
       "  opaline notices");

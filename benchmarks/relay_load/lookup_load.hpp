@@ -13,7 +13,8 @@ class LookupLoad final : DeviceEvents, Sender {
   /// The plan's payload size says nothing here. All must outlive the load.
   LookupLoad(const Service& service, const std::vector<Account>& accounts, const Plan& plan, std::size_t handles);
 
-  /// One run of the plan; returns its figures (Meter::json: a message is a request, answered is accepted) and `handles`.
+  /// One run of the plan; returns its figures (Meter::json: a message is a request, answered is accepted) and
+  /// `handles`.
   [[nodiscard]] std::string run();
 
  private:

@@ -39,14 +39,12 @@ class LookupLogDiskTest : public ::testing::Test {
   }
   std::vector<std::uint32_t> numbers(const char* handle, LookupSide side) {
     std::vector<std::uint32_t> out;
-    const auto found = log_->find({.handle = identity::Handle::from_stored(handle),
-                                   .side = side,
-                                   .from = Time::min(),
-                                   .to = Time::max()},
-                                  [&](const identity::LookupLogEntry& entry) {
-                                    out.push_back(entry.capable_devices);
-                                    return true;
-                                  });
+    const auto found = log_->find(
+        {.handle = identity::Handle::from_stored(handle), .side = side, .from = Time::min(), .to = Time::max()},
+        [&](const identity::LookupLogEntry& entry) {
+          out.push_back(entry.capable_devices);
+          return true;
+        });
     EXPECT_TRUE(found.has_value());
     return out;
   }

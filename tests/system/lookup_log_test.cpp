@@ -118,7 +118,7 @@ constexpr std::pair<calls::Method, bool> kCalls[] = {
     {calls::METHOD_BLOB_CREATE, false},      {calls::METHOD_BUSINESS_PROFILE, false},
     {calls::METHOD_PERSONA_OPEN, false},     {calls::METHOD_PERSONA_JOIN, false},
     {calls::METHOD_PERSONA_CLOSE, false},    {calls::METHOD_MY_LOOKUPS, true},
-    {calls::METHOD_ACCOUNT_DELETE, false},  // the last: it ends the account
+    {calls::METHOD_MY_NOTICES, false},       {calls::METHOD_ACCOUNT_DELETE, false},  // the last: it ends the account
 };
 
 TEST_F(LookupLogSystemTest, NoCallButOnesOwnLookupsTellsWhatIsInTheLog) {

@@ -5,11 +5,8 @@
 import csv
 import datetime
 import json
-import os
-import pathlib
 import shutil
 import subprocess
-import sys
 import time
 
 from support import Server, opaline, people, run_cases
