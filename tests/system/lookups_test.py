@@ -1,16 +1,18 @@
-"""Lookups with real programs: who is here, what is remembered, and a year of daily messages with moved clocks.
+"""Lookups with real programs: who is here, what is remembered, how the log ends, and a year of daily messages with moved clocks.
 
     python3 tests/system/lookups_test.py DIR_WITH_PROGRAMS [CASE ...]
 """
+import contextlib
 import glob
 import os
 import pathlib
+import shutil
 import subprocess
 import sys
 import tempfile
 import time
 
-from support import Checks, Programs, Server, opaline, people
+from support import Checks, Programs, Server, opaline, people, wait_for
 
 programs = Programs(sys.argv[1])
 NUMBER, NOBODY = "+4915112345678", "nobody@example.org"
@@ -84,41 +86,93 @@ def case_quota(check, directory):
         server.stop()
 
 
+@contextlib.contextmanager
+def moved_clock(directory):
+    """Gives a function that sets the day, from 0, for all programs that are started in it."""
+    file = directory / "clock"
+    file.write_text(f"{NOON:+d}")
+    faked = {"LD_PRELOAD": glob.glob("/usr/lib/*/faketime/libfaketime.so.1")[0], "FAKETIME_TIMESTAMP_FILE": str(file), "FAKETIME_NO_CACHE": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+    os.environ.update(faked)
+    try:
+        yield lambda day: file.write_text(f"{day * DAY + NOON:+d}")
+    finally:
+        for name in faked:
+            os.environ.pop(name, None)
+
+
+def confirm_clock(directory):
+    subprocess.run([programs.opalined, "--dev", directory / "server", "admin", "confirm-clock"], capture_output=True, timeout=60)
+
+
+def case_expiry(check, directory):
+    """The log's entries end with the key of their day: not before, and a copy of yesterday's files opens nothing then"""
+    def entries(): return server.metric("opaline_lookup_log_entries")
+    def shown(): return len([line for line in opaline(anna, "my-lookups").lines if line["event"] == "my_lookup"])
+    def begun(): return Server(programs.opalined, directory / "server", True)
+    with moved_clock(directory) as set_day:
+        server = begun()
+        try:
+            (anna,) = people(programs, server, directory, "Anna")
+            opaline(anna, "lookup", NUMBER, NOBODY)
+            wait_for("the log", lambda: entries() == 2)
+            set_day(1)
+            opaline(anna, "lookup", "x@example.org")
+            wait_for("the log", lambda: entries() == 3)
+            server.stop()
+            log = directory / "server" / "data" / "lookups"
+            shutil.copytree(log, directory / "stolen")
+            set_day(29)
+            server = anna.server = begun()
+            check(entries() == 3 and shown() == 3, "after a jump of 28 days nothing is destroyed before the operator confirms the clock")
+            confirm_clock(directory)
+            check(entries() == 3, "nor on day 29, for all are younger than 30 days")
+            set_day(30)
+            confirm_clock(directory)
+            wait_for("the first day to end", lambda: entries() == 1)
+            check(shown() == 1, "on day 30 the key of day 0 is destroyed")
+            server.stop()
+            shutil.rmtree(log)
+            shutil.copytree(directory / "stolen", log)
+            server = anna.server = begun()
+            check(shown() == 1, f"the files as they were on day 1, with the vault as it is: of day 0 nothing opens {shown()}")
+            set_day(31)
+            confirm_clock(directory)
+            wait_for("the second day to end", lambda: entries() == 0)
+            check(shown() == 0, "and then nothing")
+        finally:
+            server.stop()
+
+
 def case_year(check, directory):
     """A year of daily messages: the handle is looked up once; after more than 60 days of silence once again"""
-    clock = directory / "clock"
-    libraries = glob.glob("/usr/lib/*/faketime/libfaketime.so.1")
-    clock.write_text(f"{NOON:+d}")
-    os.environ.update(LD_PRELOAD=libraries[0], FAKETIME_TIMESTAMP_FILE=str(clock), FAKETIME_NO_CACHE="1", FAKETIME_DONT_FAKE_MONOTONIC="1")
-    try:
+    with moved_clock(directory) as set_day:
         server = Server(programs.opalined, directory / "server", True)
-        anna, ben = people(programs, server, directory, "Anna", "Ben")
-        check(opaline(anna, "send", ben.handle, "day 0").state == "sent", "on day 0")
-        check(opaline(ben, "receive").texts == ["day 0"], "which arrives")
-        first, days, before = looked_up(server), 0, 0
-        for day in range(1, 366):
-            clock.write_text(f"{day * DAY + NOON:+d}")
-            if day % 60 == 0:  # a development server's certificate is good for 90 days, and made anew at a start
-                before += looked_up(server)
-                server.stop()
-                server = anna.server = ben.server = Server(programs.opalined, directory / "server", True)
-            if day % 5 == 0:  # days go by faster than the server notes them: for it the clock has jumped
-                subprocess.run([programs.opalined, "--dev", directory / "server", "admin", "confirm-clock"], capture_output=True, timeout=60)
-            days += opaline(anna, "send", ben.handle, f"day {day}").state in ("sent", "delivered", "read")
-            if day % 4 == 0:
-                opaline(ben, "receive")  # whose prekeys are good for a week
-        check(days == 365, f"365 days, 365 messages: {days}")
-        check(before + looked_up(server) == first, f"and no lookup of a handle after the first day: {first}, {before + looked_up(server)}")
-        server.stop()
-        clock.write_text(f"{(365 + 62) * DAY + NOON:+d}")
-        server = anna.server = ben.server = Server(programs.opalined, directory / "server", True)
-        opaline(ben, "receive")
-        check(opaline(anna, "send", ben.handle, "after 62 days").state == "sent", "after 62 days of silence")
-        check(looked_up(server) == 1, f"there is no token any more: one lookup {looked_up(server)}")
-    finally:
-        server.stop()
-        for name in ("LD_PRELOAD", "FAKETIME_TIMESTAMP_FILE", "FAKETIME_NO_CACHE", "FAKETIME_DONT_FAKE_MONOTONIC"):
-            os.environ.pop(name, None)
+        try:
+            anna, ben = people(programs, server, directory, "Anna", "Ben")
+            check(opaline(anna, "send", ben.handle, "day 0").state == "sent", "on day 0")
+            check(opaline(ben, "receive").texts == ["day 0"], "which arrives")
+            first, days, before = looked_up(server), 0, 0
+            for day in range(1, 366):
+                set_day(day)
+                if day % 60 == 0:  # a development server's certificate is good for 90 days, and made anew at a start
+                    before += looked_up(server)
+                    server.stop()
+                    server = anna.server = ben.server = Server(programs.opalined, directory / "server", True)
+                if day % 5 == 0:  # days go by faster than the server notes them: for it the clock has jumped
+                    confirm_clock(directory)
+                days += opaline(anna, "send", ben.handle, f"day {day}").state in ("sent", "delivered", "read")
+                if day % 4 == 0:
+                    opaline(ben, "receive")  # whose prekeys are good for a week
+            check(days == 365, f"365 days, 365 messages: {days}")
+            check(before + looked_up(server) == first, f"and no lookup of a handle after the first day: {first}, {before + looked_up(server)}")
+            server.stop()
+            set_day(365 + 62)
+            server = anna.server = ben.server = Server(programs.opalined, directory / "server", True)
+            opaline(ben, "receive")
+            check(opaline(anna, "send", ben.handle, "after 62 days").state == "sent", "after 62 days of silence")
+            check(looked_up(server) == 1, f"there is no token any more: one lookup {looked_up(server)}")
+        finally:
+            server.stop()
 
 
 CASES = {name.removeprefix("case_"): function for name, function in list(globals().items()) if name.startswith("case_")}
