@@ -14,7 +14,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1]))  # support
 from support import Person, Server, history, opaline, people, run_cases  # noqa: E402
 
 WAITING = [f"waits {number}" for number in range(6)]
-ADVICE = ("put", "Put", "make", "no such file", "expected", "Error while parsing", "Encountered", "unreadable", "mismatch", "must be")
+ADVICE = ("put", "Put", "make", "no such file", "expected", "Error while parsing", "Encountered", "unreadable", "mismatch", "must be", "did you mean")
 
 
 def flip(at):

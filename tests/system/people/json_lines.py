@@ -15,9 +15,10 @@ def documented(source):
     return events, set(re.findall(r"`(\w+)`", page))
 
 
-# What only a damaged, hostile or newer peer brings about; the client and endpoint rooms test these.
+# What only a damaged, hostile or newer peer brings about (the client and endpoint rooms test these), or has a system test of its own.
 NOT_MET = {("message", "late"), ("message", "newer_version"), ("account", "managed_by"), ("state", "reason"), ("device", "forgotten"), ("recovered", "forgotten"), "typing", "missed", "strangers_dropped",
-           "this_device_removed", "device_change_refused", "business", "shared", ("upload", "reason"), ("upload", "answers"), "lookup", "my_lookup"}
+           "this_device_removed", "device_change_refused", "business", "shared", ("upload", "reason"), ("upload", "answers"), "lookup", "my_lookup", "legal_notice",
+           "sms_offer", "sms_link", "sms_report"}
 
 
 def story_documents(check, world, source):
