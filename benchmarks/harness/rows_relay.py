@@ -7,7 +7,7 @@ PAIRS = 8
 
 def relay_load(bench, server, *arguments):
     return [bench.programs.load("relay_load"), "--port", server.port, "--authority", server.authority,
-            "--accounts", bench.data / "accounts", "--server-pid", server.pid, *arguments]
+            "--accounts", server.directory.with_suffix(".accounts"), "--server-pid", server.pid, *arguments]
 
 
 def mqtt_load(bench, server, *arguments):
