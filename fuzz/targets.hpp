@@ -31,26 +31,13 @@ struct Target {
   std::string_view name;
   void (*run)(ByteView input);
 };
-inline constexpr Target kTargets[] = {{"agent", agent},
-                                      {"blobs", blobs},
-                                      {"carrier", carrier},
-                                      {"client", client},
-                                      {"contents", contents},
-                                      {"credentials", credentials},
-                                      {"endpoint", endpoint},
-                                      {"gateway", gateway},
-                                      {"identity", identity},
-                                      {"link", link},
-                                      {"lookups", lookups},
-                                      {"msp", msp},
-                                      {"net", net},
-                                      {"profile", profile},
-                                      {"records", records},
-                                      {"relay", relay},
-                                      {"server", server},
-                                      {"session", session},
-                                      {"store", store},
-                                      {"wire", wire}};
+inline constexpr Target kTargets[] = {{"agent", agent},       {"blobs", blobs},       {"carrier", carrier},
+                                      {"client", client},     {"contents", contents}, {"credentials", credentials},
+                                      {"endpoint", endpoint}, {"gateway", gateway},   {"identity", identity},
+                                      {"link", link},         {"lookups", lookups},   {"msp", msp},
+                                      {"net", net},           {"profile", profile},   {"records", records},
+                                      {"relay", relay},       {"server", server},     {"session", session},
+                                      {"store", store},       {"wire", wire}};
 
 /// `original` with edits: (u16 offset, u8 xor) each.
 [[nodiscard]] inline Bytes edited(ByteView original, ByteView edits) {

@@ -27,9 +27,8 @@ Result<LookedUp, Failure> look_up(Context& context, const std::string& number, b
     std::optional<Failure> failure;
   };
   auto outcome = std::make_shared<Outcome>();
-  context.client().look_up({number}, again, [outcome](auto found, auto why) {
-    *outcome = {true, std::move(found), std::move(why)};
-  });
+  context.client().look_up({number}, again,
+                           [outcome](auto found, auto why) { *outcome = {true, std::move(found), std::move(why)}; });
   context.wait(kLookUpWithin, [&] { return outcome->done; });
   if (!outcome->done) return fail(Failure{ClientError::timed_out, "the server did not answer in time"});
   if (outcome->failure) return fail(*outcome->failure);

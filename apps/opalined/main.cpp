@@ -72,7 +72,8 @@ void add_operators(CLI::App& admin, Arguments& a) {
   create->add_option("name", a.admin.name, "1 to 32 of a-z, 0-9, '.', '-', '_'; never used twice")->required();
   create
       ->add_option("--role", a.admin.role,
-                   "owner (everything but legal requests), admin (status, reload, clock, businesses), auditor (status, audit trail)\n"
+                   "owner (everything but legal requests), admin (status, reload, clock, businesses), auditor (status, "
+                   "audit trail)\n"
                    "or officer (legal requests alone)")
       ->required();
   create->add_option("--token-days", a.admin.token_days, "How long the token is valid")->capture_default_str();

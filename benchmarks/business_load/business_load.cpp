@@ -17,12 +17,12 @@ constexpr Nanos kTickEvery = 200'000'000;
 /// Words as people use them, one after the other: gzip, which webhooks go through, makes about half of them.
 std::string random_text(std::size_t size) {
   static constexpr std::string_view kWords[] = {
-      "the",   "order", "and",     "is",    "ready",    "when",      "can",    "I",     "come",   "by",     "to",
-      "fetch", "it",    "please",  "tea",   "green",    "delivered", "to",     "my",    "house",  "on",     "Tuesday",
-      "or",    "after", "weekend", "thank", "you",      "very",      "much",   "for",   "answer", "we",     "have",
-      "not",   "got",   "parcel",  "yet",   "yesterday", "number",   "is",     "wrong", "colour", "would",  "like",
-      "a",     "small", "one",     "with",  "lid",      "because",   "broken", "how",   "long",   "does",   "take",
-      "still", "open",  "until",   "seven", "evening",  "there",     "anyone", "who",   "knows"};
+      "the",   "order", "and",     "is",    "ready",     "when",      "can",    "I",     "come",   "by",    "to",
+      "fetch", "it",    "please",  "tea",   "green",     "delivered", "to",     "my",    "house",  "on",    "Tuesday",
+      "or",    "after", "weekend", "thank", "you",       "very",      "much",   "for",   "answer", "we",    "have",
+      "not",   "got",   "parcel",  "yet",   "yesterday", "number",    "is",     "wrong", "colour", "would", "like",
+      "a",     "small", "one",     "with",  "lid",       "because",   "broken", "how",   "long",   "does",  "take",
+      "still", "open",  "until",   "seven", "evening",   "there",     "anyone", "who",   "knows"};
   SeededRandom random(1);
   std::string out;
   while (out.size() < size) out.append(kWords[random.below(std::size(kWords))]).append(" ");
@@ -61,9 +61,9 @@ BusinessLoad::BusinessLoad(const Service& service, const std::vector<Account>& a
       pool_(random_text(kPoolBytes + kTextBytes)),
       api_token_(msp::make_token(msp::TokenUse::call_of_msp, business.msp_id, SystemClock().now(), key_)),
       texts_(accounts.size()) {
-  receiver_ = std::make_unique<HttpReceiver>(
-      engine_, business.webhook_context, business.webhook_port,
-      [this](const HttpMessage& webhook, Nanos now) { on_webhook(webhook, now); });
+  receiver_ =
+      std::make_unique<HttpReceiver>(engine_, business.webhook_context, business.webhook_port,
+                                     [this](const HttpMessage& webhook, Nanos now) { on_webhook(webhook, now); });
   const AccountId peer(business.id.array());
   for (std::size_t i = 0; i < accounts.size(); ++i) {
     PersonEvents& events = *this;
@@ -133,11 +133,10 @@ std::string BusinessLoad::posts(Plan plan, const Pace& pace, std::size_t connect
   plan.freed_by = FreedBy::accepted;
   allowed_.assign(persons_.size(), UINT64_MAX);
   for (std::size_t i = callers_.size(); i < connections; ++i) {
-    callers_.push_back(std::make_unique<HttpCaller>(
-        engine_, client_context_, business_.api,
-        [this](std::size_t person, std::uint64_t number, const HttpMessage& answer, Nanos now) {
-          on_answer(person, number, answer, now);
-        }));
+    callers_.push_back(
+        std::make_unique<HttpCaller>(engine_, client_context_, business_.api,
+                                     [this](std::size_t person, std::uint64_t number, const HttpMessage& answer,
+                                            Nanos now) { on_answer(person, number, answer, now); }));
   }
   return run(Kind::posts, plan, pace);
 }
@@ -284,8 +283,7 @@ std::string http_load(SSL_CTX* context, const Target& target, const Plan& plan, 
   };
   for (std::size_t i = 0; i < plan.pairs; ++i) {
     callers.push_back(std::make_unique<HttpCaller>(
-        engine, context, target,
-        [&](std::size_t pair, std::uint64_t number, const HttpMessage& answer, Nanos now) {
+        engine, context, target, [&](std::size_t pair, std::uint64_t number, const HttpMessage& answer, Nanos now) {
           if (!answer.start_line.starts_with("HTTP/1.1 200 ")) die(fmt::format("the answer is {}", answer.start_line));
           (void)meter.accepted(pair, number, now);
           if (meter.received(pair, number, now) && pace.per_second == 0) ask(pair, now);

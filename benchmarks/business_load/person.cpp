@@ -63,11 +63,7 @@ Account Person::join(const Service& service, const Account& account, const Accou
 
 Person::Person(const Service& service, const Account& account, std::size_t index, const AccountId& business,
                Engine& engine, PersonEvents& events)
-    : index_(index),
-      business_(business),
-      engine_(engine),
-      events_(events),
-      persona_(join(service, account, business)) {
+    : index_(index), business_(business), engine_(engine), events_(events), persona_(join(service, account, business)) {
   part_ = part_of(*opaque_id_);
   auto loaded = endpoint::Endpoint::load(store_, random_, clock_, endpoint::Options{.persona = true});
   if (!loaded) die("a persona's device could not be loaded");

@@ -111,7 +111,8 @@ std::string Meter::json() const {
       R"("generator_cpu":{:.3f},"server_cpu_user":{:.3f},"server_cpu_system":{:.3f},"gateway_cpu":{:.3f})",
       plan_.in_flight, plan_.pairs, plan_.payload_bytes, plan_.freed_by == FreedBy::receipt ? "receipt" : "accepted",
       seconds, sent_in_run_, rate(received_in_window_), rate(accepted_in_window_), latency(*to_receipt_),
-      latency(*to_accepted_), own.sum() / seconds, server.user / seconds, server.system / seconds, gateway.sum() / seconds);
+      latency(*to_accepted_), own.sum() / seconds, server.user / seconds, server.system / seconds,
+      gateway.sum() / seconds);
 }
 
 }  // namespace opaline::bench

@@ -7,8 +7,8 @@
 #include <algorithm>
 #include <set>
 
-#include "base/fault_point.hpp"
 #include "base/back_off.hpp"
+#include "base/fault_point.hpp"
 #include "session/attachment.hpp"
 
 namespace opaline::client {

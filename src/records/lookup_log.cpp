@@ -134,7 +134,7 @@ const DayKeys* LookupLog::Impl::keys_for_writing(Day day) {
   return &keys_.emplace(day, *key);
 }
 
-void LookupLog::Impl::dropped(std::uint64_t LookupLogStats::*counter, std::size_t entries, std::string_view why) {
+void LookupLog::Impl::dropped(std::uint64_t LookupLogStats::* counter, std::size_t entries, std::string_view why) {
   {
     const std::lock_guard lock(mutex_);
     stats_.*counter += entries;

@@ -59,7 +59,7 @@ class Checker {
 
   void private_file(const std::string& key, const fs::path& file) {
     readable(key, file);
-    struct stat status {};
+    struct stat status{};
     if (stat(file.c_str(), &status) == 0 && (status.st_mode & (S_IWGRP | S_IRWXO)) != 0) {
       complain(key, fmt::format("others can read or change {}: chmod 600 it", file.string()));
     }

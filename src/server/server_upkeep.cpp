@@ -104,8 +104,7 @@ void Server::Impl::expire(Time now) {
     }
   });
   lookups_.log->flush();
-  if (!cases_->tick())
-    ports_.log.event(LogLevel::error, "expiry_failed", {{"why", "legal requests: the disk failed"}});
+  if (!cases_->tick()) ports_.log.event(LogLevel::error, "expiry_failed", {{"why", "legal requests: the disk failed"}});
   upkeep_.post([this] {  // as long as it takes to remove a day's files; what is over is not served before that
     if (!blobs_->expire()) {
       ports_.log.event(LogLevel::error, "expiry_failed", {{"why", "attachments: the vault or the disk failed"}});

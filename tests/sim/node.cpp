@@ -39,7 +39,8 @@ void Node::start() {
   mailboxes_ = std::make_unique<store::MemoryMailboxStore>(mailbox_disk, vault);
   const auto epoch = mailboxes_->acquire_all();
   ASSERT_TRUE(epoch);
-  auto service = identity::Service::open({}, {*rows_, vault, *this, *this, lookups_, notices_, *crypto_, clock_, random_, log_});
+  auto service =
+      identity::Service::open({}, {*rows_, vault, *this, *this, lookups_, notices_, *crypto_, clock_, random_, log_});
   ASSERT_TRUE(service);
   service_ = std::move(*service);
   dispatcher_ = std::make_unique<identity::CallDispatcher>(*service_);

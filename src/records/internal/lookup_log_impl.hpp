@@ -56,7 +56,7 @@ class LookupLog::Impl {
   void collect(std::span<const LookupLogEntry> batch);
   [[nodiscard]] Day partition_of(Time time) const;
   [[nodiscard]] const DayKeys* keys_for_writing(Day day);
-  void dropped(std::uint64_t LookupLogStats::*counter, std::size_t entries, std::string_view why);
+  void dropped(std::uint64_t LookupLogStats::* counter, std::size_t entries, std::string_view why);
 
   // ---- readers
   [[nodiscard]] Result<DayKeys, VaultError> keys_for_reading(Day day);
