@@ -32,25 +32,16 @@ Asked ask(const GlobalOptions& options, const AdminArguments& arguments, const s
   const auto socket = socket_of(options, arguments);
   if (!socket) return {Exit::usage, {}};
   const auto answer = server::ask_admin(*socket, method, target, body);
-  if (!answer) {
-    fmt::print(stderr, "opalined: {}\n", answer.error());
-    return {};
-  }
+  if (!answer) return {failed(answer.error()), {}};
   boost::system::error_code error;
   auto value = json::parse(answer->body, error);
-  if (error) {
-    fmt::print(stderr, "opalined: the server answered {} and no JSON\n", answer->status);
-    return {};
-  }
+  if (error) return {failed(fmt::format("the server answered {} and no JSON", answer->status)), {}};
   const bool good = answer->status < 300;
   if (arguments.json) {
     fmt::print("{}\n", json::serialize(value));
     return {good ? Exit::ok : Exit::failed, {}};
   }
-  if (!good) {
-    fmt::print(stderr, "opalined: {}\n", field(value, "/message"));
-    return {};
-  }
+  if (!good) return {failed(field(value, "/message")), {}};
   return {Exit::ok, std::move(value)};
 }
 

@@ -95,10 +95,7 @@ class StderrLog final : public Log {
 };
 
 Exit finish(const Result<server::BackupReport, std::string>& report, std::string_view what) {
-  if (!report) {
-    fmt::print(stderr, "opalined: {}\n", report.error());
-    return Exit::failed;
-  }
+  if (!report) return failed(report.error());
   fmt::print("{}: {} rows and {} keys of {}, made {:%Y-%m-%d %H:%M:%S} UTC by version {}\n", what, report->counts.rows,
              report->counts.keys, report->info.server_name, std::chrono::floor<std::chrono::seconds>(report->info.made),
              report->info.version);

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "server/config.hpp"
+#include "server/json_log.hpp"
 
 namespace opaline::daemon {
 
@@ -23,6 +24,12 @@ struct GlobalOptions {
 /// Reads the configuration that the options name. Problems are printed to standard error. `check`, for serving: with
 /// --dev makes its directory ready first, and reports what check_config finds.
 [[nodiscard]] std::optional<server::LoadedConfig> load(const GlobalOptions& options, bool check);
+
+/// The sentence goes to standard error.
+Exit failed(std::string_view sentence);
+/// Where the configuration says. The error is a sentence.
+[[nodiscard]] Result<std::unique_ptr<server::JsonLog>, std::string> open_log(const server::Config& config,
+                                                                             const Clock& clock);
 
 struct AdminArguments {
   std::optional<std::filesystem::path> socket;  ///< instead of the configuration's

@@ -51,7 +51,7 @@ std::optional<server::LoadedConfig> load(const GlobalOptions& options, bool chec
     if (check || !std::filesystem::exists(files.config)) {  // a command beside a running server changes nothing
       const auto made = server::prepare_dev(*options.dev, SystemClock().now());
       if (!made) {
-        fmt::print(stderr, "opalined: {}\n", made.error());
+        failed(made.error());
         return std::nullopt;
       }
     }
@@ -83,6 +83,19 @@ std::optional<server::LoadedConfig> load(const GlobalOptions& options, bool chec
   return std::move(*loaded);
 }
 
+Exit failed(std::string_view sentence) {
+  fmt::print(stderr, "opalined: {}\n", sentence);
+  return Exit::failed;
+}
+
+Result<std::unique_ptr<server::JsonLog>, std::string> open_log(const server::Config& config, const Clock& clock) {
+  auto log = server::JsonLog::open(
+      {.level = config.log.level, .file = config.log.file, .warnings_per_minute = config.log.warnings_per_minute},
+      clock);
+  if (!log) return fail("log.file: " + log.error());
+  return log;
+}
+
 Exit check(const GlobalOptions& options) {
   const auto loaded = load(options, true);
   if (!loaded) return Exit::usage;
@@ -98,18 +111,12 @@ Exit serve(const GlobalOptions& options) {
   if (config.server.role == server::Role::sms) return serve_sms(config);
   const SystemClock clock;
   crypto::SystemRandom random;
-  auto log = server::JsonLog::open(
-      {.level = config.log.level, .file = config.log.file, .warnings_per_minute = config.log.warnings_per_minute},
-      clock);
-  if (!log) {
-    fmt::print(stderr, "opalined: log.file: {}\n", log.error());
-    return Exit::failed;
-  }
+  const auto log = open_log(config, clock);
+  if (!log) return failed(log.error());
   auto node = server::Server::open(config, {.log = **log, .clock = clock, .random = random});
   if (!node) {
     if (!config.log.file.empty()) (*log)->event(LogLevel::error, "start_failed", {{"error", node.error()}});
-    fmt::print(stderr, "opalined: {}\n", node.error());
-    return Exit::failed;
+    return failed(node.error());
   }
   if (options.dev) greet(server::DevFiles(*options.dev), (*node)->ports());
   (void)(*node)->run();  // whether devices had to be cut is in the log

@@ -4,12 +4,9 @@
 #include <fstream>
 #include <sstream>
 
-#include "apps/opalined/commands.hpp"
-#include "apps/opalined/wipe.hpp"
-#include "crypto/random.hpp"
+#include "apps/opalined/serve_plaintext.hpp"
 #include "gateway/gateway.hpp"
 #include "msp/uuid.hpp"
-#include "server/json_log.hpp"
 #include "server/process.hpp"
 
 namespace opaline::daemon {
@@ -34,58 +31,32 @@ Result<std::variant<gateway::Hosted, gateway::OwnHouse>, std::string> source_of(
   return gateway::OwnHouse{std::move(*business), std::move(enrolment)};
 }
 
-Exit failed(const std::string& why) {
-  fmt::print(stderr, "opalined: {}\n", why);
-  return Exit::failed;
-}
-
 }  // namespace
 
 Exit serve_gateway(const server::Config& config) {
-  // People's words pass through this process's memory (promise 5).
-  wipe_freed_memory();
-  server::forbid_core_dumps();
-  if (exposure(server::keep_out_of_swap()) == server::SwapExposure::possible && config.server.require_no_swap)
-    return failed(
-        "server.require_no_swap is set, but memory could be written to swap: set MemorySwapMax=0 or "
-        "LimitMEMLOCK=infinity for the gateway, or switch swap off");
-  (void)server::raise_file_limit();
   const auto& section = config.business;
-  const SystemClock clock;
-  crypto::SystemRandom random;
-  auto log = server::JsonLog::open(
-      {.level = config.log.level, .file = config.log.file, .warnings_per_minute = config.log.warnings_per_minute},
-      clock);
-  if (!log) return failed("log.file: " + log.error());
-  const auto lock = server::DirectoryLock::take(section.data);
-  if (!lock) return failed("business.data: " + lock.error());
-  auto source = source_of(config);
-  if (!source) return failed(source.error());
-  gateway::Options options{
-      .data = section.data,
-      .vault = section.vault,
-      .service = *net::Url::parse(section.service),
-      .service_authority = section.authority,
-      .webhook_authority = section.webhook_authority,
-      .listen = *net::ListenAddress::parse(section.listen),
-      .certificate = section.tls.certificate,
-      .key = section.tls.key,
-      .base_url = section.base_url,
-      .metrics = section.metrics.empty() ? std::nullopt : std::optional(*net::ListenAddress::parse(section.metrics)),
-      .source = std::move(*source)};
-  auto gateway = gateway::Gateway::open(std::move(options), {.log = **log, .clock = clock, .random = random});
-  if (!gateway) return failed(gateway.error());
-  const std::string ports =
-      fmt::format("{{\"business\":{},\"metrics\":{}}}\n", (*gateway)->port(), (*gateway)->metrics_port());
-  if (!section.ports_file.empty()) {
-    if (const auto written = server::write_file_atomically(section.ports_file, ports, 0644); !written)
-      return failed("business.ports_file: " + written.error());
-  }
-  server::notify_service_manager("READY=1");
-  (*gateway)->run();
-  std::error_code ignored;
-  if (!section.ports_file.empty()) std::filesystem::remove(section.ports_file, ignored);
-  return Exit::ok;
+  const auto open = [&](const PlaintextRole::Ports& ports) -> Result<PlaintextRole::Opened, std::string> {
+    (void)server::raise_file_limit();
+    OPALINE_TRY(auto source, source_of(config));
+    gateway::Options options{
+        .data = section.data,
+        .vault = section.vault,
+        .service = *net::Url::parse(section.service),
+        .service_authority = section.authority,
+        .webhook_authority = section.webhook_authority,
+        .listen = *net::ListenAddress::parse(section.listen),
+        .certificate = section.tls.certificate,
+        .key = section.tls.key,
+        .base_url = section.base_url,
+        .metrics = section.metrics.empty() ? std::nullopt : std::optional(*net::ListenAddress::parse(section.metrics)),
+        .source = std::move(source)};
+    OPALINE_TRY(auto opened, gateway::Gateway::open(std::move(options), {ports.log, ports.clock, ports.random}));
+    const std::shared_ptr<gateway::Gateway> gateway = std::move(opened);
+    return PlaintextRole::Opened{
+        fmt::format("{{\"business\":{},\"metrics\":{}}}\n", gateway->port(), gateway->metrics_port()),
+        [gateway] { gateway->run(); }};
+  };
+  return serve_plaintext(config, {"business", section.data, section.ports_file, open});
 }
 
 }  // namespace opaline::daemon

@@ -3,12 +3,8 @@
 
 #include <fstream>
 
-#include "apps/opalined/commands.hpp"
-#include "apps/opalined/wipe.hpp"
-#include "crypto/random.hpp"
+#include "apps/opalined/serve_plaintext.hpp"
 #include "msp/uuid.hpp"
-#include "server/json_log.hpp"
-#include "server/process.hpp"
 #include "sms/carrier.hpp"
 #include "sms/carrier_http.hpp"
 
@@ -22,11 +18,6 @@ std::string first_line(const std::filesystem::path& file) {
   std::getline(in, out);
   while (!out.empty() && std::isspace(static_cast<unsigned char>(out.back())) != 0) out.pop_back();
   return out;
-}
-
-Exit failed(const std::string& why) {
-  fmt::print(stderr, "opalined: {}\n", why);
-  return Exit::failed;
 }
 
 /// Of a configuration that was checked.
@@ -59,38 +50,19 @@ sms::CarrierOptions options_of(const server::Config& config) {
 }  // namespace
 
 Exit serve_sms(const server::Config& config) {
-  // People's words pass through this process's memory, as through the gateway's.
-  wipe_freed_memory();
-  server::forbid_core_dumps();
-  if (exposure(server::keep_out_of_swap()) == server::SwapExposure::possible && config.server.require_no_swap)
-    return failed(
-        "server.require_no_swap is set, but memory could be written to swap: set MemorySwapMax=0 or "
-        "LimitMEMLOCK=infinity for this process, or switch swap off");
-  const auto& section = config.carrier;
-  const SystemClock clock;
-  crypto::SystemRandom random;
-  auto log = server::JsonLog::open(
-      {.level = config.log.level, .file = config.log.file, .warnings_per_minute = config.log.warnings_per_minute},
-      clock);
-  if (!log) return failed("log.file: " + log.error());
-  const auto lock = server::DirectoryLock::take(section.data);
-  if (!lock) return failed("carrier.data: " + lock.error());
-  auto options = options_of(config);
-  if (!sms::is_kannel_secret(options.kannel_secret))
-    return failed("carrier.kannel_secret_file must have 16 to 128 letters, digits, - and _ in its first line");
-  auto carrier = sms::Carrier::open(std::move(options), {.log = **log, .clock = clock, .random = random});
-  if (!carrier) return failed(carrier.error());
-  const std::string ports = fmt::format("{{\"webhook\":{},\"kannel\":{},\"metrics\":{}}}\n", (*carrier)->webhook_port(),
-                                        (*carrier)->kannel_port(), (*carrier)->metrics_port());
-  if (!section.ports_file.empty()) {
-    if (const auto written = server::write_file_atomically(section.ports_file, ports, 0644); !written)
-      return failed("carrier.ports_file: " + written.error());
-  }
-  server::notify_service_manager("READY=1");
-  (*carrier)->run();
-  std::error_code ignored;
-  if (!section.ports_file.empty()) std::filesystem::remove(section.ports_file, ignored);
-  return Exit::ok;
+  const auto open = [&](const PlaintextRole::Ports& ports) -> Result<PlaintextRole::Opened, std::string> {
+    auto options = options_of(config);
+    if (!sms::is_kannel_secret(options.kannel_secret)) {
+      return fail(
+          std::string("carrier.kannel_secret_file must have 16 to 128 letters, digits, - and _ in its first line"));
+    }
+    OPALINE_TRY(auto opened, sms::Carrier::open(std::move(options), {ports.log, ports.clock, ports.random}));
+    const std::shared_ptr<sms::Carrier> carrier = std::move(opened);
+    return PlaintextRole::Opened{fmt::format("{{\"webhook\":{},\"kannel\":{},\"metrics\":{}}}\n",
+                                             carrier->webhook_port(), carrier->kannel_port(), carrier->metrics_port()),
+                                 [carrier] { carrier->run(); }};
+  };
+  return serve_plaintext(config, {"carrier", config.carrier.data, config.carrier.ports_file, open});
 }
 
 }  // namespace opaline::daemon

@@ -125,7 +125,7 @@ bool cgroup_forbids_swap(const fs::path& cgroup_root, const fs::path& cgroup_dir
   }
 }
 
-SwapFacts keep_out_of_swap() {
+Result<SwapExposure, std::string> keep_out_of_swap(bool required) {
   SwapFacts facts;
   if (const auto swaps = read_text("/proc/swaps"); !swaps.empty()) facts.machine_has_swap = lists_swap(swaps);
   const fs::path root = "/sys/fs/cgroup";
@@ -135,7 +135,13 @@ SwapFacts keep_out_of_swap() {
       locked.rlim_cur == RLIM_INFINITY) {
     facts.memory_locked = mlockall(MCL_CURRENT | MCL_FUTURE | MCL_ONFAULT) == 0;
   }
-  return facts;
+  const auto out = exposure(facts);
+  if (out == SwapExposure::possible && required) {
+    return fail(
+        std::string("server.require_no_swap is set, but memory could be written to swap: set MemorySwapMax=0 or "
+                    "LimitMEMLOCK=infinity for this process, or switch swap off"));
+  }
+  return out;
 }
 
 SwapExposure exposure(const SwapFacts& facts) {

@@ -40,11 +40,12 @@ struct SwapFacts {
   bool cgroup_forbids = false;
   bool memory_locked = false;
 };
+[[nodiscard]] SwapExposure exposure(const SwapFacts& facts);
 /// Locks all memory, present and future, where the limit allows that (LimitMEMLOCK=infinity, or root), and looks at
 /// /proc/swaps and the cgroup's memory.swap.max. Where the limit is finite nothing is locked: a lock that ends in the
-/// middle would make allocations fail later.
-[[nodiscard]] SwapFacts keep_out_of_swap();
-[[nodiscard]] SwapExposure exposure(const SwapFacts& facts);
+/// middle would make allocations fail later. `required` (server.require_no_swap): the sentence is the error where swap
+/// stays possible.
+[[nodiscard]] Result<SwapExposure, std::string> keep_out_of_swap(bool required);
 /// The parts of keep_out_of_swap that read texts: true if /proc/swaps lists an area; true if any memory.swap.max from
 /// `cgroup_directory` up to `cgroup_root` is 0.
 [[nodiscard]] bool lists_swap(std::string_view proc_swaps);

@@ -130,12 +130,8 @@ Server::Impl::~Impl() {
 
 Result<void, std::string> Server::Impl::open() {
   OPALINE_CHECK(open_signals());  // before any thread, so that all threads leave them to us
-  swap_possible_ = exposure(keep_out_of_swap()) == SwapExposure::possible;
-  if (swap_possible_ && config_.server.require_no_swap) {
-    return fail(
-        std::string("server.require_no_swap is set, but memory could be written to swap: set MemorySwapMax=0 or "
-                    "LimitMEMLOCK=infinity for the service, or switch swap off"));
-  }
+  OPALINE_TRY(const auto swap, keep_out_of_swap(config_.server.require_no_swap));
+  swap_possible_ = swap == SwapExposure::possible;
   OPALINE_CHECK(open_stores());
   OPALINE_CHECK(open_services());
   OPALINE_CHECK(open_edge());
