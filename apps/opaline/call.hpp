@@ -27,4 +27,12 @@ template <class Reply>
   return context.connect(kAnswerWithin);
 }
 
+struct LookUpOutcome {
+  std::vector<client::LookedUp> answers;   ///< as many as handles, in their order
+  std::optional<client::Failure> failure;  ///< why some were not answered
+};
+/// Asks who is here, and waits for all answers: Client::look_up. timed_out.
+[[nodiscard]] Result<LookUpOutcome, client::Failure> look_up(Context& context, const std::vector<std::string>& handles,
+                                                             bool again, std::chrono::seconds within);
+
 }  // namespace opaline::cli

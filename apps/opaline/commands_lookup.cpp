@@ -126,6 +126,16 @@ Exit run_my_lookups(Context& context) {
   return Exit::ok;
 }
 
+Result<LookUpOutcome, Failure> look_up(Context& context, const std::vector<std::string>& handles, bool again,
+                                       std::chrono::seconds within) {
+  const auto outcome = std::make_shared<std::optional<LookUpOutcome>>();
+  context.client().look_up(
+      handles, again, [outcome](auto found, auto why) { *outcome = LookUpOutcome{std::move(found), std::move(why)}; });
+  context.wait(within, [&] { return outcome->has_value(); });
+  if (!*outcome) return fail(Failure{ClientError::timed_out, "the server did not answer in time"});
+  return std::move(**outcome);
+}
+
 Exit run_lookup(Context& context, const LookupArguments& arguments) {
   for (const std::string& each : arguments.handles)
     if (names_business(each))
@@ -134,16 +144,8 @@ Exit run_lookup(Context& context, const LookupArguments& arguments) {
   const bool all_known = std::ranges::all_of(
       arguments.handles, [&](const std::string& each) { return context.client().remembered(each).has_value(); });
   if (arguments.again || !all_known) (void)context.connect(kConnectWithin);
-  struct Outcome {
-    bool done = false;
-    std::vector<LookedUp> answers;
-    std::optional<Failure> failure;
-  };
-  auto outcome = std::make_shared<Outcome>();
-  context.client().look_up(arguments.handles, arguments.again,
-                           [outcome](auto found, auto why) { *outcome = {true, std::move(found), std::move(why)}; });
-  context.wait(kAllWithin, [&] { return outcome->done; });
-  if (!outcome->done) return failed(context, {ClientError::timed_out, "the server did not answer in time"});
+  const auto outcome = look_up(context, arguments.handles, arguments.again, kAllWithin);
+  if (!outcome) return failed(context, outcome.error());
   bool all = true;
   for (const LookedUp& each : outcome->answers) {
     context.output().line(to_json(each), to_text(each, context.clock().now()));

@@ -20,20 +20,11 @@ using namespace std::chrono_literals;
 constexpr auto kConnectWithin = 15s;
 constexpr auto kLookUpWithin = 15s;
 
-Result<LookedUp, Failure> look_up(Context& context, const std::string& number, bool again) {
-  struct Outcome {
-    bool done = false;
-    std::vector<LookedUp> answers;
-    std::optional<Failure> failure;
-  };
-  auto outcome = std::make_shared<Outcome>();
-  context.client().look_up({number}, again,
-                           [outcome](auto found, auto why) { *outcome = {true, std::move(found), std::move(why)}; });
-  context.wait(kLookUpWithin, [&] { return outcome->done; });
-  if (!outcome->done) return fail(Failure{ClientError::timed_out, "the server did not answer in time"});
-  if (outcome->failure) return fail(*outcome->failure);
-  if (outcome->answers.size() != 1) return fail(Failure{ClientError::protocol, "the server's answer makes no sense"});
-  return outcome->answers.front();
+Result<LookedUp, Failure> look_up_one(Context& context, const std::string& number, bool again) {
+  OPALINE_TRY(auto outcome, look_up(context, {number}, again, kLookUpWithin));
+  if (outcome.failure) return fail(std::move(*outcome.failure));
+  if (outcome.answers.size() != 1) return fail(Failure{ClientError::protocol, "the server's answer makes no sense"});
+  return std::move(outcome.answers.front());
 }
 
 /// Nobody here takes it: the person's own telephone can.
@@ -89,9 +80,9 @@ Exit run_sms(Context& context, const SendArguments& arguments, const std::string
     return failed(context, {ClientError::bad_attachment, "files cannot be sent by SMS; nothing was sent"});
   if (!carrier::shape_of(as_view(text))) return failed(context, too_long());
   (void)context.connect(kConnectWithin);
-  auto found = look_up(context, *number, false);
+  auto found = look_up_one(context, *number, false);
   if (found && found->from_cache && found->reachable == Reachable::sms && !context.client().carrier())
-    found = look_up(context, *number, true);
+    found = look_up_one(context, *number, true);
   if (!found) return failed(context, found.error());
   if (!found->problem.empty()) return failed(context, {ClientError::bad_text, found->problem});
   if (found->reachable == Reachable::here)
