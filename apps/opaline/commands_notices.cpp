@@ -7,6 +7,7 @@
 #include "apps/opaline/call.hpp"
 #include "apps/opaline/commands.hpp"
 #include "client/progress.hpp"
+#include "wire/limits.hpp"
 
 namespace opaline::cli {
 namespace {
@@ -17,8 +18,6 @@ using Notice = wire::v1::MyNoticesReply::Notice;
 
 constexpr std::string_view kProgress = "notices";
 constexpr std::chrono::hours kAskEvery{24};
-constexpr int kMaxNotices = 10;
-constexpr std::size_t kMaxIdBytes = 40, kMaxWordsBytes = 4000;
 
 /// What this device remembers: when it asked, and which notices it has shown.
 struct Seen {
@@ -54,16 +53,17 @@ void remember(Context& context, const std::vector<Notice>& notices) {
 
 bool makes_sense(const Notice& notice) {
   const auto in_range = [](std::uint64_t ms) { return ms < 253'402'300'800'000; };  // before the year 10000
-  return !notice.id().empty() && notice.id().size() <= kMaxIdBytes &&
+  return !notice.id().empty() && notice.id().size() <= wire::kMaxLegalNoticeIdBytes &&
          std::ranges::all_of(notice.id(), [](char c) { return c > ' ' && c < 0x7f; }) && !notice.words().empty() &&
-         notice.words().size() <= kMaxWordsBytes && in_range(notice.from_ms()) && in_range(notice.to_ms()) &&
-         in_range(notice.at_ms());
+         notice.words().size() <= wire::kMaxLegalNoticeWordsBytes && in_range(notice.from_ms()) &&
+         in_range(notice.to_ms()) && in_range(notice.at_ms());
 }
 
 Result<std::vector<Notice>, Failure> ask(Context& context) {
   const auto reply = call<wire::v1::MyNoticesReply>(context, wire::v1::METHOD_MY_NOTICES, wire::v1::Empty());
   if (!reply) return fail(reply.error());
-  if (reply->notices_size() > kMaxNotices || !std::ranges::all_of(reply->notices(), makes_sense))
+  if (static_cast<std::size_t>(reply->notices_size()) > wire::kMaxLegalNotices ||
+      !std::ranges::all_of(reply->notices(), makes_sense))
     return fail(Failure{client::ClientError::protocol, "the server's answer makes no sense"});
   return std::vector<Notice>(reply->notices().begin(), reply->notices().end());
 }

@@ -183,12 +183,12 @@ TEST_F(Lookup, NoticesAreAskedForByTheHandlesThatOneHas) {
   Person eve(11);
   ASSERT_TRUE(world.enrol(eve, "ada@example.org"));  // takes it over
   const std::string longest = std::string(kMaxHandleBytes - 12, 'a') + "@example.org";
-  world.notices.notices->assign(kMaxLegalNotices, {.id = std::string(40, '7'),
+  world.notices.notices->assign(kMaxLegalNotices, {.id = std::string(kMaxLegalNoticeIdBytes, '7'),
                                                    .handle = longest,
                                                    .from = testing::kStart,
                                                    .to = testing::kStart + std::chrono::hours(2),
                                                    .at = testing::kStart + std::chrono::hours(3),
-                                                   .words = std::string(4000, 'w')});
+                                                   .words = std::string(kMaxLegalNoticeWordsBytes, 'w')});
   const auto reply = world.service->my_notices(eve.caller(), {});
   ASSERT_TRUE(reply);
   ASSERT_EQ(world.notices.asked_for.size(), 1u);
@@ -199,7 +199,7 @@ TEST_F(Lookup, NoticesAreAskedForByTheHandlesThatOneHas) {
   EXPECT_EQ(first.handle(), longest);
   EXPECT_EQ(first.at_ms() - first.from_ms(), 3'600'000u * 3);
   EXPECT_EQ(first.to_ms() - first.from_ms(), 3'600'000u * 2);
-  EXPECT_EQ(first.words(), std::string(4000, 'w'));
+  EXPECT_EQ(first.words(), std::string(kMaxLegalNoticeWordsBytes, 'w'));
   EXPECT_LE(reply->ByteSizeLong(), kMaxListReplyBytes) << "the most that there can be fits into a frame";
   EXPECT_TRUE(world.lookups.entries.empty()) << "it is no lookup";
   EXPECT_EQ(status(world.service->my_notices(ada.caller(), {})), calls::CALL_STATUS_NOT_FOUND) << "ada is gone";

@@ -13,6 +13,7 @@
 #include "identity/handle.hpp"
 #include "proto/device.pb.h"
 #include "wire/frames.hpp"
+#include "wire/limits.hpp"
 
 namespace opaline::identity {
 
@@ -98,15 +99,15 @@ class LookupLog {
   [[nodiscard]] virtual std::uint32_t days() const = 0;
 };
 
-/// What records officers let a person know of a legal request.
+/// What records officers let a person know of a legal request. Limits: wire/limits.hpp.
 struct LegalNotice {
-  std::string id;      ///< printable ASCII, at most 40 bytes
+  std::string id;      ///< printable ASCII
   std::string handle;  ///< that the request named
   Time from, to;       ///< what it was about
   Time at;             ///< when it could first be told
-  std::string words;   ///< 1 to 4000 bytes
+  std::string words;   ///< not empty
 };
-inline constexpr std::size_t kMaxLegalNotices = 10;
+using wire::kMaxLegalNotices, wire::kMaxLegalNoticeIdBytes, wire::kMaxLegalNoticeWordsBytes;
 
 /// Where notices of legal requests are (records::Cases). Called on the service thread.
 class LegalNotices {

@@ -8,6 +8,8 @@
 namespace opaline::records {
 namespace {
 
+static_assert(kMaxWordsBytes <= identity::kMaxLegalNoticeWordsBytes, "what an officer may say must arrive");
+
 /// The handle of `held` by which the person is concerned.
 const identity::HeldHandle* concerned(const Facts& facts, std::span<const identity::HeldHandle> held) {
   const auto at = std::ranges::find_if(held, [&](const identity::HeldHandle& one) {

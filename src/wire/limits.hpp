@@ -28,6 +28,10 @@ inline constexpr std::size_t kNonceBytes = 32;
 inline constexpr std::size_t kBindingBytes = 32;
 inline constexpr std::size_t kMaxServerNameBytes = 253;
 inline constexpr std::size_t kMaxGoodbyeTextBytes = 200;
+/// Notices of legal requests in one MY_NOTICES; the id (printable ASCII) and the words of one.
+inline constexpr std::size_t kMaxLegalNotices = 10;
+inline constexpr std::size_t kMaxLegalNoticeIdBytes = 40;
+inline constexpr std::size_t kMaxLegalNoticeWordsBytes = 4000;
 /// Ed25519 (64) and ML-DSA-65 (3,309).
 inline constexpr std::size_t kAuthSignatureBytes = 64 + 3309;
 /// Credit that a server gives at the start, and that a device should give.

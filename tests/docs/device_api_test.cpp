@@ -34,6 +34,9 @@ TEST(DeviceApi, LimitsAreThoseOfTheCode) {
   states("handles in one lookup", grouped(identity::kMaxLookupItems));
   states("devices in one BUNDLES", grouped(identity::kMaxBundleDevices));
   states("handles of an account", grouped(identity::kMaxHandles));
+  states("legal notices in one MY_NOTICES; id and words of one",
+         fmt::format("{}; {} and {} bytes", wire::kMaxLegalNotices, wire::kMaxLegalNoticeIdBytes,
+                     grouped(wire::kMaxLegalNoticeWordsBytes)));
   states("body of a step of registration, linking or recovery",
          fmt::format("{} KiB", identity::kMaxRegistrationBodyBytes >> 10));
   states("messages of each side of a link exchange; one of them",
