@@ -3,6 +3,7 @@
 // fewer messages than pairs.
 #include <vector>
 
+#include "load/engine.hpp"
 #include "load/meter.hpp"
 
 namespace opaline::bench {
@@ -21,6 +22,17 @@ class Pacer {
   Pacer(const Plan& plan, Meter& meter, Sender& sender)
       : plan_(plan), meter_(meter), sender_(sender), owed_(plan.pairs) {}
 
+  /// One run of the plan, until everything that left is freed; returns its figures (Meter::json).
+  [[nodiscard]] std::string run(Engine& engine) {
+    const Nanos begin = now_ns();
+    meter_.start(begin);
+    start(begin);
+    engine.run_until([this] {
+      meter_.look(now_ns());
+      return meter_.finished();
+    });
+    return meter_.json();
+  }
   /// Fills all slots. Nothing is on its way.
   void start(Nanos now) {
     owed_.assign(plan_.pairs, 0);

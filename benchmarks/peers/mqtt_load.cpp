@@ -54,16 +54,7 @@ class MqttLoad final : MqttEvents, Sender {
     receivers_.clear();
   }
 
-  std::string run() {
-    const Nanos begin = now_ns();
-    meter_.start(begin);
-    pacer_.start(begin);
-    engine_.run_until([this] {
-      meter_.look(now_ns());
-      return meter_.finished();
-    });
-    return meter_.json();
-  }
+  std::string run() { return pacer_.run(engine_); }
 
   /// Reconnects the receivers; the broker pushes as soon as one is connected, so the clock starts before.
   std::string drain() {

@@ -71,16 +71,7 @@ class EchoLoad final : Sender {
       engine_.add(*clients_.back());
     }
   }
-  std::string run() {
-    const Nanos begin = now_ns();
-    meter_.start(begin);
-    pacer_.start(begin);
-    engine_.run_until([this] {
-      meter_.look(now_ns());
-      return meter_.finished();
-    });
-    return meter_.json();
-  }
+  std::string run() { return pacer_.run(engine_); }
 
  private:
   class Client final : public Session {

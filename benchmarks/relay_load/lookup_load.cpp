@@ -56,14 +56,7 @@ void LookupLoad::on_read(Device& device, Nanos now) {
 }
 
 std::string LookupLoad::run() {
-  const Nanos begin = now_ns();
-  meter_.start(begin);
-  pacer_.start(begin);
-  engine_.run_until([this] {
-    meter_.look(now_ns());
-    return meter_.finished();
-  });
-  return fmt::format(R"({},"handles":{})", meter_.json(), handles_);
+  return fmt::format(R"({},"handles":{})", pacer_.run(engine_), handles_);
 }
 
 }  // namespace opaline::bench

@@ -110,14 +110,7 @@ void RelayLoad::send(std::size_t pair, std::uint64_t number) {
 
 std::string RelayLoad::run() {
   for (const auto& receiver : receivers_) engine_.touch(*receiver);  // their credit leaves
-  const Nanos begin = now_ns();
-  meter_.start(begin);
-  pacer_.start(begin);
-  engine_.run_until([this] {
-    meter_.look(now_ns());
-    return meter_.finished();
-  });
-  return meter_.json();
+  return pacer_.run(engine_);
 }
 
 std::string RelayLoad::drain() {
