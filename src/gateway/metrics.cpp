@@ -1,68 +1,35 @@
 #include "gateway/metrics.hpp"
 
-#include <fmt/format.h>
-
-#include <iterator>
+#include "net/metrics_page.hpp"
 
 namespace opaline::gateway {
 namespace {
 
 constexpr std::string_view kPlain = "text/plain; charset=utf-8";
 
-class Page {
- public:
-  struct Value {
-    std::string_view label;  ///< `name="value"`, or empty
-    std::uint64_t value;
-  };
-  void counter(std::string_view name, std::string_view help, std::initializer_list<Value> values) {
-    family(name, help, "counter", values);
-  }
-  void gauge(std::string_view name, std::string_view help, std::uint64_t value) {
-    family(name, help, "gauge", {{{}, value}});
-  }
-  [[nodiscard]] std::string text() && { return std::move(out_); }
-
- private:
-  void family(std::string_view name, std::string_view help, std::string_view type,
-              std::initializer_list<Value> values) {
-    auto at = std::back_inserter(out_);
-    fmt::format_to(at, "# HELP opaline_gateway_{0} {1}\n# TYPE opaline_gateway_{0} {2}\n", name, help, type);
-    for (const Value& one : values) {
-      fmt::format_to(at, "opaline_gateway_{}{}{}{} {}\n", name, one.label.empty() ? "" : "{", one.label,
-                     one.label.empty() ? "" : "}", one.value);
-    }
-  }
-  std::string out_;
-};
-
 }  // namespace
 
 std::string render_metrics(const MetricsSnapshot& s) {
-  Page page;
+  net::MetricsPage page("opaline_gateway_");
   const Counters& c = s.counters;
   page.gauge("businesses", "Businesses that are served.", s.businesses);
   page.gauge("businesses_connected", "Of these connected to the service.", s.connected);
   page.gauge("people", "People who have written.", c.people);
   page.gauge("waiting", "Messages that wait for a webhook.", c.waiting);
   page.gauge("dead_letters", "Dead letters that there are.", s.dead_letters);
-  page.counter("received_total", "Messages of people.", {{{}, c.received}});
-  page.counter("dropped_total", "Messages of devices that did not say who they are.", {{{}, c.dropped}});
-  page.counter("webhooks_total", "Answers to webhooks: taken, not now, and refused for good.",
-               {{R"(outcome="taken")", c.webhooks},
-                {R"(outcome="failed")", c.webhook_failures},
-                {R"(outcome="dead_letter")", c.dead_letters}});
-  page.counter("sent_total", "Messages of businesses, by what became of them; repeated ones were sent before.",
-               {{R"(outcome="accepted")", c.sent},
-                {R"(outcome="repeated")", c.repeated},
-                {R"(outcome="closed")", c.refused_closed},
-                {R"(outcome="unknown")", c.refused_unknown}});
-  page.counter("api_requests_total", "Requests to the MSP API.", {{{}, s.api.requests}});
-  page.counter("api_bad_requests_total", "HTTP requests unparsable or over a limit.", {{{}, s.api.bad_requests}});
-  page.counter("api_handshakes_failed_total", "TLS handshakes that failed.", {{{}, s.api.handshakes_failed}});
+  page.counter("received_total", "Messages of people.", c.received);
+  page.counter("dropped_total", "Messages of devices that did not say who they are.", c.dropped);
+  page.counters("webhooks_total", "Answers to webhooks: taken, not now, and refused for good.", "outcome",
+                {{"taken", c.webhooks}, {"failed", c.webhook_failures}, {"dead_letter", c.dead_letters}});
+  page.counters(
+      "sent_total", "Messages of businesses, by what became of them; repeated ones were sent before.", "outcome",
+      {{"accepted", c.sent}, {"repeated", c.repeated}, {"closed", c.refused_closed}, {"unknown", c.refused_unknown}});
+  page.counter("api_requests_total", "Requests to the MSP API.", s.api.requests);
+  page.counter("api_bad_requests_total", "HTTP requests unparsable or over a limit.", s.api.bad_requests);
+  page.counter("api_handshakes_failed_total", "TLS handshakes that failed.", s.api.handshakes_failed);
   page.gauge("api_connections", "Open connections to the MSP API.", s.api.open_connections);
   page.gauge("api_buffered_bytes", "Unfinished requests: uploads.", s.api.buffered_bytes);
-  return std::move(page).text();
+  return page.text();
 }
 
 void add(Counters& sum, const Counters& more) {
@@ -81,7 +48,7 @@ void add(Counters& sum, const Counters& more) {
 
 net::HttpResponse serve_metrics(const net::HttpRequest& request, const MetricsSnapshot& snapshot) {
   const auto path = request.path();
-  if (path == "/metrics") return net::text_response(200, kMetricsContentType, render_metrics(snapshot));
+  if (path == "/metrics") return net::text_response(200, net::kMetricsContentType, render_metrics(snapshot));
   if (path == "/healthz") return net::text_response(200, kPlain, "ok\n");
   if (path != "/readyz") return net::text_response(404, kPlain, "/metrics, /healthz, /readyz\n");
   const bool ready = snapshot.connected == snapshot.businesses;

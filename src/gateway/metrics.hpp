@@ -14,7 +14,6 @@ struct MetricsSnapshot {
   net::HttpServerCounters api{};
 };
 
-inline constexpr std::string_view kMetricsContentType = "text/plain; version=0.0.4; charset=utf-8";
 [[nodiscard]] std::string render_metrics(const MetricsSnapshot& snapshot);
 
 /// Adds up what only rises; `waiting` and `people` are added, too.

@@ -1,69 +1,19 @@
 #include "server/metrics.hpp"
 
-#include <prometheus/metric_family.h>
-#include <prometheus/text_serializer.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 #include <array>
 #include <filesystem>
 #include <fstream>
-#include <sstream>
 
 #include "crypto/version.hpp"
+#include "net/metrics_page.hpp"
 
 namespace opaline::server {
 namespace {
 
-using prometheus::ClientMetric;
-using prometheus::MetricFamily;
-using prometheus::MetricType;
-
-/// One family after the other; names and label values are constants of this file.
-class Page {
- public:
-  struct Value {
-    std::string_view label;
-    std::uint64_t value;
-  };
-
-  void counter(std::string_view name, std::string_view help, std::uint64_t value) {
-    add(MetricType::Counter, name, help, {}, {{{}, value}});
-  }
-  void counters(std::string_view name, std::string_view help, std::string_view label, std::vector<Value> values) {
-    add(MetricType::Counter, name, help, label, values);
-  }
-  void gauge(std::string_view name, std::string_view help, double value) {
-    families_.push_back({full(name), std::string(help), MetricType::Gauge, {ClientMetric{}}});
-    families_.back().metric.back().gauge.value = value;
-  }
-  void info(std::string_view name, std::string_view help, std::vector<ClientMetric::Label> labels) {
-    ClientMetric metric;
-    metric.label = std::move(labels);
-    metric.gauge.value = 1;
-    families_.push_back({full(name), std::string(help), MetricType::Gauge, {std::move(metric)}});
-  }
-  [[nodiscard]] std::string text() const {
-    std::ostringstream out;
-    prometheus::TextSerializer().Serialize(out, families_);
-    return out.str();
-  }
-
- private:
-  static std::string full(std::string_view name) { return "opaline_" + std::string(name); }
-  void add(MetricType type, std::string_view name, std::string_view help, std::string_view label,
-           const std::vector<Value>& values) {
-    MetricFamily family{full(name), std::string(help), type, {}};
-    for (const auto& value : values) {
-      ClientMetric metric;
-      if (!label.empty()) metric.label.push_back({std::string(label), std::string(value.label)});
-      metric.counter.value = static_cast<double>(value.value);
-      family.metric.push_back(std::move(metric));
-    }
-    families_.push_back(std::move(family));
-  }
-  std::vector<MetricFamily> families_;
-};
+using Page = net::MetricsPage;
 
 void relay_metrics(Page& page, const relay::Counters& c) {
   page.counter("relay_submitted_total", "Envelopes that devices handed in.", c.submitted);
@@ -88,9 +38,9 @@ void relay_metrics(Page& page, const relay::Counters& c) {
                  {"full", c.store_full},
                  {"failed_read", c.store_failed_reads},
                  {"fenced", c.fenced}});
-  page.gauge("relay_mailboxes_in_memory", "Mailboxes loaded.", static_cast<double>(c.mailboxes_in_ram));
-  page.gauge("relay_envelopes_in_memory", "Envelopes in flight.", static_cast<double>(c.envelopes_in_ram));
-  page.gauge("relay_memory_bytes", "Ciphertext in flight.", static_cast<double>(c.ram_bytes));
+  page.gauge("relay_mailboxes_in_memory", "Mailboxes loaded.", c.mailboxes_in_ram);
+  page.gauge("relay_envelopes_in_memory", "Envelopes in flight.", c.envelopes_in_ram);
+  page.gauge("relay_memory_bytes", "Ciphertext in flight.", c.ram_bytes);
 }
 
 void edge_metrics(Page& page, const relay::EdgeCounters& c) {
@@ -98,8 +48,8 @@ void edge_metrics(Page& page, const relay::EdgeCounters& c) {
       "by_device", "shutting_down", "protocol_error",  "auth_failed",         "replaced",
       "removed",   "too_slow",      "credit_exceeded", "unsupported_version", "too_many"};
   static_assert(kReasons.size() == std::size(relay::EdgeCounters{}.closed));
-  page.gauge("device_connections", "Device connections, authenticated or not.", static_cast<double>(c.connections));
-  page.gauge("device_connections_ready", "Device connections that are authenticated.", static_cast<double>(c.ready));
+  page.gauge("device_connections", "Device connections, authenticated or not.", c.connections);
+  page.gauge("device_connections_ready", "Device connections that are authenticated.", c.ready);
   page.counter("device_connections_opened_total", "Device connections opened.", c.opened);
   page.counter("device_authenticated_total", "Device connections that authenticated.", c.authenticated);
   std::vector<Page::Value> closed;
@@ -114,7 +64,7 @@ void edge_metrics(Page& page, const relay::EdgeCounters& c) {
 
 void http_metrics(Page& page, const MetricsSnapshot& s) {
   const auto& c = s.io.http;
-  page.gauge("public_connections", "Open connections of the public listener.", static_cast<double>(c.open_connections));
+  page.gauge("public_connections", "Open connections of the public listener.", c.open_connections);
   page.counter("public_connections_accepted_total", "Connections accepted.", c.accepted);
   page.counters("public_connections_refused_total", "Connections refused.", "why",
                 {{"full", c.refused_full}, {"source", c.refused_source}});
@@ -124,16 +74,14 @@ void http_metrics(Page& page, const MetricsSnapshot& s) {
   page.counter("public_requests_total", "HTTP requests.", c.requests);
   page.counter("public_bad_requests_total", "HTTP requests unparsable or over a limit.", c.bad_requests);
   page.counters("public_bytes_total", "Bytes on the wire.", "direction", {{"in", c.bytes_in}, {"out", c.bytes_out}});
-  page.gauge("public_buffered_bytes", "Unfinished bodies and messages.", static_cast<double>(c.buffered_bytes));
-  page.gauge("control_jobs_waiting", "Jobs waiting for the control thread.",
-             static_cast<double>(s.control_jobs_waiting));
+  page.gauge("public_buffered_bytes", "Unfinished bodies and messages.", c.buffered_bytes);
+  page.gauge("control_jobs_waiting", "Jobs waiting for the control thread.", s.control_jobs_waiting);
   page.counter("control_jobs_refused_total", "Jobs refused because too many were waiting.", s.io.jobs_refused);
 }
 
 void store_metrics(Page& page, const store::RocksdbMailboxStore::Stats& c) {
-  page.gauge("store_queue_items", "Appends and removals waiting for the committer.",
-             static_cast<double>(c.queued_items));
-  page.gauge("store_days", "Days of which something is stored.", static_cast<double>(c.days));
+  page.gauge("store_queue_items", "Appends and removals waiting for the committer.", c.queued_items);
+  page.gauge("store_days", "Days of which something is stored.", c.days);
   page.counter("store_appended_total", "Envelopes made durable.", c.appended);
   page.counter("store_groups_total", "Group commits: one fsync each.", c.groups);
   page.counter("store_duplicates_total", "Appends that were there already.", c.duplicates);
@@ -145,9 +93,9 @@ void store_metrics(Page& page, const store::RocksdbMailboxStore::Stats& c) {
 
 void blob_metrics(Page& page, const MetricsSnapshot::Blobs& b) {
   const auto& c = b.service;
-  page.gauge("blobs", "Attachments, unfinished ones included.", static_cast<double>(b.usage.blobs));
-  page.gauge("blobs_unfinished", "Attachments of which not all has come.", static_cast<double>(b.usage.unfinished));
-  page.gauge("blobs_bytes", "What they count as in blobs.max_total_gib.", static_cast<double>(b.usage.bytes));
+  page.gauge("blobs", "Attachments, unfinished ones included.", b.usage.blobs);
+  page.gauge("blobs_unfinished", "Attachments of which not all has come.", b.usage.unfinished);
+  page.gauge("blobs_bytes", "What they count as in blobs.max_total_gib.", b.usage.bytes);
   page.counters("blobs_total", "Attachments, by what became of them.", "what",
                 {{"created", c.created}, {"completed", c.completed}, {"deleted", c.deleted}, {"dropped", c.dropped}});
   page.counter("blob_releases_total", "Release tokens that were right.", c.released);
@@ -156,8 +104,8 @@ void blob_metrics(Page& page, const MetricsSnapshot::Blobs& b) {
                 {{"quota", c.over_quota}, {"unavailable", c.unavailable}, {"waiting", b.refused_waiting}});
   page.counters("blob_store_trouble_total", "Trouble with the files.", "kind",
                 {{"failed", b.store.failures}, {"full", b.store.full}, {"damaged", b.store.damaged}});
-  page.gauge("blob_jobs_waiting", "Requests waiting for the disk.", static_cast<double>(b.waiting));
-  page.gauge("blob_memory_bytes", "Pieces and answers on their way.", static_cast<double>(b.memory_bytes));
+  page.gauge("blob_jobs_waiting", "Requests waiting for the disk.", b.waiting);
+  page.gauge("blob_memory_bytes", "Pieces and answers on their way.", b.memory_bytes);
 }
 
 void identity_metrics(Page& page, const identity::Counters& c) {
@@ -184,24 +132,23 @@ void identity_metrics(Page& page, const identity::Counters& c) {
   page.counters("personas_total", "Devices that joined conversations with businesses, and conversations closed.",
                 "what", {{"joined", c.personas_joined}, {"closed", c.personas_closed}});
   page.counter("businesses_enrolled_total", "Gateways that put themselves in.", c.businesses_enrolled);
-  page.gauge("businesses", "Businesses there are.", static_cast<double>(c.businesses));
+  page.gauge("businesses", "Businesses there are.", c.businesses);
   page.counter("identity_store_errors_total", "Failures of the directory's store.", c.store_errors);
-  page.gauge("verifications_pending", "Codes sent and not used.", static_cast<double>(c.verifications));
-  page.gauge("link_exchanges", "Link exchanges under way.", static_cast<double>(c.link_exchanges));
-  page.gauge("link_exchange_bytes", "Messages in them.", static_cast<double>(c.link_bytes));
+  page.gauge("verifications_pending", "Codes sent and not used.", c.verifications);
+  page.gauge("link_exchanges", "Link exchanges under way.", c.link_exchanges);
+  page.gauge("link_exchange_bytes", "Messages in them.", c.link_bytes);
 }
 
 void mail_metrics(Page& page, const identity::SmtpCodeSender::Counters& c) {
   page.counters("registration_mails_total", "Mails with codes, by what became of them.", "outcome",
                 {{"sent", c.sent}, {"refused", c.refused}, {"retried", c.retried}, {"dropped", c.dropped}});
-  page.gauge("registration_mails_waiting", "Mails waiting to be sent.", static_cast<double>(c.waiting));
+  page.gauge("registration_mails_waiting", "Mails waiting to be sent.", c.waiting);
 }
 
 void short_message_metrics(Page& page, const sms::CodeSender::Counters& c) {
   page.counters("registration_short_messages_total", "Short messages with codes, by what became of them.", "outcome",
                 {{"accepted", c.accepted}, {"failed", c.failed}, {"over_budget", c.over_budget}});
-  page.gauge("registration_short_messages_waiting", "Short messages that the carrier has not answered.",
-             static_cast<double>(c.waiting));
+  page.gauge("registration_short_messages_waiting", "Short messages that the carrier has not answered.", c.waiting);
 }
 
 double seconds_of(Time time) {
@@ -212,11 +159,11 @@ void lookup_log_metrics(Page& page, const MetricsSnapshot& s) {
   const records::LookupLogStats& log = s.lookup_log;
   page.gauge("lookup_log_days", "Days for which lookups are logged; 0: not at all.",
              static_cast<double>(s.lookup_log_days.count()));
-  page.gauge("lookup_log_entries", "Entries in the lookup log.", static_cast<double>(log.entries));
-  page.gauge("lookup_log_bytes", "Their size on the disk, in keys and values.", static_cast<double>(log.bytes));
+  page.gauge("lookup_log_entries", "Entries in the lookup log.", log.entries);
+  page.gauge("lookup_log_bytes", "Their size on the disk, in keys and values.", log.bytes);
   page.gauge("lookup_log_oldest_seconds", "Time of the oldest; 0: there is none.",
              log.oldest ? seconds_of(*log.oldest) : 0);
-  page.gauge("lookup_log_waiting", "Entries that wait for the disk.", static_cast<double>(log.waiting));
+  page.gauge("lookup_log_waiting", "Entries that wait for the disk.", log.waiting);
   page.counter("lookup_log_written_total", "Entries written.", log.written);
   page.counters("lookup_log_dropped_total", "Entries lost, by why; the lookups were answered.", "why",
                 {{"queue", log.dropped_queue}, {"disk", log.dropped_disk}, {"vault", log.dropped_vault}});
@@ -229,11 +176,10 @@ void lookup_log_metrics(Page& page, const MetricsSnapshot& s) {
 }  // namespace
 
 std::string render_metrics(const MetricsSnapshot& s) {
-  Page page;
+  Page page("opaline_");
   page.info("build_info", "The program and the OpenSSL it runs with.",
             {{"version", std::string(version())}, {"openssl", std::string(crypto::openssl_version())}});
-  page.gauge("openssl_version_number", "OpenSSL's version as a number.",
-             static_cast<double>(crypto::openssl_version_number()));
+  page.gauge("openssl_version_number", "OpenSSL's version as a number.", crypto::openssl_version_number());
   page.gauge("ready", "1 while devices are served.", s.ready ? 1 : 0);
   page.gauge("start_time_seconds", "When the process started.", seconds_of(s.started));
   page.gauge("uptime_seconds", "How long it has been up.", seconds_of(s.now) - seconds_of(s.started));
@@ -242,9 +188,9 @@ std::string render_metrics(const MetricsSnapshot& s) {
              s.waiting_for_clock ? 1 : 0);
   page.gauge("swap_possible", "1: memory could reach a disk through swap.", s.swap_possible ? 1 : 0);
   page.gauge("certificate_expires_seconds", "When the public certificate ends.", seconds_of(s.certificate_expires));
-  page.gauge("process_open_files", "Open file descriptors.", static_cast<double>(s.open_files));
-  page.gauge("process_open_files_limit", "Their limit.", static_cast<double>(s.open_files_limit));
-  page.gauge("process_resident_bytes", "Memory in use.", static_cast<double>(s.resident_bytes));
+  page.gauge("process_open_files", "Open file descriptors.", s.open_files);
+  page.gauge("process_open_files_limit", "Their limit.", s.open_files_limit);
+  page.gauge("process_resident_bytes", "Memory in use.", s.resident_bytes);
   page.counter("admin_requests_total", "Requests of operators.", s.admin_requests);
   page.counter("admin_refused_total", "Of these refused: no token, a wrong one, or no permission.", s.admin_refused);
   relay_metrics(page, s.io.relay);

@@ -43,8 +43,6 @@ struct MetricsSnapshot {
   std::uint64_t open_files = 0, open_files_limit = 0, resident_bytes = 0;
 };
 
-/// "text/plain; version=0.0.4; charset=utf-8"
-inline constexpr std::string_view kMetricsContentType = "text/plain; version=0.0.4; charset=utf-8";
 [[nodiscard]] std::string render_metrics(const MetricsSnapshot& snapshot);
 
 /// Fills the process's own figures from /proc/self.

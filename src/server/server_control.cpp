@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include "net/certificates.hpp"
+#include "net/metrics_page.hpp"
 #include "server/internal/node.hpp"
 #include "server/routes.hpp"
 
@@ -75,7 +76,8 @@ void Server::Impl::serve_metrics(const net::HttpRequest& request, net::HttpRespo
     });
   } else if (path == "/metrics") {
     ask_io([this, responder = std::move(responder)](const EdgeSnapshot& io, bool answered) mutable {
-      responder.respond(net::text_response(200, kMetricsContentType, render_metrics(metrics_snapshot(io, answered))));
+      responder.respond(
+          net::text_response(200, net::kMetricsContentType, render_metrics(metrics_snapshot(io, answered))));
     });
   } else {
     responder.respond(net::text_response(404, kPlain, "/metrics, /healthz, /readyz\n"));

@@ -1,47 +1,28 @@
 #include "sms/metrics.hpp"
 
+#include "net/metrics_page.hpp"
+
 namespace opaline::sms {
-namespace {
-
-void family(std::string& out, std::string_view name, std::string_view help, std::string_view type) {
-  for (const std::string_view part :
-       {std::string_view("# HELP opaline_sms_"), name, std::string_view(" "), help,
-        std::string_view("\n# TYPE opaline_sms_"), name, std::string_view(" "), type, std::string_view("\n")})
-    out += part;
-}
-void value(std::string& out, std::string_view name, std::string_view label, std::uint64_t number) {
-  out += "opaline_sms_";
-  out += name;
-  out += label;
-  out += ' ' + std::to_string(number) + '\n';
-}
-
-}  // namespace
 
 std::string render_metrics(const Bridge::Counters& c, std::size_t untold) {
-  std::string out;
-  family(out, "texts_total", "Texts of people for numbers, each once.", "counter");
-  value(out, "texts_total", {}, c.texts);
-  family(out, "fates_total", "What became of them, as far as it is known; handed: Kannel took them.", "counter");
-  value(out, "fates_total", R"({fate="handed"})", c.handed);
-  value(out, "fates_total", R"({fate="delivered"})", c.delivered);
-  value(out, "fates_total", R"({fate="failed"})", c.failed);
-  value(out, "fates_total", R"({fate="unknown"})", c.unknown);
-  value(out, "fates_total", R"({fate="over_budget"})", c.over_budget);
-  family(out, "replies_total", "Short messages that came; dropped: nobody here wrote to that number within 7 days.",
-         "counter");
-  value(out, "replies_total", R"({outcome="given"})", c.replies);
-  value(out, "replies_total", R"({outcome="dropped"})", c.replies_dropped);
-  value(out, "replies_total", R"({outcome="unreadable"})", c.unreadable);
-  family(out, "untold", "Reports that the gateway has not taken yet.", "gauge");
-  value(out, "untold", {}, untold);
-  return out;
+  net::MetricsPage page("opaline_sms_");
+  page.counter("texts_total", "Texts of people for numbers, each once.", c.texts);
+  page.counters("fates_total", "What became of them, as far as it is known; handed: Kannel took them.", "fate",
+                {{"handed", c.handed},
+                 {"delivered", c.delivered},
+                 {"failed", c.failed},
+                 {"unknown", c.unknown},
+                 {"over_budget", c.over_budget}});
+  page.counters("replies_total", "Short messages that came; dropped: nobody here wrote to that number within 7 days.",
+                "outcome", {{"given", c.replies}, {"dropped", c.replies_dropped}, {"unreadable", c.unreadable}});
+  page.gauge("untold", "Reports that the gateway has not taken yet.", untold);
+  return page.text();
 }
 
 net::HttpResponse serve_metrics(const net::HttpRequest& request, const Bridge::Counters& counters, std::size_t untold) {
   constexpr std::string_view kPlain = "text/plain; charset=utf-8";
   if (request.path() == "/metrics")
-    return net::text_response(200, "text/plain; version=0.0.4; charset=utf-8", render_metrics(counters, untold));
+    return net::text_response(200, net::kMetricsContentType, render_metrics(counters, untold));
   if (request.path() == "/healthz") return net::text_response(200, kPlain, "ok\n");
   return net::text_response(404, kPlain, "/metrics, /healthz\n");
 }

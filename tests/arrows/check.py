@@ -40,7 +40,7 @@ LIBRARIES = {
     "phonenumbers/": ["identity"],
     "zlib.h": ["msp"],
     "curl/": ["identity"],
-    "prometheus/": ["server"],
+    "prometheus/": ["net"],
     "spdlog/": ["server"],
     "pb_encode.h": ["wire"],
     "pb_decode.h": ["wire"],
