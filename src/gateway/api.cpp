@@ -20,7 +20,15 @@ namespace {
 /// what is wrong.
 constexpr std::size_t kMaxStrangersBodyBytes = std::size_t{64} * 1024;
 
-/// Between slashes, without empty ones: connectors put a slash too many at either end of what is configured.
+std::vector<msp::HeaderField> fields_of(const net::HttpHeaders& headers) {
+  std::vector<msp::HeaderField> out;
+  out.reserve(headers.size());
+  for (const net::HttpHeader& one : headers) out.push_back({.name = one.name, .value = one.value});
+  return out;
+}
+
+}  // namespace
+
 std::vector<std::string_view> segments_of(std::string_view path) {
   std::vector<std::string_view> out;
   while (!path.empty()) {
@@ -30,15 +38,6 @@ std::vector<std::string_view> segments_of(std::string_view path) {
   }
   return out;
 }
-
-std::vector<msp::HeaderField> fields_of(const net::HttpHeaders& headers) {
-  std::vector<msp::HeaderField> out;
-  out.reserve(headers.size());
-  for (const net::HttpHeader& one : headers) out.push_back({.name = one.name, .value = one.value});
-  return out;
-}
-
-}  // namespace
 
 // ---------------------------------------------------------------- a call and its answer
 

@@ -7,6 +7,9 @@
 
 namespace opaline::gateway {
 
+/// Between slashes, without empty ones: connectors put a slash too many at either end of what is configured.
+[[nodiscard]] std::vector<std::string_view> segments_of(std::string_view path);
+
 class Api {
  public:
   struct Options {

@@ -5,7 +5,7 @@
 #include <boost/json.hpp>
 #include <fstream>
 
-#include "net/http.hpp"
+#include "gateway/api.hpp"
 
 namespace opaline::gateway::testing {
 
@@ -25,16 +25,6 @@ struct Operation {
   const json::object* responses = nullptr;
 };
 
-inline std::vector<std::string_view> segments(std::string_view path) {
-  std::vector<std::string_view> out;
-  while (!path.empty()) {
-    const std::size_t slash = std::min(path.find('/'), path.size());
-    if (slash != 0) out.push_back(path.substr(0, slash));
-    path.remove_prefix(std::min(slash + 1, path.size()));
-  }
-  return out;
-}
-
 inline const std::vector<Operation>& operations() {
   static const std::vector<Operation> all = [] {
     std::vector<Operation> out;
@@ -52,9 +42,9 @@ inline const std::vector<Operation>& operations() {
 
 /// The operation of this path, whatever the method is; nullptr: the document has none.
 inline const Operation* operation_at(std::string_view target) {
-  const auto asked = segments(target.substr(0, target.find('?')));
+  const auto asked = segments_of(target.substr(0, target.find('?')));
   for (const Operation& one : operations()) {
-    const auto named = segments(one.path);
+    const auto named = segments_of(one.path);
     if (std::ranges::equal(asked, named, [](auto a, auto n) { return n.starts_with('{') || a == n; })) return &one;
   }
   return nullptr;
