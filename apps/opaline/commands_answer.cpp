@@ -208,7 +208,7 @@ Exit run_shared(Context& context, const std::string& wanted) {
                                  {"business", client::business_urn(home->business())},
                                  {"name", name},
                                  {"id", one.message.hex()},
-                                 {"at", iso_time(one.at)},
+                                 {"at", rfc3339_millis(one.at)},
                                  {"fields", std::move(fields)},
                                  {"text", as_text(one.text)}};
       std::string text = printable(one.text);

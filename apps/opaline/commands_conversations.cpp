@@ -89,7 +89,7 @@ Exit run_conversations(Context& context) {
     context.output().line({{"event", "conversation"},
                            {"peer", peer},
                            {"account", talk.peer.hex()},
-                           {"active_at", iso_time(talk.active_at)},
+                           {"active_at", rfc3339_millis(talk.active_at)},
                            {"messages", talk.messages},
                            {"unread", talk.unread},
                            {"blocked", blocked}},

@@ -27,10 +27,10 @@ std::uint32_t number(DeviceNumber device) {
 
 void print_device(Context& context, const endpoint::OwnDevice& d) {
   boost::json::object object{{"event", "device"},    {"device", number(d.number)},
-                             {"name", d.name},       {"linked_at", iso_time(d.linked)},
+                             {"name", d.name},       {"linked_at", rfc3339_millis(d.linked)},
                              {"primary", d.primary}, {"this_device", d.this_device}};
   const bool heard = d.last_seen != Time{};
-  if (heard) object["last_seen_at"] = iso_time(d.last_seen);
+  if (heard) object["last_seen_at"] = rfc3339_millis(d.last_seen);
   std::string marks = d.primary ? "  primary" : "";
   if (d.this_device) marks += "  this one";
   if (d.forgotten) {

@@ -56,8 +56,8 @@ boost::json::object to_json(const LookedUp& one) {
   if (one.changed) out["changed"] = true;
   if (one.reachable != Reachable::unknown) {
     out["from"] = one.from_cache ? "cache" : "service";
-    out["asked_at"] = iso_time(one.asked_at);
-    out["ask_again_at"] = iso_time(one.ask_again_at);
+    out["asked_at"] = rfc3339_millis(one.asked_at);
+    out["ask_again_at"] = rfc3339_millis(one.ask_again_at);
   }
   if (!one.problem.empty()) out["problem"] = one.problem;
   return out;
@@ -89,7 +89,7 @@ void show(Context& context, const wire::v1::MyLookupsReply::Entry& entry) {
   const Time at = from_unix_millis(static_cast<std::int64_t>(entry.time_ms()));
   const std::string from = address_text(as_view(entry.source_address()));
   const boost::json::object object{{"event", "my_lookup"},
-                                   {"at", iso_time(at)},
+                                   {"at", rfc3339_millis(at)},
                                    {"source_handle", entry.source_handle()},
                                    {"source_address", from},
                                    {"looked_up_handle", entry.looked_up_handle()},

@@ -73,9 +73,9 @@ void show(Context& context, const Notice& notice) {
   const boost::json::object object{{"event", "legal_notice"},
                                    {"id", notice.id()},
                                    {"handle", notice.handle()},
-                                   {"from", iso_time(time(notice.from_ms()))},
-                                   {"to", iso_time(time(notice.to_ms()))},
-                                   {"at", iso_time(time(notice.at_ms()))},
+                                   {"from", rfc3339_millis(time(notice.from_ms()))},
+                                   {"to", rfc3339_millis(time(notice.to_ms()))},
+                                   {"at", rfc3339_millis(time(notice.at_ms()))},
                                    {"words", notice.words()}};
   context.output().line(
       object, fmt::format("A legal request (case {}) named {}, about lookups from {} to {}. The service says: {}",

@@ -283,10 +283,14 @@ boost::json::object upload_json(const Upload& upload) {
                                         {"size_bytes", file.attachment.size_bytes},
                                         {"uploaded", file.up}});
   }
-  boost::json::object out{{"event", "upload"},         {"id", upload.id.hex()},
-                          {"to", upload.to},           {"account", upload.peer.hex()},
-                          {"at", iso_time(upload.at)}, {"text", as_text(upload.text)},
-                          {"files", std::move(files)}, {"state", is_final(upload.reason) ? "failed" : "uploading"}};
+  boost::json::object out{{"event", "upload"},
+                          {"id", upload.id.hex()},
+                          {"to", upload.to},
+                          {"account", upload.peer.hex()},
+                          {"at", rfc3339_millis(upload.at)},
+                          {"text", as_text(upload.text)},
+                          {"files", std::move(files)},
+                          {"state", is_final(upload.reason) ? "failed" : "uploading"}};
   if (upload.answers) out["answers"] = upload.answers->hex();
   if (upload.reason != UploadReason::none) out["reason"] = name(upload.reason);
   return out;

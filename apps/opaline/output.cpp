@@ -110,13 +110,6 @@ std::string printable(ByteView utf8) {
   return out;
 }
 
-std::string iso_time(Time time) {
-  const std::time_t seconds = std::chrono::system_clock::to_time_t(time);
-  std::tm utc{};
-  gmtime_r(&seconds, &utc);
-  return fmt::format("{:%Y-%m-%dT%H:%M:%S}.{:03}Z", utc, ((unix_millis(time) % 1000) + 1000) % 1000);
-}
-
 std::string_view name(MessageState state) {
   switch (state) {
     case MessageState::queued:
@@ -269,20 +262,20 @@ boost::json::object entry_json(const client::Entry& entry, const std::string& pe
             {"notice", name(entry.notice)},
             {"peer", peer},
             {"account", entry.peer.hex()},
-            {"at", iso_time(entry.at)}};
+            {"at", rfc3339_millis(entry.at)}};
   const bool in = entry.kind == client::EntryKind::incoming;
   boost::json::object out{{"event", "message"},          {"direction", in ? "in" : "out"},
                           {"id", entry.message.hex()},   {in ? "from" : "to", peer},
-                          {"account", entry.peer.hex()}, {"sent_at", iso_time(entry.sent_at)},
+                          {"account", entry.peer.hex()}, {"sent_at", rfc3339_millis(entry.sent_at)},
                           {"text", as_text(entry.text)}};
   if (!entry.attachments.empty()) out["files"] = files_json(entry);
   if (in) {
-    out["received_at"] = iso_time(entry.at);
+    out["received_at"] = rfc3339_millis(entry.at);
     if (entry.late) out["late"] = true;
     if (entry.incoming == endpoint::IncomingKind::newer_version) out["newer_version"] = true;
   } else {
     out["state"] = name(entry.state);
-    out["state_at"] = iso_time(entry.at);
+    out["state_at"] = rfc3339_millis(entry.at);
     if (entry.reason != Reason::none) out["reason"] = name(entry.reason);
     if (entry.device != DeviceNumber{}) out["written_on"] = device;
   }

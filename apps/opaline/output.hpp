@@ -3,6 +3,7 @@
 #include <boost/json.hpp>
 #include <string>
 
+#include "base/rfc3339.hpp"
 #include "client/history.hpp"
 
 namespace opaline::cli {
@@ -45,8 +46,6 @@ class Output {
 
 /// Text from others made safe for a terminal: control characters (but line feed and tab) become U+FFFD.
 [[nodiscard]] std::string printable(ByteView utf8);
-/// 2026-11-21T22:46:44.123Z
-[[nodiscard]] std::string iso_time(Time time);
 /// 2026-11-21 22:46, and 2026-11-21, where the person is.
 [[nodiscard]] std::string local_time(Time time);
 [[nodiscard]] std::string local_day(Time time);

@@ -30,7 +30,7 @@ std::string slot_time(const msp::TimePicker& picker, const msp::TimeSlot& slot) 
   if (!picker.timezone_offset) {
     out = local_time(slot.start);
   } else {
-    out = iso_time(slot.start + *picker.timezone_offset).substr(0, 16);
+    out = rfc3339_millis(slot.start + *picker.timezone_offset).substr(0, 16);
     out[10] = ' ';
     const auto minutes = picker.timezone_offset->count();
     out += fmt::format(" (UTC{}{:02}:{:02})", minutes < 0 ? '-' : '+', std::abs(minutes) / 60, std::abs(minutes) % 60);
@@ -170,7 +170,7 @@ void put(json::object& out, const msp::ListPicker& picker) {
 void put(json::object& out, const msp::TimePicker& picker) {
   json::array slots;
   for (const auto& slot : picker.slots)
-    slots.push_back({{"start", iso_time(slot.start)}, {"seconds", slot.duration.count()}});
+    slots.push_back({{"start", rfc3339_millis(slot.start)}, {"seconds", slot.duration.count()}});
   out["slots"] = std::move(slots);
   if (picker.timezone_offset) out["utc_offset_minutes"] = picker.timezone_offset->count();
   if (picker.location) out["place"] = text(picker.location->title);

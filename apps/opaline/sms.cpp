@@ -100,7 +100,7 @@ std::optional<json::object> sms_entry_json(const Entry& entry, const client::Per
            {"from", report->number},
            {"message", report->message.hex()},
            {"report", carrier::name(report->fate)},
-           {"received_at", iso_time(entry.at)}};
+           {"received_at", rfc3339_millis(entry.at)}};
     if (report->fate == Fate::over_budget) out["retry_after_seconds"] = report->later.count();
   } else {
     const auto* reply = std::get_if<carrier::Reply>(&*said);

@@ -1,6 +1,5 @@
 #include "server/json_log.hpp"
 
-#include <fmt/chrono.h>
 #include <fmt/format.h>
 #include <spdlog/sinks/basic_file_sink.h>
 #include <spdlog/sinks/stdout_sinks.h>
@@ -8,6 +7,7 @@
 
 #include <algorithm>
 
+#include "base/rfc3339.hpp"
 #include "base/utf8.hpp"
 
 namespace opaline::server {
@@ -80,9 +80,8 @@ Result<std::shared_ptr<spdlog::logger>, std::string> make_logger(const std::file
 
 std::string json_log_line(Time now, LogLevel level, std::string_view name, std::span<const LogField> fields,
                           std::uint64_t suppressed) {
-  const auto second = std::chrono::floor<seconds>(now);
-  std::string out = fmt::format("{{\"time\":\"{:%Y-%m-%dT%H:%M:%S}.{:03}Z\",\"level\":\"{}\",\"event\":", second,
-                                (now - second).count(), level_name(level));
+  std::string out =
+      fmt::format("{{\"time\":\"{}\",\"level\":\"{}\",\"event\":", rfc3339_millis(now), level_name(level));
   append_json_string(out, name);
   for (const auto& field : fields) {
     out += ',';
