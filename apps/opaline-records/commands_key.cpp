@@ -1,6 +1,7 @@
 // Connecting to a service, and the officer's key.
 #include <fmt/format.h>
 
+#include "apps/common/files.hpp"
 #include "apps/opaline-records/key.hpp"
 #include "apps/opaline-records/service.hpp"
 #include "apps/opaline/prompt.hpp"
@@ -11,13 +12,7 @@
 namespace opaline::officer {
 namespace {
 
-constexpr std::size_t kMaxTokenFileBytes = 4096;
 constexpr std::size_t kMaxAuthorityBytes = 128 * 1024;
-
-std::string first_line(std::string text) {
-  text.erase(std::min(text.find_first_of("\r\n"), text.size()));
-  return text;
-}
 
 /// A fingerprint in groups that people can compare.
 std::string grouped(const std::string& hex) {
@@ -34,13 +29,7 @@ Exit complain(const std::string& sentence) {
 }
 
 Result<SecretBytes, std::string> passphrase(const Options& options, bool is_new) {
-  if (options.passphrase_file) {
-    OPALINE_TRY(std::string text, read_file(*options.passphrase_file, kMaxTokenFileBytes));
-    text = first_line(std::move(text));
-    SecretBytes out = to_secret_bytes(as_view(text));
-    wipe(text.data(), text.size());
-    return out;
-  }
+  if (options.passphrase_file) return apps::read_secret(*options.passphrase_file);
   auto asked = is_new ? cli::ask_new_secret("passphrase for your key (12 characters or more)",
                                             records::kMinOfficerPassphraseBytes)
                       : cli::ask_passphrase("Passphrase of your key: ");
@@ -49,7 +38,7 @@ Result<SecretBytes, std::string> passphrase(const Options& options, bool is_new)
 }
 
 Result<records::OfficerKey, std::string> open_key(const Options& options, const Home& home) {
-  auto file = read_file(home.key_file(), 64 * 1024);
+  auto file = apps::read_file(home.key_file(), 64 * 1024);
   if (!file) return fail(file.error() + ". Make a key with: opaline-records key create");
   OPALINE_TRY(const SecretBytes secret, passphrase(options, false));
   auto key = records::open_officer_key_file(as_view(*file), secret);
@@ -62,14 +51,14 @@ Exit connect(const Options& options) {
   home.server = options.server;
   while (home.server.ends_with('/')) home.server.pop_back();
   if (options.authority) {
-    auto pem = read_file(*options.authority, kMaxAuthorityBytes);
+    auto pem = apps::read_file(*options.authority, kMaxAuthorityBytes);
     if (!pem) return complain(pem.error());
     home.authority_pem = std::move(*pem);
   }
   if (options.token_file) {
-    auto token = read_file(*options.token_file, kMaxTokenFileBytes);
+    const auto token = apps::read_secret(*options.token_file);
     if (!token) return complain(token.error());
-    home.token = first_line(std::move(*token));
+    home.token = to_string(*token);
   } else {
     const auto asked = cli::ask_secret("Your token (opaline_op_...): ");
     if (!asked) return complain("no token was given: --token-file FILE");

@@ -3,10 +3,8 @@
 #include <fmt/format.h>
 
 #include <boost/json.hpp>
-#include <cerrno>
-#include <cstring>
-#include <fstream>
 
+#include "apps/common/files.hpp"
 #include "records/verify.hpp"
 
 namespace opaline::officer {
@@ -24,22 +22,12 @@ fs::path settings_of(const fs::path& directory) {
 
 }  // namespace
 
-Result<std::string, std::string> read_file(const fs::path& file, std::size_t most) {
-  std::ifstream in(file, std::ios::binary);
-  if (!in) return fail(fmt::format("{} cannot be read: {}", file.string(), std::strerror(errno)));
-  std::string out(most + 1, '\0');
-  in.read(out.data(), static_cast<std::streamsize>(out.size()));
-  out.resize(static_cast<std::size_t>(in.gcount()));
-  if (out.size() > most) return fail(fmt::format("{} is larger than {} bytes", file.string(), most));
-  return out;
-}
-
 Result<Home, std::string> load_home(const fs::path& directory) {
   std::error_code error;
   if (!fs::exists(settings_of(directory), error)) {
     return fail(std::string("no service is known yet: opaline-records connect https://HOST:PORT --token-file FILE"));
   }
-  OPALINE_TRY(const std::string text, read_file(settings_of(directory), kMaxSettingsBytes));
+  OPALINE_TRY(const std::string text, apps::read_file(settings_of(directory), kMaxSettingsBytes));
   boost::system::error_code bad;
   const auto value = json::parse(text, bad);
   Home out{.directory = directory};

@@ -24,7 +24,4 @@ struct Home {
 /// Makes the directory. The error is a sentence.
 [[nodiscard]] Result<void, std::string> save_home(const Home& home);
 
-/// The whole file, at most `most` bytes. The error is a sentence.
-[[nodiscard]] Result<std::string, std::string> read_file(const std::filesystem::path& file, std::size_t most);
-
 }  // namespace opaline::officer

@@ -1,6 +1,7 @@
 // `opaline business ...`: whom one writes to, and how that stands.
 #include <fmt/format.h>
 
+#include "apps/common/files.hpp"
 #include "apps/opaline/agent.hpp"
 #include "apps/opaline/business.hpp"
 #include "apps/opaline/call.hpp"
@@ -156,9 +157,9 @@ Exit run_business_check(Context& context, const std::string& text, const std::st
   if (!link) return failed(context, link.error());
   client::GatewayCheckOptions options;
   if (!authority_file.empty()) {
-    auto pem = read_file(authority_file);
-    if (!pem || pem->empty())
-      return failed(context, {ClientError::certificate_rejected, "cannot read " + authority_file});
+    auto pem = apps::read_file(authority_file);
+    if (!pem) return failed(context, {ClientError::certificate_rejected, pem.error()});
+    if (pem->empty()) return failed(context, {ClientError::certificate_rejected, authority_file + " is empty"});
     options.authority_pem = std::move(*pem);
   }
   if (const auto connected = open_and_connect(context); !connected) return failed(context, connected.error());

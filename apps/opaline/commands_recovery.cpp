@@ -9,6 +9,7 @@
 #include <cstring>
 #include <filesystem>
 
+#include "apps/common/files.hpp"
 #include "apps/opaline/call.hpp"
 #include "apps/opaline/devices.hpp"
 #include "apps/opaline/prompt.hpp"
@@ -26,10 +27,9 @@ using namespace std::chrono_literals;
 Result<SecretBytes, Failure> passphrase(const RecoveryArguments& arguments, bool is_new) {
   std::optional<SecretBytes> out;
   if (!arguments.passphrase_file.empty()) {
-    auto text = read_file(arguments.passphrase_file);
-    if (!text) return fail(Failure{ClientError::passphrase_needed, "cannot read " + arguments.passphrase_file});
-    out = to_secret_bytes(as_view(std::string_view(*text).substr(0, text->find('\n'))));
-    wipe(text->data(), text->size());
+    auto secret = apps::read_secret(arguments.passphrase_file);
+    if (!secret) return fail(Failure{ClientError::passphrase_needed, std::move(secret).error()});
+    out = std::move(*secret);
   } else {
     out = is_new ? ask_new_secret("passphrase for the recovery file (12 characters or more)",
                                   session::kMinRecoveryPassphraseBytes)
@@ -52,7 +52,7 @@ constexpr std::string_view kBegin = "opaline recovery";  // of every recovery fi
 /// Whether a file is what an export that was killed has left: the beginning of a recovery file, or nothing.
 bool is_left_over(const std::string& path) {
   if (struct stat info{}; ::lstat(path.c_str(), &info) != 0 || !S_ISREG(info.st_mode)) return false;
-  const auto begun = read_file(path);
+  const auto begun = apps::read_file(path);
   return begun && kBegin.starts_with(std::string_view(*begun).substr(0, kBegin.size()));
 }
 
@@ -102,8 +102,8 @@ Result<session::Recovery, Failure> read_recovery(const RecoveryArguments& argume
   if (why) return fail(Failure{ClientError::bad_recovery_file, "cannot read " + arguments.file + ": " + why.message()});
   // Before anything is asked: it may be the wrong file.
   if (size > session::kMaxRecoveryFileBytes) return fail(client::recovery_failure(session::Error::wrong_kind));
-  const auto file = read_file(arguments.file);
-  if (!file) return fail(Failure{ClientError::bad_recovery_file, "cannot read " + arguments.file});
+  const auto file = apps::read_file(arguments.file);
+  if (!file) return fail(Failure{ClientError::bad_recovery_file, file.error()});
   if (!file->starts_with(kBegin)) return fail(client::recovery_failure(session::Error::wrong_kind));
   OPALINE_TRY(const SecretBytes secret, passphrase(arguments, false));
   auto recovery = session::open_recovery_file(as_view(*file), secret);

@@ -2,9 +2,8 @@
 
 #include <csignal>
 #include <filesystem>
-#include <fstream>
-#include <sstream>
 
+#include "apps/common/files.hpp"
 #include "apps/opaline/prompt.hpp"
 
 namespace opaline::cli {
@@ -12,8 +11,6 @@ namespace {
 
 using client::ClientError;
 using client::Failure;
-
-constexpr std::size_t kMaxFileBytes = 1 << 20;
 
 /// A sentence that says what to do about an error of the home.
 Failure home_failure(ClientError error, const std::string& home) {
@@ -59,15 +56,6 @@ Failure home_failure(ClientError error, const std::string& home) {
 
 }  // namespace
 
-std::optional<std::string> read_file(const std::string& path) {
-  std::ifstream in(path, std::ios::binary);
-  if (!in) return std::nullopt;
-  std::ostringstream text;
-  text << in.rdbuf();
-  if (!in || text.view().size() > kMaxFileBytes) return std::nullopt;
-  return std::move(text).str();
-}
-
 Result<void, Failure> Context::open_home(bool make) {
   std::error_code error;
   if (!make && !std::filesystem::exists(options_.home, error))
@@ -83,11 +71,9 @@ Result<client::Unlock, Failure> Context::unlock(bool wants_passphrase, bool is_n
   out.key_file = home_->key_file();
   if (!wants_passphrase) return out;
   if (!options_.passphrase_file.empty()) {
-    auto text = read_file(options_.passphrase_file);
-    if (!text) return fail(Failure{ClientError::passphrase_needed, "cannot read " + options_.passphrase_file});
-    const std::string_view line = std::string_view(*text).substr(0, text->find('\n'));
-    out.passphrase = to_secret_bytes(as_view(line));
-    wipe(text->data(), text->size());
+    auto secret = apps::read_secret(options_.passphrase_file);
+    if (!secret) return fail(Failure{ClientError::passphrase_needed, std::move(secret).error()});
+    out.passphrase = std::move(*secret);
   } else {
     out.passphrase = is_new ? ask_new_secret("passphrase for this home") : ask_passphrase("Passphrase of this home: ");
   }
@@ -99,8 +85,8 @@ Result<client::Unlock, Failure> Context::unlock(bool wants_passphrase, bool is_n
 Result<client::Settings, Failure> Context::settings_from_options() const {
   client::Settings settings{options_.server, {}};
   if (!options_.authority_file.empty()) {
-    auto pem = read_file(options_.authority_file);
-    if (!pem) return fail(Failure{ClientError::certificate_rejected, "cannot read " + options_.authority_file});
+    auto pem = apps::read_file(options_.authority_file);
+    if (!pem) return fail(Failure{ClientError::certificate_rejected, std::move(pem).error()});
     settings.authority = std::move(*pem);
   }
   return settings;

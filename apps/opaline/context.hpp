@@ -102,7 +102,4 @@ class Context {
   bool drained_ = false, interrupted_ = false, signals_ = false;
 };
 
-/// Reads a file whole; nullopt if it cannot be read or is longer than 1 MiB.
-[[nodiscard]] std::optional<std::string> read_file(const std::string& path);
-
 }  // namespace opaline::cli

@@ -1,8 +1,7 @@
 // `opalined admin business`.
 #include <fmt/format.h>
 
-#include <fstream>
-
+#include "apps/common/files.hpp"
 #include "apps/opalined/asking.hpp"
 #include "msp/base64.hpp"
 
@@ -11,25 +10,6 @@ namespace opaline::daemon {
 namespace json = boost::json;
 
 namespace {
-
-constexpr std::size_t kMaxFileBytes = 1 << 20;
-
-std::optional<std::string> read_file(const std::filesystem::path& path) {
-  std::ifstream in(path, std::ios::binary);
-  std::string out{std::istreambuf_iterator<char>(in), {}};
-  if (!in || out.size() > kMaxFileBytes) {
-    fmt::print(stderr, "opalined: {} cannot be read\n", path.string());
-    return std::nullopt;
-  }
-  return out;
-}
-
-/// The first line, without its end.
-std::optional<std::string> read_secret(const std::filesystem::path& path) {
-  auto text = read_file(path);
-  if (text) text->resize(std::min(text->size(), text->find_first_of("\r\n")));
-  return text;
-}
 
 std::string path_of(const BusinessArguments& business, std::string_view action = {}) {
   constexpr std::string_view kUrn = "urn:biz:";
@@ -59,23 +39,21 @@ json::value hours_of(const std::string& table) {
   return {{"zone", table.substr(0, space)}, {"open", std::move(open)}};
 }
 
-/// What was given, as the server takes it; nullopt: a file could not be read, which was said.
-std::optional<json::object> body_of(const BusinessArguments& b) {
+/// What was given, as the server takes it. The error is a sentence: a file could not be read.
+Result<json::object, std::string> body_of(const BusinessArguments& b) {
   json::object out, settings, msp;
   if (b.name) out["name"] = *b.name;
   if (b.moves_to_own_gateway) out["own_gateway"] = *b.moves_to_own_gateway;
   if (b.website) out["website"] = *b.website;
   if (b.logo) {
-    const auto logo = read_file(*b.logo);
-    if (!logo) return std::nullopt;
-    out["logo"] = msp::to_base64(as_view(*logo));
+    OPALINE_TRY(const auto logo, apps::read_file(*b.logo));
+    out["logo"] = msp::to_base64(as_view(logo));
   }
   if (b.webhook) settings["webhook"] = *b.webhook;
   if (b.msp_id) msp["id"] = *b.msp_id;
   if (b.msp_secret_file) {
-    const auto secret = read_secret(*b.msp_secret_file);
-    if (!secret) return std::nullopt;
-    msp["secret"] = *secret;
+    OPALINE_TRY(const auto secret, apps::read_secret(*b.msp_secret_file));
+    msp["secret"] = as_text(secret);
   }
   if (!msp.empty()) settings["msp"] = std::move(msp);
   if (b.away_text) settings["away_text"] = *b.away_text;
@@ -126,7 +104,7 @@ void print_business(const json::value& one) {
 Exit admin_business_create(const GlobalOptions& options, const AdminArguments& arguments,
                            const BusinessArguments& business) {
   auto body = body_of(business);
-  if (!body) return Exit::failed;
+  if (!body) return failed(body.error());
   (*body)["own_gateway"] = business.own_gateway;
   const auto asked = ask(options, arguments, "POST", "businesses", json::serialize(*body));
   if (!asked.answer) return asked.exit;
@@ -161,7 +139,7 @@ Exit admin_business_show(const GlobalOptions& options, const AdminArguments& arg
 Exit admin_business_update(const GlobalOptions& options, const AdminArguments& arguments,
                            const BusinessArguments& business) {
   const auto body = body_of(business);
-  if (!body) return Exit::failed;
+  if (!body) return failed(body.error());
   if (body->empty()) {
     fmt::print(stderr, "opalined: there is nothing to change; add --help to see what can be\n");
     return Exit::usage;
@@ -179,9 +157,9 @@ Exit admin_business_rotate_secret(const GlobalOptions& options, const AdminArgum
                                   const BusinessArguments& business) {
   json::object body;
   if (business.msp_secret_file) {
-    const auto secret = read_secret(*business.msp_secret_file);
-    if (!secret) return Exit::failed;
-    body["secret"] = *secret;
+    const auto secret = apps::read_secret(*business.msp_secret_file);
+    if (!secret) return failed(secret.error());
+    body["secret"] = as_text(*secret);
   }
   const auto asked = ask(options, arguments, "POST", path_of(business, "rotate-secret"), json::serialize(body));
   if (asked.answer) print_secret(*asked.answer);

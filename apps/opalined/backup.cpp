@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <fstream>
 
+#include "apps/common/files.hpp"
 #include "apps/opalined/commands.hpp"
 #include "crypto/compare.hpp"
 #include "crypto/random.hpp"
@@ -54,17 +55,11 @@ std::optional<SecretBytes> ask(std::string_view question) {
 
 std::optional<SecretBytes> passphrase(const BackupArguments& arguments, bool is_new) {
   if (arguments.passphrase_file) {
-    std::FILE* const in = std::fopen(arguments.passphrase_file->c_str(), "re");
-    if (in == nullptr) {
-      fmt::print(stderr, "opalined: {} cannot be read\n", arguments.passphrase_file->string());
-      return std::nullopt;
-    }
-    setvbuf(in, nullptr, _IONBF, 0);
-    auto line = read_line(in);
-    std::fclose(in);
-    if (line && line->size() >= kMinPassphraseBytes) return line;
-    fmt::print(stderr, "opalined: the first line of {} is no passphrase of {} to {} bytes\n",
-               arguments.passphrase_file->string(), kMinPassphraseBytes, kMaxPassphraseBytes);
+    auto line = apps::read_secret(*arguments.passphrase_file);
+    if (line && line->size() >= kMinPassphraseBytes && line->size() <= kMaxPassphraseBytes) return std::move(*line);
+    failed(line ? fmt::format("the first line of {} is no passphrase of {} to {} bytes",
+                              arguments.passphrase_file->string(), kMinPassphraseBytes, kMaxPassphraseBytes)
+                : line.error());
     return std::nullopt;
   }
   auto first = ask("Passphrase of the backup: ");

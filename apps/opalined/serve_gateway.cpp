@@ -1,9 +1,7 @@
 // `opalined --role gateway`: configuration to gateway::Gateway.
 #include <fmt/format.h>
 
-#include <fstream>
-#include <sstream>
-
+#include "apps/common/files.hpp"
 #include "apps/opalined/serve_plaintext.hpp"
 #include "gateway/gateway.hpp"
 #include "msp/uuid.hpp"
@@ -12,23 +10,20 @@
 namespace opaline::daemon {
 namespace {
 
-std::string read_text(const std::filesystem::path& file) {
-  std::ifstream in(file, std::ios::binary);
-  std::ostringstream out;
-  out << in.rdbuf();
-  return out.str();
-}
-
 Result<std::variant<gateway::Hosted, gateway::OwnHouse>, std::string> source_of(const server::Config& config) {
   const auto& section = config.business;
   if (section.id.empty()) return gateway::Hosted{config.paths.admin_socket};
   const auto id = msp::parse_uuid(section.id);
   if (!id) return fail(std::string("business.id: is no UUID"));
-  auto business = gateway::parse_business(*id, section.name, read_text(section.settings_file));
+  OPALINE_TRY(const std::string settings, apps::read_file(section.settings_file));
+  auto business = gateway::parse_business(*id, section.name, settings);
   if (!business) return fail("business.settings_file " + section.settings_file.string() + ": " + business.error());
-  std::string enrolment = section.enrolment_file.empty() ? std::string() : read_text(section.enrolment_file);
-  while (!enrolment.empty() && std::isspace(static_cast<unsigned char>(enrolment.back())) != 0) enrolment.pop_back();
-  return gateway::OwnHouse{std::move(*business), std::move(enrolment)};
+  gateway::OwnHouse out{std::move(*business), {}};
+  if (!section.enrolment_file.empty()) {
+    OPALINE_TRY(const SecretBytes enrolment, apps::read_secret(section.enrolment_file));
+    out.enrolment = as_text(enrolment);
+  }
+  return out;
 }
 
 }  // namespace

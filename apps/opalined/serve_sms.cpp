@@ -1,8 +1,7 @@
 // `opalined --role sms`: configuration to sms::Carrier.
 #include <fmt/format.h>
 
-#include <fstream>
-
+#include "apps/common/files.hpp"
 #include "apps/opalined/serve_plaintext.hpp"
 #include "msp/uuid.hpp"
 #include "sms/carrier.hpp"
@@ -11,34 +10,28 @@
 namespace opaline::daemon {
 namespace {
 
-/// The first line of a file.
-std::string first_line(const std::filesystem::path& file) {
-  std::ifstream in(file, std::ios::binary);
-  std::string out;
-  std::getline(in, out);
-  while (!out.empty() && std::isspace(static_cast<unsigned char>(out.back())) != 0) out.pop_back();
-  return out;
-}
-
-/// Of a configuration that was checked.
-sms::CarrierOptions options_of(const server::Config& config) {
+/// Of a configuration that was checked. The error is a sentence.
+Result<sms::CarrierOptions, std::string> options_of(const server::Config& config) {
   const auto& section = config.carrier;
+  OPALINE_TRY(const SecretBytes kannel_secret, apps::read_secret(section.kannel_secret_file));
+  OPALINE_TRY(SecretBytes password, apps::read_secret(config.sms.password_file));
+  OPALINE_TRY(const SecretBytes msp_secret, apps::read_secret(section.msp_secret_file));
   sms::CarrierOptions out{.data = section.data,
                           .vault = section.vault,
                           .listen = *net::ListenAddress::parse(section.listen),
                           .certificate = section.tls.certificate,
                           .key = section.tls.key,
                           .kannel_listen = *net::ListenAddress::parse(section.kannel_listen),
-                          .kannel_secret = first_line(section.kannel_secret_file),
+                          .kannel_secret = to_string(kannel_secret),
                           .metrics = {},
                           .kannel = {.url = config.sms.url,
                                      .user = config.sms.user,
-                                     .password = to_secret_bytes(as_view(first_line(config.sms.password_file))),
+                                     .password = std::move(password),
                                      .sender = config.sms.sender},
                           .gateway = {.url = section.gateway,
                                       .business = *msp::parse_uuid(config.sms.carrier),
                                       .msp_id = section.msp_id,
-                                      .msp_secret = first_line(section.msp_secret_file)},
+                                      .msp_secret = to_string(msp_secret)},
                           .gateway_authority = section.authority,
                           .budgets = {.per_day = config.sms.messages_per_day,
                                       .per_country_day = config.sms.messages_per_country_per_day,
@@ -51,7 +44,7 @@ sms::CarrierOptions options_of(const server::Config& config) {
 
 Exit serve_sms(const server::Config& config) {
   const auto open = [&](const PlaintextRole::Ports& ports) -> Result<PlaintextRole::Opened, std::string> {
-    auto options = options_of(config);
+    OPALINE_TRY(auto options, options_of(config));
     if (!sms::is_kannel_secret(options.kannel_secret)) {
       return fail(
           std::string("carrier.kannel_secret_file must have 16 to 128 letters, digits, - and _ in its first line"));
