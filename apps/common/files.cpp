@@ -40,8 +40,9 @@ Result<SecretBytes, std::string> read_secret(const std::filesystem::path& file) 
   const File in = open(file);
   if (!in) return fail(unreadable(file));
   SecretBytes out;
+  constexpr std::size_t kEnough = kMaxSecretLineBytes + 2;  // with a carriage return, and one byte too many
   int c = 0;
-  while ((c = std::fgetc(in.get())) != EOF && c != '\n' && out.size() <= kMaxSecretLineBytes)
+  while ((c = std::fgetc(in.get())) != EOF && c != '\n' && out.size() < kEnough)
     out.push_back(static_cast<std::byte>(c));
   if (std::ferror(in.get()) != 0) return fail(unreadable(file));
   if (!out.empty() && out.back() == std::byte{'\r'}) out.pop_back();
