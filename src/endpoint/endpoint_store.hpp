@@ -29,7 +29,7 @@ enum class Table : std::uint8_t {
   envelope_index = 11,  ///< from an envelope to its message
   message_index = 12,   ///< from a message id to its place in outbox or sent
   seen = 13,            ///< handshakes, envelopes and messages that must not count twice
-  seen_expiry = 14,     ///< the same by the day on which they may be forgotten
+  seen_expiry = 14,     ///< their keys, many in a row, by the day on which they may be forgotten
   parked = 15,          ///< first messages whose sender is being looked up
   own_device = 16,      ///< what the account's other devices say of themselves
 };

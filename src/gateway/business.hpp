@@ -23,7 +23,7 @@ struct Surroundings {
   const Clock& expiry;  ///< of Store::Ports
   RandomSource& random;
   Log& log;
-  store::SealedRows& rows;  ///< opened with kTables
+  store::JournaledRows& rows;  ///< opened with kTables
   store::KeyVault& vault;
   const net::Url& service;  ///< https://HOST[:PORT] of the service
   const net::TlsClientContext& service_tls;

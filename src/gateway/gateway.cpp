@@ -16,12 +16,10 @@
 #include "gateway/internal/day_seal.hpp"
 #include "gateway/internal/expiry_clock.hpp"
 #include "gateway/internal/leftovers.hpp"
+#include "gateway/internal/storage.hpp"
 #include "gateway/metrics.hpp"
-#include "gateway/tables.hpp"
 #include "msp/entry_link.hpp"
 #include "net/http_server.hpp"
-#include "store/drivers/file_key_vault.hpp"
-#include "store/drivers/rocksdb_row_store.hpp"
 
 namespace opaline::gateway {
 namespace {
@@ -32,6 +30,9 @@ namespace json = boost::json;
 /// How soon a change of the operator's takes effect.
 constexpr auto kAskEvery = 2s;
 constexpr auto kDayEvery = 1h;
+/// What was taken or changed leaves the journal so soon.
+constexpr auto kSettleEvery = 1s;
+constexpr auto kSettleMoreAfter = 5ms;
 constexpr std::size_t kMaxUploadsBytes = std::size_t{512} << 20;
 constexpr std::size_t kMaxAnswerBytes = std::size_t{64} << 20;
 
@@ -76,7 +77,8 @@ class Gateway::Impl final : public Businesses {
         expiry_clock_(ports.clock),
         loop_(ports.clock),
         ask_timer_(loop_),
-        day_timer_(loop_) {}
+        day_timer_(loop_),
+        settle_timer_(loop_) {}
 
   ~Impl() override {
     metrics_.reset();
@@ -103,6 +105,7 @@ class Gateway::Impl final : public Businesses {
 
   void run() {
     expire();
+    settle();
     for (auto& [id, served] : businesses_) served.business->start();
     loop_.run();
   }
@@ -126,24 +129,10 @@ class Gateway::Impl final : public Businesses {
   };
 
   [[nodiscard]] Result<void, std::string> open_store() {
-    auto vault = store::FileKeyVault::open(
-        {.directory = options_.vault, .master_key_file = store::systemd_credential("gateway-master-key")},
-        ports_.random);
-    if (!vault) return fail("the vault " + options_.vault.string() + ": " + vault.error().message);
-    vault_ = std::move(*vault);
-    store::RocksdbRowOptions rows;
-    rows.directory = options_.data / "rows";
-    for (const std::string_view table : kTables) rows.tables.emplace_back(table);
-    auto opened = store::RocksdbRowStore::open(rows, ports_.log);
-    if (!opened) return fail("the data in " + rows.directory.string() + ": " + opened.error().message);
-    rows_ = std::move(*opened);
-    auto sealed = store::SealedRows::open(*rows_, *vault_, ports_.random, tables::kSealCheck);
-    if (!sealed) return fail("the data in " + rows.directory.string() + ": " + sealed.error().message);
-    sealed_.emplace(std::move(*sealed));
-    guard_.emplace(*rows_, tables::kClock);
-    leftovers_.emplace(*sealed_, ports_.clock);
-    const auto tick = guard_->last_tick();
-    if (!tick) return fail("the clock's row in " + rows.directory.string() + " cannot be read");
+    OPALINE_TRY(storage_, internal::Storage::open(options_.data, options_.vault, ports_.random, ports_.log));
+    leftovers_.emplace(storage_->rows(), ports_.clock);
+    const auto tick = storage_->guard().last_tick();
+    if (!tick) return fail("the clock's row in the data in " + options_.data.string() + " cannot be read");
     if (*tick) expiry_clock_.trust(**tick);
     return {};
   }
@@ -232,8 +221,9 @@ class Gateway::Impl final : public Businesses {
   }
 
   [[nodiscard]] Surroundings surroundings() {
-    return {loop_,    ports_.clock, expiry_clock_,    ports_.random, ports_.log,
-            *sealed_, *vault_,      options_.service, *to_service_,  *to_webhooks_};
+    return {loop_,        ports_.clock,     expiry_clock_,     ports_.random,
+            ports_.log,   storage_->rows(), storage_->vault(), options_.service,
+            *to_service_, *to_webhooks_};
   }
 
   [[nodiscard]] Result<void, std::string> open_businesses() {
@@ -389,7 +379,7 @@ class Gateway::Impl final : public Businesses {
 
   void expire() {
     const Time now = ports_.clock.now();
-    switch (guard_->tick(now)) {
+    switch (storage_->guard().tick(now)) {
       case store::ExpiryGuard::Verdict::proceed:
         expiry_clock_.trust(now);
         destroy_keys(number(day_of(now)));
@@ -408,7 +398,7 @@ class Gateway::Impl final : public Businesses {
     day_timer_.arm(kDayEvery, [this] { expire(); });
   }
   [[nodiscard]] bool confirm_clock() {
-    if (!guard_->confirm(ports_.clock.now())) return false;
+    if (!storage_->guard().confirm(ports_.clock.now())) return false;
     expire();
     return true;
   }
@@ -418,15 +408,21 @@ class Gateway::Impl final : public Businesses {
     if (!over) return ports_.log.event(LogLevel::error, "gateway_expiry_failed");
     for (const msp::Uuid& business : *over) {
       const bool done =
-          Store::erase({*sealed_, *vault_, ports_.clock, expiry_clock_, ports_.random}, business).has_value();
+          Store::erase({storage_->rows(), storage_->vault(), ports_.clock, expiry_clock_, ports_.random}, business)
+              .has_value();
       ports_.log.event(done ? LogLevel::info : LogLevel::error,
                        done ? "gateway_leftovers_erased" : "gateway_expiry_failed");
     }
   }
   void destroy_keys(std::uint32_t today) {
     // The newest day that nothing is served of any more.
-    if (today > internal::kWaitingDays + 1 && !vault_->destroy_through(Day{today - internal::kWaitingDays - 1}))
+    if (today > internal::kWaitingDays + 1 &&
+        !storage_->vault().destroy_through(Day{today - internal::kWaitingDays - 1}))
       ports_.log.event(LogLevel::error, "gateway_expiry_failed");
+  }
+  void settle() {
+    const auto more = storage_->rows().settle();  // failed, full: the next time
+    settle_timer_.arm(more && *more ? kSettleMoreAfter : kSettleEvery, [this] { settle(); });
   }
   void reload() {
     if (!tls_->reload()) ports_.log.event(LogLevel::error, "gateway_certificate_not_reloaded");
@@ -440,10 +436,7 @@ class Gateway::Impl final : public Businesses {
   const Ports ports_;
   internal::ExpiryClock expiry_clock_;
   net::EventLoop loop_;
-  std::unique_ptr<store::FileKeyVault> vault_;
-  std::unique_ptr<store::RocksdbRowStore> rows_;
-  std::optional<store::SealedRows> sealed_;
-  std::optional<store::ExpiryGuard> guard_;
+  std::unique_ptr<internal::Storage> storage_;
   std::optional<internal::Leftovers> leftovers_;
   std::optional<net::TlsClientContext> to_service_, to_webhooks_;
   std::optional<net::TlsServerContext> tls_;
@@ -457,7 +450,7 @@ class Gateway::Impl final : public Businesses {
   std::map<msp::Uuid, std::string> refused_;  ///< said once of each version
   bool operator_lost_ = false;
   std::uint64_t enrolments_ended_ = 0;
-  net::Timer ask_timer_, day_timer_;
+  net::Timer ask_timer_, day_timer_, settle_timer_;
 };
 
 Result<std::unique_ptr<Gateway>, std::string> Gateway::open(Options options, const Ports& ports) {

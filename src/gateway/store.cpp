@@ -65,11 +65,6 @@ Result<void, StoreError> Store::each_row(std::string_view table, const std::func
 }
 
 Result<void, StoreError> Store::load() {
-  stale_ = true;
-  people_.clear();
-  arrived_.clear();
-  dead_letters_.clear();
-  waiting_ = 0;
   OPALINE_CHECK(each_row(tables::kPeople, [this](ByteView key, ByteView value) {
     const auto persona = AccountId::from(key);
     const auto record = decode_person(value);
@@ -83,7 +78,6 @@ Result<void, StoreError> Store::load() {
     const Number number = in.u64();
     if (!in.finished() || person == people_.end()) return false;
     next_ = std::max(next_, number + 1);
-    if (std::ranges::find(taken_, inbox_key(person->first, number)) != taken_.end()) return true;
     person->second.waiting.push_back(number);
     ++waiting_;
     return true;
@@ -94,7 +88,6 @@ Result<void, StoreError> Store::load() {
   for (const auto& [row, letter] : dead_letters_.all()) next_ = std::max(next_, letter.number + 1);
   for (const auto& [persona, person] : people_)
     if (!person.waiting.empty()) arrived_.push_back(persona);
-  stale_ = false;
   return {};
 }
 
@@ -119,13 +112,9 @@ Bytes Store::endpoint_key(endpoint::Table table, ByteView row) const {
 }
 
 Result<void, StoreError> Store::write(Changes changes) {
-  for (const Bytes& row : taken_) changes.erase(tables::kInbox, store::clear(row));
+  for (const Bytes& row : taken_) changes.erase(tables::kInbox, row);
   if (changes.empty()) return {};
-  if (const auto done = ports_.rows.write(std::move(changes)); !done) {
-    // It may be there all the same; then the endpoint, which reads its rows again, will not bring it a second time.
-    if (done.error() != store::RowError::full) stale_ = true;
-    return fail(error_of(done.error()));
-  }
+  if (const auto done = ports_.rows.write(std::move(changes)); !done) return fail(error_of(done.error()));
   taken_.clear();
   return {};
 }
@@ -133,7 +122,7 @@ Result<void, StoreError> Store::write(Changes changes) {
 // ---- the endpoint's rows
 
 Result<std::optional<SecretBytes>, StoreError> Store::get(endpoint::Table table, ByteView row) {
-  auto value = ports_.rows.get(tables::kEndpoint, store::clear(endpoint_key(table, row)));
+  auto value = ports_.rows.get(tables::kEndpoint, endpoint_key(table, row));
   if (!value) return fail(error_of(value.error()));
   return std::move(*value);
 }
@@ -152,7 +141,7 @@ Result<std::vector<endpoint::EndpointStore::Row>, StoreError> Store::scan(endpoi
 
 Result<std::optional<endpoint::MessageBody>, StoreError> Store::outgoing(const MessageId& id) {
   const Bytes place = key(id.view());
-  const auto sealed = ports_.rows.get(tables::kOutbox, store::clear(place));
+  const auto sealed = ports_.rows.get(tables::kOutbox, place);
   if (!sealed) return fail(error_of(sealed.error()));
   if (!*sealed) return std::optional<endpoint::MessageBody>();
   OPALINE_TRY(const auto plain, seal_.open(place, **sealed));
@@ -163,10 +152,9 @@ Result<std::optional<endpoint::MessageBody>, StoreError> Store::outgoing(const M
 }
 
 Result<void, StoreError> Store::commit(endpoint::Batch batch) {
-  OPALINE_CHECK(refresh());
-  Changes changes = ports_.rows.batch();
+  Changes changes;
   for (const endpoint::RowChange& change : batch.rows) {
-    const auto place = store::clear(endpoint_key(change.table, change.key));
+    const auto place = endpoint_key(change.table, change.key);
     if (change.value) {
       changes.put(tables::kEndpoint, place, *change.value);
     } else {
@@ -196,7 +184,7 @@ Result<void, StoreError> Store::commit(endpoint::Batch batch) {
 Result<void, StoreError> Store::add(Changes& changes, const endpoint::AddOutgoing& change) {
   const Bytes place = key(change.message.id.view());
   OPALINE_TRY(const Bytes sealed, seal_.seal(place, encode(change.message.body)));
-  changes.put(tables::kOutbox, store::clear(place), sealed);
+  changes.put(tables::kOutbox, place, sealed);
   outcomes_.add(changes, change.message.id.view(), Outcome::pending);
   return {};
 }
@@ -208,7 +196,7 @@ Result<void, StoreError> Store::add(Changes& changes, Steps& steps, const endpoi
   const bool known = person != people_.end(), closed = is_closed(steps, change.peer);
   // The service took it before it heard of the closing, and has dropped it since.
   if (outcome == Outcome::accepted && closed) outcome = Outcome::closed;
-  changes.erase(tables::kOutbox, store::clear(key(change.id.view())));
+  changes.erase(tables::kOutbox, key(change.id.view()));
   OPALINE_CHECK(outcomes_.set(changes, change.id.view(), outcome));
   if (!known || closed) return {};
   const auto& id = person->second.id;
@@ -224,7 +212,7 @@ Result<void, StoreError> Store::add(Changes& changes, Steps& steps, const endpoi
 }
 
 Result<void, StoreError> Store::refuse(const msp::Uuid& id) {
-  Changes changes = ports_.rows.batch();
+  Changes changes;
   outcomes_.add(changes, id.view(), Outcome::closed);
   return write(std::move(changes));
 }
@@ -241,7 +229,7 @@ std::vector<DeadLetter> Store::dead_letters() const {
 
 void Store::tick() {
   const Time now = ports_.expiry.now();
-  Changes changes = ports_.rows.batch();
+  Changes changes;
   outcomes_.drop_old(changes);
   std::vector<Bytes> over;
   for (const auto& [row, letter] : dead_letters_.all()) {
@@ -260,8 +248,8 @@ Result<void, StoreError> Store::erase(const Ports& ports, const msp::Uuid& busin
       const auto rows = ports.rows.scan(table, business.view(), {}, kRowsAtOnce);
       if (!rows) return fail(error_of(rows.error()));
       if (rows->empty()) break;
-      Changes changes = ports.rows.batch();
-      for (const auto& row : *rows) changes.erase(table, store::clear(row.key));
+      Changes changes;
+      for (const auto& row : *rows) changes.erase(table, row.key);
       if (const auto done = ports.rows.write(std::move(changes)); !done) return fail(error_of(done.error()));
     }
   }

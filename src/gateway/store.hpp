@@ -18,7 +18,7 @@ namespace opaline::gateway {
 class Store final : public endpoint::EndpointStore {
  public:
   struct Ports {
-    store::SealedRows& rows;  ///< opened with kTables
+    store::JournaledRows& rows;  ///< opened with kTables
     store::KeyVault& vault;
     const Clock& clock;
     const Clock& expiry;  ///< what is over is over by this one (internal::ExpiryClock)
@@ -110,10 +110,10 @@ class Store final : public endpoint::EndpointStore {
     std::deque<Number> waiting;  ///< rising
   };
   Store(const Ports& ports, const msp::Uuid& business, const store::VaultKey& outcome_key);
-  /// What is in memory, anew from the rows.
+  /// What is in memory, from the rows.
   [[nodiscard]] Result<void, endpoint::StoreError> load();
 
-  using Changes = store::SealedRows::Batch;
+  using Changes = store::JournaledRows::Batch;
   /// What a commit does to what is in memory, once it is durable; in order.
   struct Step {
     AccountId persona;
@@ -134,10 +134,6 @@ class Store final : public endpoint::EndpointStore {
   [[nodiscard]] bool is_closed(const Steps& steps, const AccountId& persona) const;
   void apply(const Steps& steps);
   [[nodiscard]] Result<void, endpoint::StoreError> write(Changes changes);
-  /// After a write of which it is not known whether it happened.
-  [[nodiscard]] Result<void, endpoint::StoreError> refresh() {
-    return stale_ ? load() : Result<void, endpoint::StoreError>();
-  }
 
   [[nodiscard]] Bytes key(ByteView rest) const;
   [[nodiscard]] Bytes inbox_key(const AccountId& persona, Number number) const;
@@ -160,7 +156,6 @@ class Store final : public endpoint::EndpointStore {
   std::size_t waiting_ = 0;
   Number next_ = 1;
   bool tells_statuses_ = false;
-  bool stale_ = false;  ///< a write failed: the rows may say something else than what is in memory
   std::uint64_t dropped_ = 0;
 };
 

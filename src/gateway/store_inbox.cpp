@@ -65,12 +65,12 @@ Result<void, StoreError> Store::enqueue(Changes& changes, Steps& steps, const Ac
   const Number number = next_++;
   const Bytes place = inbox_key(persona, number);
   OPALINE_TRY(const Bytes sealed, seal_.seal(place, encode(WaitingRecord{ports_.clock.now(), message})));
-  changes.put(tables::kInbox, store::clear(place), sealed);
+  changes.put(tables::kInbox, place, sealed);
   const bool closes = message.kind == Received::Kind::closed;
   const auto person = people_.find(persona);
   const bool known = person != people_.end() || std::ranges::find(steps, persona, &Step::persona) != steps.end();
   if (!known || is_closed(steps, persona) != closes)
-    changes.put(tables::kPeople, store::clear(key(persona.view())),
+    changes.put(tables::kPeople, key(persona.view()),
                 encode(PersonRecord{id, closes, person == people_.end() ? Time() : person->second.away_told}));
   steps.push_back({.persona = persona, .id = id, .closes = closes, .number = number});
   return {};
@@ -80,12 +80,10 @@ Result<void, StoreError> Store::close(Changes& changes, Steps& steps, const Acco
                                       const credentials::OpaqueId& id) {
   const auto person = people_.find(persona);
   if (person != people_.end()) {
-    for (const Number number : person->second.waiting)
-      changes.erase(tables::kInbox, store::clear(inbox_key(persona, number)));
+    for (const Number number : person->second.waiting) changes.erase(tables::kInbox, inbox_key(persona, number));
   }
   for (const Step& step : steps) {
-    if (step.persona == persona && step.number)
-      changes.erase(tables::kInbox, store::clear(inbox_key(persona, *step.number)));
+    if (step.persona == persona && step.number) changes.erase(tables::kInbox, inbox_key(persona, *step.number));
   }
   dead_letters_.erase_of(changes, persona);
   Received message;
@@ -101,8 +99,8 @@ Result<bool, StoreError> Store::take_away_turn(const AccountId& persona) {
   // A clock that was set back must not silence it for longer.
   if (person == people_.end() || (person->second.away_told <= now && now < person->second.away_told + kAwayAgain))
     return false;
-  Changes changes = ports_.rows.batch();
-  changes.put(tables::kPeople, store::clear(key(persona.view())),
+  Changes changes;
+  changes.put(tables::kPeople, key(persona.view()),
               encode(PersonRecord{person->second.id, person->second.closed, now}));
   OPALINE_CHECK(write(std::move(changes)));
   person->second.away_told = now;
@@ -145,13 +143,12 @@ std::optional<credentials::OpaqueId> Store::opaque_id(const AccountId& persona) 
 }
 
 Result<std::optional<Store::Waiting>, StoreError> Store::front(const AccountId& persona) {
-  OPALINE_CHECK(refresh());
   for (;;) {
     const auto person = people_.find(persona);
     if (person == people_.end() || person->second.waiting.empty()) return std::optional<Waiting>();
     const Number number = person->second.waiting.front();
     const Bytes place = inbox_key(persona, number);
-    const auto sealed = ports_.rows.get(tables::kInbox, store::clear(place));
+    const auto sealed = ports_.rows.get(tables::kInbox, place);
     if (!sealed) return fail(error_of(sealed.error()));
     std::optional<WaitingRecord> record;
     if (*sealed) {
@@ -180,7 +177,7 @@ void Store::finish(const AccountId& persona, Number number) {
 }
 
 Result<void, StoreError> Store::forget_taken() {
-  Changes changes = ports_.rows.batch();
+  Changes changes;
   return write(std::move(changes));
 }
 
@@ -189,7 +186,7 @@ Result<void, StoreError> Store::bury(const AccountId& persona, Number number, co
   if (!is_waiting(persona, number)) return {};
   SecretBytes sealed;
   if (why != Refusal::expired && why != Refusal::unwritable) {
-    auto row = ports_.rows.get(tables::kInbox, store::clear(inbox_key(persona, number)));
+    auto row = ports_.rows.get(tables::kInbox, inbox_key(persona, number));
     if (!row) return fail(error_of(row.error()));
     if (*row) sealed = std::move(**row);
   }
@@ -197,9 +194,9 @@ Result<void, StoreError> Store::bury(const AccountId& persona, Number number, co
       .refusal = why, .at = ports_.clock.now(), .attempts = attempts, .persona = persona, .number = number};
   std::ranges::copy(id.view(), letter.message.begin());
   letter.kept = !sealed.empty();
-  Changes changes = ports_.rows.batch();
+  Changes changes;
   dead_letters_.put(changes, letter, sealed);
-  changes.erase(tables::kInbox, store::clear(inbox_key(persona, number)));
+  changes.erase(tables::kInbox, inbox_key(persona, number));
   OPALINE_CHECK(write(std::move(changes)));
   remove(persona, number);
   dead_letters_.is_put(letter);
@@ -216,8 +213,8 @@ Result<Store::Retry, StoreError> Store::retry(const msp::Uuid& message) {
   const auto person = people_.find(letter.persona);
   if (!plain || person == people_.end()) return Retry::lost;
   // The bytes go back as they were: under the key of their own day, so that nothing lives longer.
-  Changes changes = ports_.rows.batch();
-  changes.put(tables::kInbox, store::clear(place), sealed);
+  Changes changes;
+  changes.put(tables::kInbox, place, sealed);
   dead_letters_.erase(changes, row);
   OPALINE_CHECK(write(std::move(changes)));
   dead_letters_.is_erased(row);
@@ -229,10 +226,9 @@ Result<Store::Retry, StoreError> Store::retry(const msp::Uuid& message) {
 }
 
 Result<void, StoreError> Store::close(const AccountId& persona) {
-  OPALINE_CHECK(refresh());
   const auto person = people_.find(persona);
   if (person == people_.end() || person->second.closed) return {};
-  Changes changes = ports_.rows.batch();
+  Changes changes;
   Steps steps;
   OPALINE_CHECK(close(changes, steps, persona, person->second.id));
   OPALINE_CHECK(write(std::move(changes)));

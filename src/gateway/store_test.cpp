@@ -29,13 +29,17 @@ class StoreTest : public ::testing::Test {
  protected:
   StoreTest() { reopen(); }
 
+  /// As after a crash.
   void reopen() {
     store_.reset();
+    auto rows = store::JournaledRows::open(sealed_, kJournaledTables, tables::kJournal);
+    ASSERT_TRUE(rows);
+    rows_ = std::move(*rows);
     auto opened = Store::open(ports(), business_);
     ASSERT_TRUE(opened);
     store_ = std::move(*opened);
   }
-  Store::Ports ports() { return {rows_, vault_, clock_, clock_, random_}; }
+  Store::Ports ports() { return {*rows_, vault_, clock_, clock_, random_}; }
 
   credentials::OpaqueId person() { return credentials::OpaqueId(random_.bytes<credentials::kOpaqueIdBytes>()); }
 
@@ -74,7 +78,8 @@ class StoreTest : public ::testing::Test {
   store::MemoryDisk disk_{random_};
   store::MemoryRowStore raw_{disk_, {kTables.begin(), kTables.end()}};
   store::MemoryKeyVault vault_{random_};
-  store::SealedRows rows_ = sealed_over(raw_, vault_, random_);
+  store::SealedRows sealed_ = sealed_over(raw_, vault_, random_);
+  std::unique_ptr<store::JournaledRows> rows_;
   msp::Uuid business_{random_.bytes<16>()};
   std::unique_ptr<Store> store_;
 };
@@ -118,31 +123,61 @@ TEST_F(StoreTest, WhatWasTakenIsForgottenByTheNextWriteAndComesAgainIfThereWasNo
   EXPECT_EQ(front_text(ben), "b1");
 }
 
-TEST_F(StoreTest, AWriteThatFailedAndIsThereAllTheSameIsFoundWithoutARestart) {
+TEST_F(StoreTest, OfAWriteThatFailedNothingIsThereAndWhatComesNextReplacesIt) {
   const auto anna = person();
-  const auto uncertain = [&](auto&& step) {
-    disk_.faults.unknown_stored = 1000;
-    step();
-    disk_.faults = {};
+  const auto message = incoming(anna.persona(), part_of(anna), "a1");
+  const auto take = [&] { store_->finish(anna.persona(), (*store_->front(anna.persona()))->number); };
+  const auto bring = [&] {
+    endpoint::Batch batch;
+    batch.history.emplace_back(message);
+    return store_->commit(std::move(batch)).has_value();
   };
-  endpoint::Batch batch;
-  batch.history.emplace_back(incoming(anna.persona(), part_of(anna), "a1"));
-  uncertain([&] { EXPECT_FALSE(store_->commit(std::move(batch))); });
-  EXPECT_EQ(front_text(anna), "a1");
-  EXPECT_THAT(store_->take_arrived(), ElementsAre(anna.persona()));
-  write(anna, "a2");
+  for (auto* const fault : {&disk_.faults.unknown_stored, &disk_.faults.unknown_lost}) {
+    const auto uncertain = [&](auto&& step) {
+      *fault = 1000;
+      step();
+      disk_.faults = {};
+    };
+    (void)store_->take_arrived();
+    uncertain([&] { EXPECT_FALSE(bring()); });
+    EXPECT_THAT(store_->take_arrived(), IsEmpty());
+    EXPECT_EQ(store_->waiting(), 0U);
+    EXPECT_TRUE(bring()) << "the service brings it again";
+    EXPECT_EQ(store_->waiting(), 1U);
+    reopen();
+    EXPECT_EQ(store_->waiting(), 1U) << "once";
+    take();
+    uncertain([&] { EXPECT_FALSE(store_->forget_taken()); });
+    EXPECT_EQ(front_text(anna), "") << "what was taken is taken";
+    ASSERT_TRUE(store_->forget_taken());
+    reopen();
+    EXPECT_EQ(front_text(anna), "");
+    write(anna, "a2");
+    uncertain([&] { EXPECT_FALSE(store_->close(anna.persona())); });
+    EXPECT_EQ(front_text(anna), "a2");
+    ASSERT_TRUE(store_->close(anna.persona()));
+    reopen();
+    EXPECT_EQ((*store_->front(anna.persona()))->message.kind, Received::Kind::closed);
+    EXPECT_EQ(store_->waiting(), 1U);
+    take();
+    ASSERT_TRUE(store_->forget_taken());
+  }
+}
+
+TEST_F(StoreTest, OnceItWasTakenNoTraceOfAMessageStays) {
+  const auto anna = person();
+  write(anna);
+  const auto sealed = raw_.scan(tables::kJournal, {}, {}, 9);
+  ASSERT_TRUE(sealed);
+  EXPECT_EQ(sealed->size(), 1U) << "one row for the whole commit";
   store_->finish(anna.persona(), (*store_->front(anna.persona()))->number);
-  uncertain([&] { EXPECT_FALSE(store_->forget_taken()); });
-  EXPECT_EQ(front_text(anna), "a2") << "what was taken is taken";
-  uncertain([&] { EXPECT_FALSE(store_->close(anna.persona())); });
-  EXPECT_EQ((*store_->front(anna.persona()))->message.kind, Received::Kind::closed);
-  EXPECT_EQ(store_->waiting(), 1U);
-  disk_.faults.unknown_lost = 1000;
-  store_->finish(anna.persona(), (*store_->front(anna.persona()))->number);
-  EXPECT_FALSE(store_->forget_taken());
-  disk_.faults = {};
-  EXPECT_EQ(front_text(anna), "");
-  EXPECT_EQ(store_->waiting(), 0U) << "its row is still there, and is not taken for new";
+  ASSERT_TRUE(store_->forget_taken());
+  while (*rows_->settle()) {
+  }
+  for (const std::string_view table : {tables::kInbox, tables::kJournal})
+    EXPECT_THAT(*raw_.scan(table, {}, {}, 9), IsEmpty()) << table;
+  reopen();
+  EXPECT_EQ(store_->people(), 1U) << "that she wrote is known";
 }
 
 TEST_F(StoreTest, WithoutTheKeyOfItsDayAMessageIsGone) {
@@ -171,7 +206,7 @@ TEST_F(StoreTest, NothingIsServedAfterThirtyDaysWhateverTheVaultStillHas) {
 TEST_F(StoreTest, AClockThatJumpsEndsNothingUntilItIsTrusted) {
   internal::ExpiryClock expiry(clock_);
   expiry.trust(clock_.now());
-  store_ = std::move(*Store::open({rows_, vault_, clock_, expiry, random_}, business_));
+  store_ = std::move(*Store::open({*rows_, vault_, clock_, expiry, random_}, business_));
   const auto anna = person();
   write(anna, "before");
   endpoint::OutgoingMessage answer;
@@ -190,13 +225,13 @@ TEST_F(StoreTest, AClockThatJumpsEndsNothingUntilItIsTrusted) {
 
 TEST_F(StoreTest, WhatIsLeftOfABusinessIsErasedADayAfterItWasServedLast) {
   const msp::Uuid other(random_.bytes<16>());
-  const auto second = std::move(*Store::open({rows_, vault_, clock_, clock_, random_}, other));
+  const auto second = std::move(*Store::open({*rows_, vault_, clock_, clock_, random_}, other));
   for (Store* const each : {store_.get(), second.get()}) {
     endpoint::Batch batch;
     batch.rows.push_back({endpoint::Table::device, to_bytes(as_view("row")), to_secret_bytes(as_view("a key"))});
     ASSERT_TRUE(each->commit(std::move(batch)));
   }
-  internal::Leftovers leftovers(rows_, clock_);
+  internal::Leftovers leftovers(*rows_, clock_);
   const std::set<msp::Uuid> both{business_, other}, one{business_};
   EXPECT_THAT(*leftovers.over(both), IsEmpty());
   EXPECT_THAT(*leftovers.over(one), IsEmpty()) << "it may come back";
@@ -395,14 +430,19 @@ TEST_F(StoreTest, NothingReadableLiesInTheRows) {
   message.id = random_.id<MessageId>();
   message.body.text = to_secret_bytes(as_view(kMarker));
   commit(endpoint::AddOutgoing{std::move(message)});
-  std::size_t rows = 0;
-  for (const auto& [place, value] : disk_.copy().rows) {
-    ++rows;
-    EXPECT_EQ(as_text(value).find("MARKER"), std::string_view::npos) << place.first;
-    EXPECT_EQ(as_text(value).find(anna.text().substr(9)), std::string_view::npos) << place.first;
-    EXPECT_EQ(as_text(value).find(as_text(anna.bytes())), std::string_view::npos) << place.first;
+  const auto look = [&] {
+    const auto rows = disk_.copy().rows;
+    for (const auto& [place, value] : rows) {
+      EXPECT_EQ(as_text(value).find("MARKER"), std::string_view::npos) << place.first;
+      EXPECT_EQ(as_text(value).find(anna.text().substr(9)), std::string_view::npos) << place.first;
+      EXPECT_EQ(as_text(value).find(as_text(anna.bytes())), std::string_view::npos) << place.first;
+    }
+    return rows.size();
+  };
+  EXPECT_EQ(look(), 3U) << "two commits in the journal, and the check";
+  while (*rows_->settle()) {
   }
-  EXPECT_GE(rows, 4U);
+  EXPECT_EQ(look(), 5U) << "person, message, answer, its outcome, and the check";
 }
 
 TEST_F(StoreTest, ADeadLetterComesBackToItsPlaceInTheQueue) {
@@ -508,12 +548,12 @@ TEST_F(StoreTest, ADamagedMessageIsPassedOver) {
   Bytes key = to_bytes(business_.view());
   append(key, anna.persona().view());
   for (int i = 7; i >= 0; --i) key.push_back(static_cast<std::byte>((*front)->number >> (8 * i)));
-  auto value = rows_.get(tables::kInbox, store::clear(key));
+  auto value = rows_->get(tables::kInbox, key);
   ASSERT_TRUE(value && *value);
   (**value).back() ^= std::byte{1};
-  auto changes = rows_.batch();
-  changes.put(tables::kInbox, store::clear(key), **value);
-  ASSERT_TRUE(rows_.write(std::move(changes)));
+  store::JournaledRows::Batch changes;
+  changes.put(tables::kInbox, key, **value);
+  ASSERT_TRUE(rows_->write(std::move(changes)));
   EXPECT_EQ(front_text(anna), "whole");
 }
 

@@ -3,6 +3,7 @@
 // All values are sealed by store::SealedRows, and what a person or a business wrote under the key of its day besides,
 // so that it ends with that key. Keys begin with the business's id (16 bytes, public).
 #include <array>
+#include <span>
 #include <string_view>
 
 #include "store/held_field.hpp"
@@ -23,15 +24,19 @@ inline constexpr std::string_view kOutcomes = "gateway_outcomes";
 inline constexpr std::string_view kPeople = "gateway_people";
 /// key: business || u64 milliseconds || message id
 inline constexpr std::string_view kDeadLetters = "gateway_dead_letters";
+/// store::JournaledRows': not of a business.
+inline constexpr std::string_view kJournal = "gateway_journal";
 /// One row, store::ExpiryGuard's: not of a business, not sealed.
 inline constexpr std::string_view kClock = "gateway_clock";
 inline constexpr std::string_view kSealCheck = "gateway_seal_check";
 
 }  // namespace tables
 
-inline constexpr std::array<std::string_view, 8> kTables = {tables::kEndpoint, tables::kInbox,    tables::kOutbox,
-                                                            tables::kOutcomes, tables::kPeople,   tables::kDeadLetters,
-                                                            tables::kClock,    tables::kSealCheck};
+inline constexpr std::array<std::string_view, 9> kTables = {tables::kEndpoint, tables::kInbox,   tables::kOutbox,
+                                                            tables::kOutcomes, tables::kPeople,  tables::kDeadLetters,
+                                                            tables::kClock,    tables::kJournal, tables::kSealCheck};
+/// Of these every change goes through the journal.
+inline constexpr std::span<const std::string_view> kJournaledTables = std::span(kTables).first<6>();
 
 /// A field that is not here may not be stored.
 inline constexpr auto kHeldFields = std::to_array<store::HeldField>({
@@ -48,6 +53,9 @@ inline constexpr auto kHeldFields = std::to_array<store::HeldField>({
      "opaque id of a persona, whether it has closed the conversation, and when it last got the text out of hours",
      "webhooks name it also where the message does not; nobody gets that text twice a day",
      "as long as the business is served here, and a day"},
+    {tables::kJournal,
+     "the last changes of the rows above, together: what was sealed under the key of its day is so here, too",
+     "one write makes many changes durable", "some seconds: until each row is in its place"},
     {tables::kClock, "the last time that the gateway saw", "a clock that jumps must not destroy anything by mistake",
      "overwritten every hour"},
     {tables::kDeadLetters, "message id, persona, place in its queue, reason, number of attempts and time",

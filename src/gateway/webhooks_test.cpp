@@ -29,7 +29,7 @@ class WebhooksTest : public ::testing::Test {
     config_.webhook = {.tls = false, .host = "127.0.0.1", .port = server_->port(), .target = "/hooks"};
     config_.msp_id = "msp-1";
     config_.msp_secret = msp::to_base64(random_.bytes<32>());
-    store_ = std::move(*Store::open({rows_, vault_, clock_, clock_, random_}, business_));
+    store_ = std::move(*Store::open({*rows_, vault_, clock_, clock_, random_}, business_));
     start();
   }
 
@@ -96,7 +96,7 @@ class WebhooksTest : public ::testing::Test {
     for (const AccountId& persona : store_->take_arrived()) webhooks_->wake(persona);
   }
   /// Rows of messages.
-  std::vector<std::pair<Bytes, Bytes>> stored() { return *raw_.scan(tables::kInbox, {}, {}, 100); }
+  std::vector<store::SealedRows::Row> stored() { return *rows_->scan(tables::kInbox, {}, {}, 100); }
   bool all_taken() {
     return run_until([this] { return store_->waiting() == 0 && webhooks_->idle(); });
   }
@@ -107,7 +107,9 @@ class WebhooksTest : public ::testing::Test {
   store::MemoryDisk disk_{random_};
   store::MemoryRowStore raw_{disk_, {kTables.begin(), kTables.end()}};
   store::MemoryKeyVault vault_{random_};
-  store::SealedRows rows_ = std::move(*store::SealedRows::open(raw_, vault_, random_, tables::kSealCheck));
+  store::SealedRows sealed_ = std::move(*store::SealedRows::open(raw_, vault_, random_, tables::kSealCheck));
+  std::unique_ptr<store::JournaledRows> rows_ =
+      std::move(*store::JournaledRows::open(sealed_, kJournaledTables, tables::kJournal));
   msp::Uuid business_{random_.bytes<16>()};
   net::Url service_{.tls = true, .host = "service.example", .port = 443, .target = "/"};
   std::optional<net::TlsClientContext> tls_ = std::move(*net::TlsClientContext::create({}));
@@ -250,7 +252,7 @@ TEST_F(WebhooksTest, WhatWasDeliveredAndReadIsToldInItsTurn) {  // of a person, 
   became(anna, mine, endpoint::MessageState::read);
   webhooks_.reset();
   store_.reset();
-  store_ = std::move(*Store::open({rows_, vault_, clock_, clock_, random_}, business_));
+  store_ = std::move(*Store::open({*rows_, vault_, clock_, clock_, random_}, business_));
   start();
   ASSERT_TRUE(all_taken());
   const auto told = json::parse(as_text(*msp::gunzip(last_.body, 1 << 20)));
@@ -301,7 +303,7 @@ TEST_F(WebhooksTest, ARestartGoesOnWhereItWas) {
   webhooks_.reset();
   store_.reset();
   held_.clear();
-  store_ = std::move(*Store::open({rows_, vault_, clock_, clock_, random_}, business_));
+  store_ = std::move(*Store::open({*rows_, vault_, clock_, clock_, random_}, business_));
   start();
   ASSERT_TRUE(all_taken());
   EXPECT_THAT(taken_, ElementsAre("twice", "twice"));

@@ -66,8 +66,7 @@ class Inflating {
 SecretBytes gzip(ByteView plain) {
   const int bits = window_bits(plain.size());
   z_stream stream = make_stream();
-  OPALINE_ASSERT(deflateInit2(&stream, Z_DEFAULT_COMPRESSION, Z_DEFLATED, bits + 16, bits - 7, Z_DEFAULT_STRATEGY) ==
-                 Z_OK);
+  OPALINE_ASSERT(deflateInit2(&stream, Z_BEST_SPEED, Z_DEFLATED, bits + 16, bits - 7, Z_DEFAULT_STRATEGY) == Z_OK);
   SecretBytes out(deflateBound(&stream, plain.size()));
   stream.next_in = as_zlib(plain.data());
   stream.avail_in = static_cast<uInt>(plain.size());

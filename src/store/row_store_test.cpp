@@ -299,6 +299,42 @@ TEST_P(SealedRowsTest, DamageAndSwappedRowsAreFailures) {
   EXPECT_EQ(rows.get("account", clear(as_view("a"))).error(), RowError::failed);
 }
 
+TEST_P(SealedRowsTest, LongValuesAreSealedUnderAKeyOfTheirOwn) {
+  auto rows = sealed();
+  const std::string words = std::string(700, 'a') + "a telling value" + std::string(700, 'b');
+  auto batch = rows.batch();
+  batch.put("accounts", clear(as_view("a")), as_view(words)).put("accounts", clear(as_view("b")), as_view(words));
+  batch.put("accounts", clear(as_view("least")), as_view(std::string(1'024, 'c')));
+  ASSERT_TRUE(rows.write(std::move(batch)).has_value());
+  harness_->reopen();
+  auto again = sealed();
+  EXPECT_EQ(text(again.get("accounts", clear(as_view("a")))), words);
+  EXPECT_TRUE(*again.contains("accounts", clear(as_view("a"))));
+  EXPECT_FALSE(*again.contains("accounts", clear(as_view("c"))));
+  const auto stored = *harness_->rows().scan("accounts", {}, {}, 10);
+  ASSERT_THAT(stored, SizeIs(3));
+  EXPECT_EQ(stored[0].second.size(), 1 + 12 + 48 + words.size() + 16);
+  EXPECT_EQ(stored[2].second.size(), 1 + 12 + 1'024 + 16U);
+  EXPECT_EQ(as_text(stored[0].second).find("telling"), std::string_view::npos);
+  EXPECT_FALSE(equal(ByteView(stored[0].second).last(words.size()), ByteView(stored[1].second).last(words.size())));
+  const auto refuses = [&](Bytes value) {
+    EXPECT_TRUE(harness_->rows().write({{.table = "accounts", .key = stored[0].first, .value = value}}).has_value());
+    const auto found = again.get("accounts", clear(as_view("a")));
+    return !found && found.error() == RowError::failed;
+  };
+  for (std::size_t at = 0; at < stored[0].second.size(); at += at < 80 ? 1 : 97) {
+    Bytes damaged = stored[0].second;
+    damaged[at] ^= std::byte{0x10};
+    EXPECT_TRUE(refuses(std::move(damaged))) << at;
+  }
+  for (std::size_t size = 0; size < stored[0].second.size(); size += size < 80 ? 1 : 97)
+    EXPECT_TRUE(refuses(Bytes(stored[0].second.begin(), stored[0].second.begin() + static_cast<std::ptrdiff_t>(size))));
+  EXPECT_TRUE(refuses(stored[1].second)) << "another row's";
+  Bytes halves(stored[1].second.begin(), stored[1].second.begin() + 61);  // its wrapped key before this one's words
+  append(halves, ByteView(stored[0].second).subspan(61));
+  EXPECT_TRUE(refuses(std::move(halves)));
+}
+
 TEST_P(SealedRowsTest, AnotherVaultIsRefused) {
   {
     auto rows = sealed();

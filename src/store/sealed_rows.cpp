@@ -6,7 +6,11 @@
 namespace opaline::store {
 namespace {
 
-constexpr std::uint8_t kValueVersion = 1;
+constexpr std::uint8_t kShort = 1, kLong = 2;  // versions of a value
+constexpr std::size_t kMaxShortBytes = 1024;
+constexpr std::size_t kWrappedKeyBytes = crypto::kAeadKeyBytes + crypto::kAeadTagBytes;
+/// Of a key that seals one value.
+constexpr ByteArray<crypto::kAeadNonceBytes> kOnlyNonce{};
 constexpr std::byte kHashedForm{'h'};
 constexpr std::byte kClearForm{'c'};
 constexpr std::size_t kMaxTableBytes = 64;
@@ -71,10 +75,19 @@ Bytes SealedRows::stored_key(std::string_view table, const SealedKey& key) const
 
 Bytes SealedRows::seal(std::string_view table, ByteView stored_key, ByteView value) const {
   const auto nonce = random_.bytes<crypto::kAeadNonceBytes>();
+  const Bytes place = named(table, stored_key);
+  const bool is_long = value.size() > kMaxShortBytes;
   Bytes out;
-  out.reserve(1 + nonce.size() + value.size() + crypto::kAeadTagBytes);
-  Writer(out).u8(kValueVersion).bytes(nonce);
-  crypto::aes256gcmsiv_seal(row_key_.reveal(), nonce, named(table, stored_key), value, out);
+  out.reserve(1 + nonce.size() + (is_long ? kWrappedKeyBytes : 0) + value.size() + crypto::kAeadTagBytes);
+  Writer(out).u8(is_long ? kLong : kShort).bytes(nonce);
+  if (is_long) {
+    VaultKey own;
+    random_.fill(own.fill());
+    crypto::aes256gcmsiv_seal(row_key_.reveal(), nonce, place, own.reveal(), out);
+    crypto::aes256gcm_seal(own.reveal(), kOnlyNonce, place, value, out);
+  } else {
+    crypto::aes256gcmsiv_seal(row_key_.reveal(), nonce, place, value, out);
+  }
   return out;
 }
 
@@ -82,9 +95,13 @@ std::optional<SecretBytes> SealedRows::open_value(std::string_view table, ByteVi
   Reader in(stored);
   const std::uint8_t version = in.u8();
   const auto nonce = in.array<crypto::kAeadNonceBytes>();
-  const ByteView sealed = in.rest();
-  if (in.failed() || version != kValueVersion) return std::nullopt;
-  return crypto::aes256gcmsiv_open(row_key_.reveal(), nonce, named(table, stored_key), sealed);
+  const Bytes place = named(table, stored_key);
+  if (version == kShort && !in.failed()) return crypto::aes256gcmsiv_open(row_key_.reveal(), nonce, place, in.rest());
+  const ByteView wrapped = in.bytes(kWrappedKeyBytes);
+  if (in.failed() || version != kLong) return std::nullopt;
+  const auto own = crypto::aes256gcmsiv_open(row_key_.reveal(), nonce, place, wrapped);
+  if (!own) return std::nullopt;
+  return crypto::aes256gcm_open(FixedView<crypto::kAeadKeyBytes>(*own), kOnlyNonce, place, in.rest());
 }
 
 Result<std::optional<SecretBytes>, RowError> SealedRows::get(std::string_view table, const SealedKey& key) {
@@ -94,6 +111,11 @@ Result<std::optional<SecretBytes>, RowError> SealedRows::get(std::string_view ta
   auto value = open_value(table, at, *stored);
   if (!value) return fail(RowError::failed);
   return value;
+}
+
+Result<bool, RowError> SealedRows::contains(std::string_view table, const SealedKey& key) {
+  OPALINE_TRY(const std::optional<Bytes> stored, rows_.get(table, stored_key(table, key)));
+  return stored.has_value();
 }
 
 SealedRows::Batch& SealedRows::Batch::put(std::string_view table, const SealedKey& key, ByteView value) {

@@ -5,6 +5,8 @@
 //   stored key   u8 form || hashed: HMAC-SHA-256(index key, u8 length of table || table || key) (32)     form 'h'
 //                           clear:  the key                                                              form 'c'
 //   stored value u8 version (1) || nonce (12) || AES-256-GCM-SIV(row key, nonce, plaintext, aad)
+//    above 1 KiB u8 version (2) || nonce (12) || AES-256-GCM-SIV(row key, nonce, a new key, aad) (48)
+//                  || AES-256-GCM(that key, nonce of zeros, plaintext, aad): a tenth of the time for long ones
 //   aad          u8 length of table || table || stored key
 //
 // What a copy of the files shows: tables' names, how many rows, their sizes, clear keys, and which rows changed when.
@@ -40,6 +42,9 @@ class SealedRows {
 
   /// nullopt: no such row. failed: also a row that is not authentic.
   [[nodiscard]] Result<std::optional<SecretBytes>, RowError> get(std::string_view table, const SealedKey& key);
+
+  /// Whether there is such a row, authentic or not.
+  [[nodiscard]] Result<bool, RowError> contains(std::string_view table, const SealedKey& key);
 
   /// Changes that happen together or not at all.
   class Batch {

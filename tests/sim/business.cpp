@@ -24,7 +24,10 @@ void Business::open_store() {
   auto rows = store::SealedRows::open(*raw_, vault_, random_, gateway::tables::kSealCheck);
   ASSERT_TRUE(rows);
   rows_ = std::make_unique<store::SealedRows>(std::move(*rows));
-  auto opened = gateway::Store::open({*rows_, vault_, clock_, clock_, random_}, msp::Uuid(account.view()));
+  auto journaled = store::JournaledRows::open(*rows_, gateway::kJournaledTables, gateway::tables::kJournal);
+  ASSERT_TRUE(journaled);
+  journaled_ = std::move(*journaled);
+  auto opened = gateway::Store::open({*journaled_, vault_, clock_, clock_, random_}, msp::Uuid(account.view()));
   ASSERT_TRUE(opened) << name << " cannot read what waits";
   store_ = std::move(*opened);
 }
@@ -41,6 +44,7 @@ void Business::crash() {
   ++troubles;
   Line::crash();
   store_.reset();
+  journaled_.reset();
   rows_.reset();
   raw_.reset();
   closed_.clear();
@@ -66,6 +70,7 @@ void Business::on_notice(const wire::Notice& notice) {
 }
 
 void Business::on_committed() {
+  if (random_.below(3) == 0) (void)journaled_->settle();  // as the gateway does every second
   for (const AccountId& persona : std::exchange(closed_, {})) (void)store_->close(persona);
 }
 

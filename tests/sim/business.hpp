@@ -58,6 +58,7 @@ class Business final : public Line {
   store::MemoryKeyVault vault_;
   std::unique_ptr<store::MemoryRowStore> raw_;
   std::unique_ptr<store::SealedRows> rows_;
+  std::unique_ptr<store::JournaledRows> journaled_;
   std::unique_ptr<gateway::Store> store_;
   std::vector<AccountId> closed_;  // notices of this round
   std::uint64_t places_ = 0;

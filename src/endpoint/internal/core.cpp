@@ -42,8 +42,8 @@ void Core::notice(const AccountId& peer, NoticeKind kind) {
 
 namespace {
 
-/// The value of rows whose key says everything.
-constexpr ByteArray<1> kPresent{std::byte{1}};
+/// A row of Table::seen_expiry holds no more than this, about.
+constexpr std::size_t kMaxGroupBytes = 4096;
 
 /// Values of Table::seen say until when; before that they said nothing.
 Time until_of(ByteView value) {
@@ -52,10 +52,14 @@ Time until_of(ByteView value) {
   return in.finished() ? until : Time{};
 }
 
-Bytes expiry_key(Time until, ByteView key) {
-  Bytes by_day;
-  Writer(by_day).u32(number(day_of(until)) + 1).bytes(key);
-  return by_day;
+/// The first day on which what is remembered `until` then may be forgotten.
+std::uint32_t expiry_day(Time until) {
+  return number(day_of(until)) + 1;
+}
+
+/// What only a device with sisters is told, so most have none.
+bool is_mark(SeenKind kind) {
+  return kind == SeenKind::read || kind == SeenKind::deleted;
 }
 
 Bytes seen_key(SeenKind kind, ByteView what) {
@@ -66,24 +70,47 @@ Bytes seen_key(SeenKind kind, ByteView what) {
 
 }  // namespace
 
+bool Core::has_marks() {
+  if (has_marks_) return *has_marks_;
+  bool found = false;
+  for (const SeenKind kind : {SeenKind::read, SeenKind::deleted})
+    staging.for_each(Table::seen, seen_key(kind, {}), {}, [&](ByteView, ByteView) {
+      found = true;
+      return false;
+    });
+  has_marks_ = found;
+  return found;
+}
+
 bool Core::seen(SeenKind kind, ByteView what) {
+  if (is_mark(kind) && !has_marks()) return false;
   return staging.has(Table::seen, seen_key(kind, what));
 }
 
 void Core::remember(SeenKind kind, ByteView what, Time until) {
+  if (is_mark(kind)) has_marks_ = true;
   const Bytes key = seen_key(kind, what);
   Bytes value;
   Writer(value).u64(static_cast<std::uint64_t>(unix_millis(until)));
   staging.put(Table::seen, key, to_secret_bytes(value));
-  staging.put(Table::seen_expiry, expiry_key(until, key), to_secret_bytes(kPresent));
+  Bytes& group = expiring_[expiry_day(until)];
+  Writer(group).u8(static_cast<std::uint8_t>(key.size())).bytes(key);
+  if (group.size() >= kMaxGroupBytes) write_expiring();
+}
+
+void Core::write_expiring() {
+  for (const auto& [day, group] : expiring_) {
+    Bytes key;
+    Writer(key).u32(day).u8(kExpiryGroup).u64(next(&LedgerRecord::next_use));
+    staging.put(Table::seen_expiry, key, to_secret_bytes(group));
+  }
+  expiring_.clear();
 }
 
 bool Core::forget(SeenKind kind, ByteView what) {
   const Bytes key = seen_key(kind, what);
-  const auto value = staging.get(Table::seen, key);
-  if (!value) return false;
-  staging.erase(Table::seen, key);
-  staging.erase(Table::seen_expiry, expiry_key(until_of(*value), key));
+  if (!staging.has(Table::seen, key)) return false;
+  staging.erase(Table::seen, key);  // its day's group names it still, and finds nothing
   return true;
 }
 
@@ -117,18 +144,30 @@ std::size_t Core::keep_few(SeenKind kind, ByteView prefix, std::size_t limit) {
   return all.size() - dropped;
 }
 
-void Core::forget_seen(std::size_t limit) {
+bool Core::forget_seen(std::size_t limit) {
   const std::uint32_t today = number(day_of(now()));
-  std::vector<Bytes> over;
-  staging.for_each(Table::seen_expiry, {}, {}, [&](ByteView key, ByteView) {
-    if (Reader(key).u32() > today || over.size() == limit) return false;
+  std::vector<Bytes> over, keys;
+  bool more = false;
+  staging.for_each(Table::seen_expiry, {}, {}, [&](ByteView key, ByteView value) {
+    Reader in(key);
+    if (in.u32() > today) return false;
+    more = keys.size() >= limit;
+    if (more) return false;
     over.push_back(to_bytes(key));
+    if (key[4] != std::byte{kExpiryGroup}) {  // before there were groups: the key says it
+      keys.push_back(to_bytes(in.rest()));
+    } else {
+      for (Reader group(value); group.left() > 0;) keys.push_back(to_bytes(group.bytes(group.u8())));
+    }
     return true;
   });
-  for (const Bytes& key : over) {
-    staging.erase(Table::seen_expiry, key);
-    staging.erase(Table::seen, ByteView(key).subspan(4));
+  for (const Bytes& key : keys) {
+    // It may have been forgotten since, and remembered anew for longer.
+    const auto value = staging.get(Table::seen, key);
+    if (value && expiry_day(until_of(*value)) <= today) staging.erase(Table::seen, key);
   }
+  for (const Bytes& key : over) staging.erase(Table::seen_expiry, key);
+  return more;
 }
 
 void Core::drop_outputs() {

@@ -25,6 +25,9 @@ enum class SeenKind : std::uint8_t {
   forked_list = 12,    ///< by account, where a content says so
 };
 
+/// In keys of Table::seen_expiry, u32 day || u8 || u64 number, where others have a SeenKind: many of that day.
+inline constexpr std::uint8_t kExpiryGroup = 0;
+
 /// One peer device, as this device deals with it.
 struct PeerDevice {
   session::DeviceAddress address;
@@ -136,8 +139,10 @@ class Core {
   [[nodiscard]] bool may_say(SeenKind kind, ByteView what, milliseconds window, std::size_t limit);
   /// Forgets the oldest quarter of what begins with `prefix` if it is `limit` or more. How many are left.
   std::size_t keep_few(SeenKind kind, ByteView prefix, std::size_t limit);
-  /// Forgets what may be forgotten; at most `limit` things a call.
-  void forget_seen(std::size_t limit);
+  /// Forgets what may be forgotten, about `limit` things a call; true: there is more.
+  [[nodiscard]] bool forget_seen(std::size_t limit);
+  /// Puts what was remembered in this round where forget_seen() finds it.
+  void write_expiring();
 
   /// Drops the outputs of the round.
   void drop_outputs();
@@ -146,8 +151,13 @@ class Core {
   [[nodiscard]] bool corrupt() const { return corrupt_; }
 
  private:
+  /// False: nothing was ever marked as read or deleted before it came, or all of it is forgotten.
+  [[nodiscard]] bool has_marks();
+
   bool corrupt_ = false;
+  std::optional<bool> has_marks_;
   milliseconds service_ahead_{0};
+  std::map<std::uint32_t, Bytes> expiring_;  ///< by day: keys of Table::seen, each behind its length (u8)
 };
 
 /// What contents carry of a list's hash: wire::Content::list_check.

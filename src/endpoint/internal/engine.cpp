@@ -11,6 +11,7 @@ constexpr std::chrono::minutes kHousekeepingEvery{10};
 constexpr std::chrono::hours kSessionsLookedAtEvery{24};
 /// Things of each kind that one round of housekeeping forgets.
 constexpr std::size_t kForgetAtOnce = 1024;
+constexpr milliseconds kForgetMoreAfter{1000};
 /// The longest that a service can make us wait by saying so.
 constexpr std::chrono::hours kLongestWait{24};
 /// Lists of one account are not fetched faster than this, whatever claims arrive about it.
@@ -250,7 +251,8 @@ void Engine::tick() {
   outbox.expire();
   inbox.expire();
   prekeys.wipe();
-  core.forget_seen(kForgetAtOnce);
+  forgets_more_ = core.forget_seen(kForgetAtOnce);
+  if (forgets_more_) next_housekeeping_ = core.instant() + kForgetMoreAfter;
   if (core.instant() < next_look_at_sessions_) return;
   next_look_at_sessions_ = core.instant() + kSessionsLookedAtEvery;
   sessions.wipe_late();
@@ -262,6 +264,7 @@ Result<void, Error> Engine::commit() {
   outbox.write();
   sessions.write();
   peers.write();
+  core.write_expiring();
   if (core.ledger_dirty) core.staging.put(Table::device, as_view(kLedgerKey), encode(core.ledger));
   core.ledger_dirty = false;
   if (core.own_dirty) core.staging.put(Table::device, as_view(kOwnKey), encode(core.own));
@@ -297,6 +300,7 @@ std::optional<Time> Engine::next_deadline() const {
   };
   if (!link.is_connected()) return std::nullopt;
   consider(core.now() + std::chrono::minutes(1));
+  if (forgets_more_) consider(core.now() + kForgetMoreAfter);
   consider(outbox.next_deadline());
   consider(prekeys.next_deadline());
   consider(healing.next_deadline());

@@ -23,10 +23,13 @@ Session* Sessions::find(const HandshakeHash& hash) {
     core_.found_corrupt();
     return nullptr;
   }
-  return &cache_.emplace(hash, Cached{std::move(*loaded), std::move(parsed.tags)}).first->second.session;
+  Cached& cached = cache_.emplace(hash, Cached{std::move(*loaded), std::move(parsed.tags)}).first->second;
+  for (const SessionTag& tag : cached.tags) tags_.insert_or_assign(tag, hash);
+  return &cached.session;
 }
 
 std::optional<HandshakeHash> Sessions::by_tag(const SessionTag& tag) {
+  if (const auto cached = tags_.find(tag); cached != tags_.end()) return cached->second;
   const auto row = core_.staging.get(Table::session_tag, tag.view());
   if (!row) return std::nullopt;
   return HandshakeHash::from(*row);
@@ -36,11 +39,13 @@ void Sessions::note_tags(const HandshakeHash& hash, Cached& cached) {
   for (const SessionTag& tag : cached.session.accepted_tags()) {
     if (std::ranges::find(cached.tags, tag) != cached.tags.end()) continue;
     cached.tags.push_back(tag);
+    tags_.insert_or_assign(tag, hash);
     core_.staging.put(Table::session_tag, tag.view(), to_secret_bytes(hash.view()));
   }
   // Old tags still tell whose ciphertext it is that cannot be opened any more.
   while (cached.tags.size() > kMaxTagsKept) {
     core_.staging.erase(Table::session_tag, cached.tags.front().view());
+    tags_.erase(cached.tags.front());
     cached.tags.erase(cached.tags.begin());
   }
 }
@@ -48,7 +53,7 @@ void Sessions::note_tags(const HandshakeHash& hash, Cached& cached) {
 void Sessions::changed(const HandshakeHash& hash, PeerDevice& device) {
   const auto it = cache_.find(hash);
   OPALINE_ASSERT(it != cache_.end());
-  it->second.dirty = true;
+  mark(hash, it->second);
   note_tags(hash, it->second);
   if (SessionReference* const ref = reference(device, hash)) {
     ref->last_use = core_.next(&LedgerRecord::next_use);
@@ -181,7 +186,10 @@ void Sessions::retire(PeerDevice& device, const HandshakeHash& hash) {
 
 void Sessions::remove(const HandshakeHash& hash) {
   if (find(hash) != nullptr)
-    for (const SessionTag& tag : cache_.at(hash).tags) core_.staging.erase(Table::session_tag, tag.view());
+    for (const SessionTag& tag : cache_.at(hash).tags) {
+      core_.staging.erase(Table::session_tag, tag.view());
+      tags_.erase(tag);
+    }
   cache_.erase(hash);
   core_.staging.erase(Table::session, hash.view());
 }
@@ -196,7 +204,7 @@ void Sessions::remove_all(PeerDevice& device) {
 
 void Sessions::wipe_late() {
   for (auto& [hash, cached] : cache_)
-    if (cached.session.wipe_late(core_.now())) cached.dirty = true;
+    if (cached.session.wipe_late(core_.now())) mark(hash, cached);
   std::vector<std::pair<Bytes, SecretBytes>> changed;
   core_.staging.for_each(Table::session, {}, {}, [&](ByteView key, ByteView value) {
     const auto hash = HandshakeHash::from(key);
@@ -211,17 +219,24 @@ void Sessions::wipe_late() {
   for (auto& [key, row] : changed) core_.staging.put(Table::session, key, std::move(row));
 }
 
+void Sessions::mark(const HandshakeHash& hash, Cached& cached) {
+  if (!std::exchange(cached.dirty, true)) dirty_.push_back(hash);
+}
+
 void Sessions::write() {
-  for (auto& [hash, cached] : cache_) {
-    if (!cached.dirty) continue;
-    const SecretBytes state = cached.session.serialise();
-    core_.staging.put(Table::session, hash.view(), encode(SessionRow{cached.tags, state}));
-    cached.dirty = false;
+  for (const HandshakeHash& hash : std::exchange(dirty_, {})) {
+    const auto found = cache_.find(hash);
+    if (found == cache_.end() || !found->second.dirty) continue;  // removed since
+    const SecretBytes state = found->second.session.serialise();
+    core_.staging.put(Table::session, hash.view(), encode(SessionRow{found->second.tags, state}));
+    found->second.dirty = false;
   }
 }
 
 void Sessions::evict() {
-  if (cache_.size() > kMaxCachedSessions) cache_.clear();
+  if (cache_.size() <= kMaxCachedSessions) return;
+  cache_.clear();
+  tags_.clear();
 }
 
 }  // namespace opaline::endpoint::internal

@@ -58,9 +58,13 @@ class Sessions {
   /// A session that is younger than the one that sends.
   [[nodiscard]] static bool comes_after(const PeerDevice& device, const session::HandshakeHash& hash);
   void note_tags(const session::HandshakeHash& hash, Cached& cached);
+  /// It is written with the next commit.
+  void mark(const session::HandshakeHash& hash, Cached& cached);
 
   Core& core_;
   std::unordered_map<session::HandshakeHash, Cached> cache_;
+  std::unordered_map<session::SessionTag, session::HandshakeHash> tags_;  ///< of those in cache_
+  std::vector<session::HandshakeHash> dirty_;
 };
 
 }  // namespace opaline::endpoint::internal

@@ -54,7 +54,7 @@ std::map<DeadLetters::Row, DeadLetter>::const_iterator DeadLetters::find(const m
 }
 
 Result<Bytes, StoreError> DeadLetters::sealed(const Row& row) {
-  const auto value = rows_.get(tables::kDeadLetters, store::clear(key(row)));
+  const auto value = rows_.get(tables::kDeadLetters, key(row));
   if (!value) return fail(error_of(value.error()));
   if (!*value || (*value)->size() < kHeadBytes) return Bytes();
   return to_bytes(ByteView(**value).subspan(kHeadBytes));
@@ -65,7 +65,7 @@ void DeadLetters::put(Changes& changes, const DeadLetter& letter, ByteView seale
   Bytes value;
   Writer(value).u8(kVersion).u8(static_cast<std::uint8_t>(letter.refusal)).u32(letter.attempts);
   Writer(value).bytes(letter.persona.view()).u64(letter.number).bytes(sealed);
-  changes.put(tables::kDeadLetters, store::clear(key(row_of(letter))), value);
+  changes.put(tables::kDeadLetters, key(row_of(letter)), value);
 }
 
 void DeadLetters::is_put(const DeadLetter& letter) {
@@ -74,7 +74,7 @@ void DeadLetters::is_put(const DeadLetter& letter) {
 }
 
 void DeadLetters::erase(Changes& changes, const Row& row) const {
-  changes.erase(tables::kDeadLetters, store::clear(key(row)));
+  changes.erase(tables::kDeadLetters, key(row));
 }
 
 void DeadLetters::erase_of(Changes& changes, const AccountId& persona) const {

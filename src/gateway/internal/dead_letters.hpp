@@ -7,7 +7,7 @@
 #include "endpoint/endpoint_store.hpp"
 #include "gateway/outcome.hpp"
 #include "msp/uuid.hpp"
-#include "store/sealed_rows.hpp"
+#include "store/journaled_rows.hpp"
 
 namespace opaline::gateway::internal {
 
@@ -17,11 +17,9 @@ inline constexpr std::size_t kMaxDeadLetters = 10'000;
 /// What changes rows does not change what is in memory: that follows once the batch is durable. Borrows `rows`.
 class DeadLetters {
  public:
-  using Changes = store::SealedRows::Batch;
+  using Changes = store::JournaledRows::Batch;
   using Row = Bytes;  ///< key of a row, behind the business's id: in the order of time
-  DeadLetters(store::SealedRows& rows, const msp::Uuid& business) : rows_(rows), business_(business) {}
-  /// From memory.
-  void clear() { all_.clear(); }
+  DeadLetters(store::JournaledRows& rows, const msp::Uuid& business) : rows_(rows), business_(business) {}
   /// Takes a row that was found at `row`; false: it is none.
   [[nodiscard]] bool load(ByteView row, ByteView value);
 
@@ -43,7 +41,7 @@ class DeadLetters {
   [[nodiscard]] static Row row_of(const DeadLetter& letter);
   [[nodiscard]] Bytes key(const Row& row) const;
 
-  store::SealedRows& rows_;
+  store::JournaledRows& rows_;
   msp::Uuid business_;
   std::map<Row, DeadLetter> all_;
 };

@@ -5,7 +5,7 @@
 
 #include "endpoint/endpoint_store.hpp"
 #include "msp/uuid.hpp"
-#include "store/sealed_rows.hpp"
+#include "store/journaled_rows.hpp"
 
 namespace opaline::gateway::internal {
 
@@ -15,13 +15,13 @@ inline constexpr std::chrono::hours kLeftoversKept{24};
 /// Borrows all it is given. Counts anew in each process.
 class Leftovers {
  public:
-  Leftovers(store::SealedRows& rows, const Clock& clock) : rows_(rows), clock_(clock) {}
+  Leftovers(store::JournaledRows& rows, const Clock& clock) : rows_(rows), clock_(clock) {}
   /// Businesses that have rows here and were in none of the `served` that it was given for kLeftoversKept. To be
   /// asked about hourly.
   [[nodiscard]] Result<std::vector<msp::Uuid>, endpoint::StoreError> over(const std::set<msp::Uuid>& served);
 
  private:
-  store::SealedRows& rows_;
+  store::JournaledRows& rows_;
   const Clock& clock_;
   std::map<msp::Uuid, Instant> since_;
 };

@@ -34,7 +34,7 @@ Bytes Outcomes::place(std::uint32_t day, ByteView id) const {
 Result<std::optional<Outcomes::Stored>, StoreError> Outcomes::stored(ByteView id) {
   for (std::uint32_t back = 0; back <= kOutcomeDays && back <= today(); ++back) {
     Bytes key = place(today() - back, id);
-    auto value = rows_.get(tables::kOutcomes, store::clear(key));
+    auto value = rows_.get(tables::kOutcomes, key);
     if (!value) return fail(error_of(value.error()));
     if (*value) return Stored{std::move(key), std::move(**value)};
   }
@@ -42,12 +42,12 @@ Result<std::optional<Outcomes::Stored>, StoreError> Outcomes::stored(ByteView id
 }
 
 void Outcomes::add(Changes& changes, ByteView id, Outcome outcome) {
-  changes.put(tables::kOutcomes, store::clear(place(today(), id)), value_of(outcome));
+  changes.put(tables::kOutcomes, place(today(), id), value_of(outcome));
 }
 
 Result<void, StoreError> Outcomes::set(Changes& changes, ByteView id, Outcome outcome) {
   OPALINE_TRY(const auto row, stored(id));
-  changes.put(tables::kOutcomes, store::clear(row ? row->place : place(today(), id)), value_of(outcome));
+  changes.put(tables::kOutcomes, row ? row->place : place(today(), id), value_of(outcome));
   return {};
 }
 
@@ -66,7 +66,7 @@ void Outcomes::drop_old(Changes& changes) {
     if (!rows || rows->empty()) return;
     for (const auto& row : *rows) {
       if (Reader(row.key).u32() + kOutcomeDays >= today()) return;
-      changes.erase(tables::kOutcomes, store::clear(row.key));
+      changes.erase(tables::kOutcomes, row.key);
     }
     after = rows->back().key;
   }

@@ -4,7 +4,7 @@
 #include "endpoint/endpoint_store.hpp"
 #include "gateway/outcome.hpp"
 #include "msp/uuid.hpp"
-#include "store/sealed_rows.hpp"
+#include "store/journaled_rows.hpp"
 
 namespace opaline::gateway::internal {
 
@@ -15,8 +15,8 @@ namespace opaline::gateway::internal {
 /// Borrows all it is given but the key.
 class Outcomes {
  public:
-  using Changes = store::SealedRows::Batch;
-  Outcomes(store::SealedRows& rows, const Clock& clock, const msp::Uuid& business, const store::VaultKey& key)
+  using Changes = store::JournaledRows::Batch;
+  Outcomes(store::JournaledRows& rows, const Clock& clock, const msp::Uuid& business, const store::VaultKey& key)
       : rows_(rows), clock_(clock), business_(business), key_(key.reveal()) {}
 
   /// Of a message that is new: it is today's.
@@ -37,7 +37,7 @@ class Outcomes {
   [[nodiscard]] Bytes place(std::uint32_t day, ByteView id) const;
   [[nodiscard]] std::uint32_t today() const;
 
-  store::SealedRows& rows_;
+  store::JournaledRows& rows_;
   const Clock& clock_;
   msp::Uuid business_;
   crypto::HmacSha256Key key_;
