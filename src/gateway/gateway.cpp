@@ -379,6 +379,7 @@ class Gateway::Impl final : public Businesses {
 
   void expire() {
     const Time now = ports_.clock.now();
+    storage_->maintain(now);
     switch (storage_->guard().tick(now)) {
       case store::ExpiryGuard::Verdict::proceed:
         expiry_clock_.trust(now);

@@ -29,4 +29,9 @@ Result<std::unique_ptr<Storage>, std::string> Storage::open(const std::filesyste
   return out;
 }
 
+void Storage::maintain(Time now) {
+  if (maintaining_.valid() && maintaining_.wait_for(seconds(0)) != std::future_status::ready) return;
+  maintaining_ = std::async(std::launch::async, [this, now] { files_->maintain(now); });
+}
+
 }  // namespace opaline::gateway::internal

@@ -1,6 +1,7 @@
 #pragma once
 // What a gateway has on the disk: a vault, and rows in RocksDB, sealed and journaled.
 #include <filesystem>
+#include <future>
 #include <memory>
 #include <optional>
 
@@ -22,6 +23,9 @@ class Storage {
   [[nodiscard]] store::FileKeyVault& vault() { return *vault_; }
   [[nodiscard]] store::JournaledRows& rows() { return *journaled_; }
   [[nodiscard]] store::ExpiryGuard& guard() { return *guard_; }
+  /// To be called about hourly: once a day, on a thread of its own, the files are written anew without what was erased
+  /// and overwritten, earlier states of sessions among it. Whoever destroys this waits for it.
+  void maintain(Time now);
 
  private:
   Storage() = default;
@@ -30,6 +34,7 @@ class Storage {
   std::optional<store::SealedRows> sealed_;
   std::unique_ptr<store::JournaledRows> journaled_;
   std::optional<store::ExpiryGuard> guard_;
+  std::future<void> maintaining_;
 };
 
 }  // namespace opaline::gateway::internal
