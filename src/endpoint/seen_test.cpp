@@ -62,6 +62,23 @@ TEST_F(SeenTest, AManyOfOneDayIsForgottenInSeconds) {
   EXPECT_EQ(groups(), 0U);
 }
 
+TEST_F(SeenTest, WhoIsNeverIdleForgetsToo) {
+  many(1'500);
+  world.clock.advance(std::chrono::days(64));
+  ben.endpoint->tick();
+  world.round(ben);
+  ASSERT_TRUE(world.settle()) << "its prekeys are renewed";
+  ASSERT_GT(seen(), 1'000U) << "not all in one round";
+  for (int i = 0; i < 60; ++i) {  // inputs come faster than any wait ends: it must not begin anew with each
+    world.clock.advance(milliseconds(200));
+    const auto next = ben.endpoint->next_deadline();
+    ASSERT_TRUE(next);
+    if (*next <= world.clock.now()) ben.endpoint->tick();
+    world.round(ben);
+  }
+  EXPECT_EQ(seen(), 0U);
+}
+
 TEST_F(SeenTest, WhatAnEarlierVersionRememberedIsForgottenToo) {
   const auto row = [&](std::uint8_t kind, Time until, bool remembered_longer) {
     const auto id = world.random.bytes<16>();

@@ -251,8 +251,7 @@ void Engine::tick() {
   outbox.expire();
   inbox.expire();
   prekeys.wipe();
-  forgets_more_ = core.forget_seen(kForgetAtOnce);
-  if (forgets_more_) next_housekeeping_ = core.instant() + kForgetMoreAfter;
+  if (core.forget_seen(kForgetAtOnce)) next_housekeeping_ = core.instant() + kForgetMoreAfter;
   if (core.instant() < next_look_at_sessions_) return;
   next_look_at_sessions_ = core.instant() + kSessionsLookedAtEvery;
   sessions.wipe_late();
@@ -300,7 +299,8 @@ std::optional<Time> Engine::next_deadline() const {
   };
   if (!link.is_connected()) return std::nullopt;
   consider(core.now() + std::chrono::minutes(1));
-  if (forgets_more_) consider(core.now() + kForgetMoreAfter);
+  // A time that stays the same: who is never idle asks again and again, and would put off any that is counted from now.
+  consider(core.now() + std::chrono::ceil<milliseconds>(next_housekeeping_ - core.instant()));
   consider(outbox.next_deadline());
   consider(prekeys.next_deadline());
   consider(healing.next_deadline());

@@ -49,7 +49,6 @@ class Engine {
   void peer_failed(Peer& peer, const Requests::Open& asked, Reason reason, milliseconds at_least, bool wanted_again);
 
   Instant next_housekeeping_{};
-  bool forgets_more_ = false;
   Instant next_look_at_sessions_{};
   bool was_idle_ = true;
 };
