@@ -77,6 +77,10 @@ TEST_F(SyncOrderTest, StatesOfTextsThatThereAreNotFillNoStore) {
   }
   EXPECT_LE(rows(ben, internal::SeenKind::is_read), kMaxEarlyStates);
   EXPECT_GE(rows(ben, internal::SeenKind::is_read), kMaxEarlyStates / 2);
+  std::size_t expiring = 0;
+  for (const auto& [key, value] : anna.store.contents().rows)
+    if (key.first == Table::seen_expiry) expiring += key.second.size() + value.size();
+  EXPECT_LE(expiring, kMaxEarlyStates * 64) << "what says when they go is bounded as they are";
   EXPECT_FALSE(known(ben, said.front())) << "the oldest go";
   EXPECT_TRUE(known(ben, said.back()));
   EXPECT_EQ(rows(carl, internal::SeenKind::is_read), receipt.count);

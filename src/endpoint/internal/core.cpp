@@ -42,6 +42,8 @@ void Core::notice(const AccountId& peer, NoticeKind kind) {
 
 namespace {
 
+/// The value of rows whose key says everything.
+constexpr ByteArray<1> kPresent{std::byte{1}};
 /// A row of Table::seen_expiry holds no more than this, about.
 constexpr std::size_t kMaxGroupBytes = 4096;
 
@@ -55,6 +57,19 @@ Time until_of(ByteView value) {
 /// The first day on which what is remembered `until` then may be forgotten.
 std::uint32_t expiry_day(Time until) {
   return number(day_of(until)) + 1;
+}
+
+/// Where each has a row of its own in Table::seen_expiry.
+Bytes expiry_key(Time until, ByteView key) {
+  Bytes by_day;
+  Writer(by_day).u32(expiry_day(until)).bytes(key);
+  return by_day;
+}
+
+/// What nobody forgets before its day. Of the others there are few, and here no more rows than there are of them.
+bool is_grouped(SeenKind kind) {
+  return kind == SeenKind::envelope || kind == SeenKind::message || kind == SeenKind::handshake ||
+         kind == SeenKind::read || kind == SeenKind::deleted;
 }
 
 /// What only a device with sisters is told, so most have none.
@@ -93,6 +108,7 @@ void Core::remember(SeenKind kind, ByteView what, Time until) {
   Bytes value;
   Writer(value).u64(static_cast<std::uint64_t>(unix_millis(until)));
   staging.put(Table::seen, key, to_secret_bytes(value));
+  if (!is_grouped(kind)) return staging.put(Table::seen_expiry, expiry_key(until, key), to_secret_bytes(kPresent));
   Bytes& group = expiring_[expiry_day(until)];
   Writer(group).u8(static_cast<std::uint8_t>(key.size())).bytes(key);
   if (group.size() >= kMaxGroupBytes) write_expiring();
@@ -109,8 +125,10 @@ void Core::write_expiring() {
 
 bool Core::forget(SeenKind kind, ByteView what) {
   const Bytes key = seen_key(kind, what);
-  if (!staging.has(Table::seen, key)) return false;
-  staging.erase(Table::seen, key);  // its day's group names it still, and finds nothing
+  const auto value = staging.get(Table::seen, key);
+  if (!value) return false;
+  staging.erase(Table::seen, key);
+  staging.erase(Table::seen_expiry, expiry_key(until_of(*value), key));
   return true;
 }
 
@@ -154,7 +172,7 @@ bool Core::forget_seen(std::size_t limit) {
     more = keys.size() >= limit;
     if (more) return false;
     over.push_back(to_bytes(key));
-    if (key[4] != std::byte{kExpiryGroup}) {  // before there were groups: the key says it
+    if (key[4] != std::byte{kExpiryGroup}) {  // one alone, as all were before there were groups: the key says it
       keys.push_back(to_bytes(in.rest()));
     } else {
       for (Reader group(value); group.left() > 0;) keys.push_back(to_bytes(group.bytes(group.u8())));
@@ -162,7 +180,7 @@ bool Core::forget_seen(std::size_t limit) {
     return true;
   });
   for (const Bytes& key : keys) {
-    // It may have been forgotten since, and remembered anew for longer.
+    // It may have been remembered anew, for longer.
     const auto value = staging.get(Table::seen, key);
     if (value && expiry_day(until_of(*value)) <= today) staging.erase(Table::seen, key);
   }
