@@ -108,6 +108,7 @@ class Gateway::Impl final : public Businesses {
     settle();
     for (auto& [id, served] : businesses_) served.business->start();
     loop_.run();
+    if (!storage_->rows().settle_all()) ports_.log.event(LogLevel::error, "gateway_store_failed");
   }
 
   [[nodiscard]] BusinessPort* find(const msp::Uuid& id) override {

@@ -45,7 +45,8 @@ JournaledRows::Batch& JournaledRows::Batch::erase(std::string_view table, ByteVi
 
 bool JournaledRows::Before::operator()(const PlaceView& a, const PlaceView& b) const {
   if (a.table != b.table) return a.table < b.table;
-  const int order = std::memcmp(a.key.data(), b.key.data(), std::min(a.key.size(), b.key.size()));
+  const std::size_t shared = std::min(a.key.size(), b.key.size());
+  const int order = shared == 0 ? 0 : std::memcmp(a.key.data(), b.key.data(), shared);
   return order != 0 ? order < 0 : a.key.size() < b.key.size();
 }
 
@@ -74,10 +75,16 @@ Result<void, RowError> JournaledRows::load() {
   }
 }
 
-std::optional<std::size_t> JournaledRows::index_of(std::string_view table) const {
+std::optional<std::size_t> JournaledRows::known(std::string_view table) const {
   const auto found = std::ranges::find(tables_, table);
   if (found == tables_.end()) return std::nullopt;
   return static_cast<std::size_t>(found - tables_.begin());
+}
+
+std::size_t JournaledRows::index_of(std::string_view table) const {
+  const auto index = known(table);
+  OPALINE_ASSERT(index);
+  return *index;
 }
 
 SecretBytes JournaledRows::encode(const Batch& batch) {
@@ -106,7 +113,7 @@ bool JournaledRows::decode(ByteView bytes, Batch& batch) const {
   Reader in(bytes);
   if (in.u8() != kVersion) return false;
   while (!in.failed() && in.left() > 0) {
-    const auto table = index_of(as_text(in.bytes(in.u8())));
+    const auto table = known(as_text(in.bytes(in.u8())));
     const ByteView key = in.bytes16();
     const std::uint8_t is_put = in.u8();
     const ByteView value = is_put == 1 ? in.bytes32() : ByteView();
@@ -125,7 +132,7 @@ void JournaledRows::apply(Batch batch, std::uint64_t number) {
   active_.end = next_ = number + 1;
   for (Batch::Change& change : batch.changes_) {
     active_.bytes += change.key.size() + (change.value ? change.value->size() : 0);
-    active_.rows.insert_or_assign({*index_of(change.table), std::move(change.key)}, std::move(change.value));
+    active_.rows.insert_or_assign({index_of(change.table), std::move(change.key)}, std::move(change.value));
   }
 }
 
@@ -194,6 +201,14 @@ Result<bool, RowError> JournaledRows::settle() {
   return !settling_.is_empty();
 }
 
+Result<void, RowError> JournaledRows::settle_all() {
+  while (!active_.is_empty() || !settling_.is_empty()) {
+    writes_ = 0;
+    OPALINE_CHECK(settle());
+  }
+  return {};
+}
+
 // ---- reading
 
 const JournaledRows::Value* JournaledRows::find(const PlaceView& place) const {
@@ -204,12 +219,12 @@ const JournaledRows::Value* JournaledRows::find(const PlaceView& place) const {
 
 bool JournaledRows::erases_settled_rows(const Batch& batch) const {
   return std::ranges::all_of(batch.changes_, [this](const Batch::Change& change) {
-    return !change.value && find({*index_of(change.table), change.key}) == nullptr;
+    return !change.value && is_settled(change.table, change.key);
   });
 }
 
 Result<std::optional<SecretBytes>, RowError> JournaledRows::get(std::string_view table, ByteView key) {
-  if (const Value* changed = find({*index_of(table), key})) return *changed;
+  if (const Value* changed = find({index_of(table), key})) return *changed;
   return rows_.get(table, clear(key));
 }
 
@@ -228,7 +243,7 @@ const JournaledRows::Rows::value_type* JournaledRows::first_changed(std::size_t 
 
 Result<std::vector<SealedRows::Row>, RowError> JournaledRows::scan(std::string_view table, ByteView prefix,
                                                                    ByteView after, std::size_t limit) {
-  const std::size_t index = *index_of(table);
+  const std::size_t index = index_of(table);
   std::vector<SealedRows::Row> out;
   Bytes last = to_bytes(after);
   const auto take = [&](const Bytes& key, const SecretBytes* value) {

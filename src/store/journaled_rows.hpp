@@ -55,6 +55,12 @@ class JournaledRows {
   /// Brings some rows to their places and drops what the journal says of them; true: there are more. To be called every
   /// second or so, and soon again while there are more: writes do some of it, too, so what is in memory stays small.
   [[nodiscard]] Result<bool, RowError> settle();
+  /// The journal is empty then: before the program ends.
+  [[nodiscard]] Result<void, RowError> settle_all();
+  /// True if the journal says nothing of that row.
+  [[nodiscard]] bool is_settled(std::string_view table, ByteView key) const {
+    return find({index_of(table), key}) == nullptr;
+  }
 
  private:
   using Value = std::optional<SecretBytes>;  ///< nullopt: erased
@@ -84,7 +90,9 @@ class JournaledRows {
   JournaledRows(SealedRows& rows, std::span<const std::string_view> tables, std::string_view journal)
       : rows_(rows), tables_(tables), journal_(journal) {}
   [[nodiscard]] Result<void, RowError> load();
-  [[nodiscard]] std::optional<std::size_t> index_of(std::string_view table) const;
+  [[nodiscard]] std::optional<std::size_t> known(std::string_view table) const;
+  /// In tables_, where it has to be.
+  [[nodiscard]] std::size_t index_of(std::string_view table) const;
   [[nodiscard]] static SecretBytes encode(const Batch& batch);
   [[nodiscard]] bool decode(ByteView bytes, Batch& batch) const;
   void apply(Batch batch, std::uint64_t number);

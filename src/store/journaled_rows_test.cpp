@@ -31,10 +31,7 @@ class JournaledRowsTest : public ::testing::Test {
     ASSERT_TRUE(opened);
     rows_ = std::move(*opened);
   }
-  void settle_all() {
-    while (*rows_->settle()) {
-    }
-  }
+  void settle_all() { EXPECT_TRUE(rows_->settle_all()); }
   std::optional<std::string> get(std::string_view table, std::string_view key) {
     const auto found = rows_->get(table, as_view(key));
     EXPECT_TRUE(found);
@@ -149,12 +146,26 @@ TEST_F(JournaledRowsTest, ManyCommitsStaySmallInTheJournalByThemselves) {
   EXPECT_EQ(contents(), model);
 }
 
+TEST_F(JournaledRowsTest, OnceAllIsSettledTheJournalIsEmptyHoweverMuchWasWritten) {
+  ASSERT_TRUE(put("first", "1"));
+  ASSERT_TRUE(rows_->settle());
+  for (int i = 0; i < 1'000; ++i) ASSERT_TRUE(put(std::to_string(i), "v"));
+  ASSERT_TRUE(rows_->settle_all());
+  EXPECT_EQ(rows_of(kJournal), 0U);
+  EXPECT_EQ(rows_of(kWords), 1'001U);
+  ASSERT_TRUE(put("more", "1"));
+  disk_.faults.full = true;
+  EXPECT_EQ(rows_->settle_all().error(), RowError::full);
+}
+
 TEST_F(JournaledRowsTest, OnAFullDiskNothingChangesButWhatIsInItsPlaceCanBeErased) {
   ASSERT_TRUE(put("settled", "1"));
   settle_all();
   ASSERT_TRUE(put("fresh", "2"));
   disk_.faults.full = true;
   EXPECT_FALSE(put("more", "3"));
+  EXPECT_TRUE(rows_->is_settled(kWords, as_view("settled")));
+  EXPECT_FALSE(rows_->is_settled(kWords, as_view("fresh")));
   EXPECT_EQ(erase("fresh").error(), RowError::full);
   EXPECT_EQ(rows_->settle().error(), RowError::full);
   EXPECT_TRUE(erase("settled"));
