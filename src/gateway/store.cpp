@@ -162,6 +162,8 @@ Result<void, StoreError> Store::commit(endpoint::Batch batch) {
     }
   }
   Steps steps;
+  for (const AccountId& persona : closing_)
+    if (!is_closed(persona)) OPALINE_CHECK(close(changes, steps, persona, people_.at(persona).id));
   for (const endpoint::HistoryChange& change : batch.history) {
     if (const auto* incoming = std::get_if<endpoint::AddIncoming>(&change)) {
       OPALINE_CHECK(add(changes, steps, *incoming));
@@ -175,6 +177,7 @@ Result<void, StoreError> Store::commit(endpoint::Batch batch) {
   if (is_message) fault_point("gateway.before_commit");
   OPALINE_CHECK(write(std::move(changes)));
   if (is_message) fault_point("gateway.after_commit");
+  closing_.clear();
   apply(steps);
   return {};
 }

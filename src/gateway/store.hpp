@@ -74,7 +74,8 @@ class Store final : public endpoint::EndpointStore {
   };
   [[nodiscard]] Result<Retry, endpoint::StoreError> retry(const msp::Uuid& message);
   /// The person has closed the conversation: what waits of it is dropped, and the business is told (`closed` waits
-  /// then). Nothing happens if that is known, or the persona is not.
+  /// then). Nothing happens if that is known, or the persona is not. failed, full: it goes with the next commit, before
+  /// what that brings.
   [[nodiscard]] Result<void, endpoint::StoreError> close(const AccountId& persona);
   /// Whether the business's software hears that its messages were delivered and read: then `delivered` and `read` wait,
   /// from the commit that brought the receipt. False at first.
@@ -152,7 +153,8 @@ class Store final : public endpoint::EndpointStore {
   internal::DeadLetters dead_letters_;
   std::map<AccountId, Person> people_;
   std::vector<AccountId> arrived_;
-  std::vector<Bytes> taken_;  ///< rows of kInbox that are to be erased
+  std::vector<Bytes> taken_;        ///< rows of kInbox that are to be erased
+  std::vector<AccountId> closing_;  ///< of whom close() could not write it
   std::size_t waiting_ = 0;
   Number next_ = 1;
   bool tells_statuses_ = false;

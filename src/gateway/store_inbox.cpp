@@ -177,8 +177,15 @@ void Store::finish(const AccountId& persona, Number number) {
 }
 
 Result<void, StoreError> Store::forget_taken() {
+  const auto done = write(Changes());
+  if (done || done.error() != StoreError::full) return done;
+  // There is no room to say anything of a row that the journal has. The others go all the same.
+  const auto can_go = [this](const Bytes& row) { return ports_.rows.is_settled(tables::kInbox, row); };
   Changes changes;
-  return write(std::move(changes));
+  for (const Bytes& row : taken_)
+    if (can_go(row)) changes.erase(tables::kInbox, row);
+  if (ports_.rows.write(std::move(changes))) std::erase_if(taken_, can_go);
+  return done;
 }
 
 Result<void, StoreError> Store::bury(const AccountId& persona, Number number, const msp::Uuid& id, Refusal why,
@@ -230,10 +237,15 @@ Result<void, StoreError> Store::close(const AccountId& persona) {
   if (person == people_.end() || person->second.closed) return {};
   Changes changes;
   Steps steps;
-  OPALINE_CHECK(close(changes, steps, persona, person->second.id));
-  OPALINE_CHECK(write(std::move(changes)));
-  apply(steps);
-  return {};
+  auto done = close(changes, steps, persona, person->second.id);
+  if (done) done = write(std::move(changes));
+  std::erase(closing_, persona);
+  if (done) {
+    apply(steps);
+  } else {
+    closing_.push_back(persona);
+  }
+  return done;
 }
 
 }  // namespace opaline::gateway

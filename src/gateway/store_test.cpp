@@ -164,6 +164,28 @@ TEST_F(StoreTest, OfAWriteThatFailedNothingIsThereAndWhatComesNextReplacesIt) {
   }
 }
 
+TEST_F(StoreTest, AClosingThatCouldNotBeWrittenGoesWithTheNextCommitBeforeWhatThatBrings) {
+  for (const bool again : {false, true}) {
+    const auto anna = person();
+    write(anna, "old");
+    disk_.faults.full = true;
+    EXPECT_FALSE(store_->close(anna.persona()));
+    EXPECT_FALSE(store_->close(anna.persona()));
+    disk_.faults.full = false;
+    EXPECT_EQ(front_text(anna), "old");
+    if (again) ASSERT_TRUE(store_->close(anna.persona()));
+    write(anna, "new");
+    const auto front = *store_->front(anna.persona());
+    ASSERT_TRUE(front);
+    EXPECT_EQ(front->message.kind, Received::Kind::closed);
+    store_->finish(anna.persona(), front->number);
+    EXPECT_EQ(front_text(anna), "new");
+    write(anna, "newer");
+    EXPECT_EQ(front_text(anna), "new") << "it is not closed twice";
+    EXPECT_FALSE(store_->is_closed(anna.persona()));
+  }
+}
+
 TEST_F(StoreTest, OnceItWasTakenNoTraceOfAMessageStays) {
   const auto anna = person();
   write(anna);
@@ -421,6 +443,22 @@ TEST_F(StoreTest, AFullDiskChangesNothing) {
   reopen();
   EXPECT_EQ(store_->waiting(), 1U);
   EXPECT_EQ(front_text(anna), "kept");
+}
+
+TEST_F(StoreTest, OnAFullDiskWhatWasTakenGoesFromItsPlace) {
+  const auto anna = person();
+  write(anna, "settled");
+  while (*rows_->settle()) {
+  }
+  write(anna, "fresh");  // in the journal, which can say nothing new now
+  disk_.faults.full = true;
+  for (int i = 0; i < 2; ++i) store_->finish(anna.persona(), (*store_->front(anna.persona()))->number);
+  EXPECT_EQ(store_->forget_taken().error(), endpoint::StoreError::full);
+  EXPECT_THAT(*raw_.scan(tables::kInbox, {}, {}, 9), IsEmpty());
+  disk_.faults.full = false;
+  ASSERT_TRUE(store_->forget_taken());
+  reopen();
+  EXPECT_EQ(store_->waiting(), 0U);
 }
 
 TEST_F(StoreTest, NothingReadableLiesInTheRows) {

@@ -17,6 +17,7 @@ constexpr std::size_t kMaxAnswerBytes = 64 * 1024;  // nobody reads it
 constexpr BackOff kWaits(1s, 5min);
 /// Rows of what was taken are erased by the next commit of anything, or by one of their own after this time.
 constexpr auto kForgetWithin = 10ms;
+constexpr auto kForgetAgain = 1s;
 /// Answers that say "never" are believed when they were given so often.
 constexpr unsigned kRefusals = 3;
 /// Those that are about the address and not about the message are not asked in a row: software that is being replaced
@@ -198,7 +199,8 @@ void Webhooks::finish(const AccountId& persona, Store::Number number) {
 }
 
 void Webhooks::forget() {
-  if (parts_.store.forget_taken()) fault_point("gateway.after_taken");
+  if (parts_.store.forget_taken()) return fault_point("gateway.after_taken");
+  if (!stopped_) forget_.arm(kForgetAgain, [this] { forget(); });  // the disk's trouble passes
 }
 
 void Webhooks::later(const AccountId& persona, Lane& lane, seconds at_least) {
