@@ -16,7 +16,7 @@ namespace opaline {
 
 /// Every point there is: tests iterate over this list, and hitting a point that is not on it is a bug (asserted when
 /// armed).
-inline constexpr std::array<std::string_view, 88> kFaultPoints = {
+inline constexpr std::array<std::string_view, 90> kFaultPoints = {
     "store.before_day_key",        // the first envelope of a day is about to be committed, its key does not exist yet
     "store.before_day_family",     // the key is synced, the day's rows have no place yet
     "store.before_wal_sync",       // a group is sealed, not a byte of it was given to the disk
@@ -99,6 +99,8 @@ inline constexpr std::array<std::string_view, 88> kFaultPoints = {
     "gateway.after_webhook",       // the software has taken it, its row is still there
     "gateway.after_taken",         // the row is gone
     "gateway.before_answer",       // a business's message is accepted, the business was not told
+    "journal.before_settled",      // rows that are in the journal are about to go to their places
+    "journal.after_settled",       // they are there, and if they were the last the journal has forgotten them
     "sms.after_row",               // a text is about to be handed to Kannel, its row says so
     "sms.after_kannel",            // Kannel has answered, the row does not know it
     "sms.after_told",              // the person was told what became of it, the row does not know it

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "base/codec.hpp"
+#include "base/fault_point.hpp"
 
 namespace opaline::store {
 namespace {
@@ -196,7 +197,9 @@ Result<bool, RowError> JournaledRows::settle() {
   if (settling_.is_empty() || std::exchange(writes_, 0) > kFewWrites) return false;  // writes do it
   auto changes = rows_.batch();
   const auto end = add_settled(changes, kSettledAtOnce);
+  fault_point("journal.before_settled");
   OPALINE_CHECK(rows_.write(std::move(changes)));
+  fault_point("journal.after_settled");
   are_settled(end);
   return !settling_.is_empty();
 }

@@ -13,7 +13,7 @@ import uuid
 from business_test import World
 from support import Checks, Programs, SOURCE, opaline, wait_for
 
-POINTS = re.findall(r'^\s+"(gateway\.\w+)",', (SOURCE / "src/base/fault_point.hpp").read_text(), re.MULTILINE)
+POINTS = re.findall(r'^\s+"((?:gateway|journal)\.\w+)",', (SOURCE / "src/base/fault_point.hpp").read_text(), re.MULTILINE)
 PASSES = (1, 2, 3, 5)  # the first, and those with something before them
 
 
