@@ -147,7 +147,7 @@ Result<void, RowError> JournaledRows::write(Batch batch) {
   changes.put(journal_, clear(number_key(next_)), encode(batch));
   const auto end = add_settled(changes, std::max(kSettledAtOnce, 2 * batch.changes_.size()));
   if (const auto done = rows_.write(std::move(changes)); !done) {
-    if (done.error() != RowError::full) uncertain_ = true;
+    if (done.error() != RowError::full) uncertain_ = may_come_ = true;
     return done;
   }
   uncertain_ = false;
@@ -176,8 +176,9 @@ JournaledRows::Rows::const_iterator JournaledRows::add_settled(SealedRows::Batch
     const std::string_view table = tables_[place.table];
     if (value) {
       batch.put(table, clear(place.key), *value);
-    } else if (const auto there = rows_.contains(table, clear(place.key)); !there || *there) {
-      batch.erase(table, clear(place.key));  // most that is erased so soon never came to its place
+    } else {  // most that is erased so soon never came to its place
+      const auto there = may_come_ ? Result<bool, RowError>(true) : rows_.contains(table, clear(place.key));
+      if (!there || *there) batch.erase(table, clear(place.key));
     }
   }
   if (at == settling_.rows.end())
@@ -198,7 +199,10 @@ Result<bool, RowError> JournaledRows::settle() {
   auto changes = rows_.batch();
   const auto end = add_settled(changes, kSettledAtOnce);
   fault_point("journal.before_settled");
-  OPALINE_CHECK(rows_.write(std::move(changes)));
+  if (const auto done = rows_.write(std::move(changes)); !done) {
+    may_come_ = may_come_ || done.error() != RowError::full;
+    return fail(done.error());
+  }
   fault_point("journal.after_settled");
   are_settled(end);
   return !settling_.is_empty();

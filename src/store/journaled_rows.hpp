@@ -119,6 +119,8 @@ class JournaledRows {
   std::size_t writes_ = 0;  ///< since the last settle()
   /// A commit ended as `unknown`: the journal may have a row at next_, to be replaced by whatever comes.
   bool uncertain_ = false;
+  /// Some write ended as `unknown`: a row may come to its place with a restart that is not seen there now.
+  bool may_come_ = false;
 };
 
 }  // namespace opaline::store

@@ -191,6 +191,57 @@ TEST_F(JournaledRowsTest, AnUncertainCommitIsReplacedByTheNextOne) {
   EXPECT_EQ(get(kWords, "a"), std::nullopt);
 }
 
+/// Writes that failed are not to be seen, and come back with a restart in their turn, as from a log.
+class LateRows final : public RowStore {
+ public:
+  explicit LateRows(RowStore& now) : now_(now) {}
+  Result<std::optional<Bytes>, RowError> get(std::string_view table, ByteView key) override {
+    return now_.get(table, key);
+  }
+  Result<void, RowError> write(std::vector<RowChange> changes) override {
+    log.push_back(changes);
+    if (fails) return fail(RowError::unknown);
+    return now_.write(std::move(changes));
+  }
+  Result<std::vector<std::pair<Bytes, Bytes>>, RowError> scan(std::string_view table, ByteView prefix, ByteView after,
+                                                              std::size_t limit) override {
+    return now_.scan(table, prefix, after, limit);
+  }
+  Result<std::vector<std::pair<Bytes, Bytes>>, RowError> scan_back(std::string_view table, ByteView prefix,
+                                                                   ByteView before, std::size_t limit) override {
+    return now_.scan_back(table, prefix, before, limit);
+  }
+  Result<void, RowError> erase_range(std::string_view table, ByteView from, ByteView end) override {
+    return now_.erase_range(table, from, end);
+  }
+  bool fails = false;
+  std::vector<std::vector<RowChange>> log;
+
+ private:
+  RowStore& now_;
+};
+
+TEST_F(JournaledRowsTest, WhatAnUncertainWriteBroughtToItsPlaceDoesNotComeBack) {
+  LateRows late(raw_);
+  SealedRows sealed = std::move(*SealedRows::open(late, vault_, random_, kCheck));
+  auto rows = std::move(*JournaledRows::open(sealed, kJournaled, kJournal));
+  Batch many, big, erased;
+  for (int i = 0; i < 1'000; ++i) many.put(kWords, as_view(std::to_string(1'000 + i)), as_view("v"));
+  for (int i = 0; i < 300; ++i) big.put(kPeople, as_view(std::to_string(i)), as_view("v"));
+  erased.erase(kWords, as_view("1500"));
+  ASSERT_TRUE(rows->write(std::move(many)));
+  ASSERT_TRUE(*rows->settle());
+  late.fails = true;
+  EXPECT_FALSE(rows->write(std::move(big)));  // it takes that row to its place
+  late.fails = false;
+  ASSERT_TRUE(rows->write(std::move(erased)));  // before that row's turn
+  ASSERT_TRUE(rows->settle_all());
+  for (auto& changes : late.log) ASSERT_TRUE(raw_.write(std::move(changes)));
+  reopen();
+  EXPECT_EQ(get(kWords, "1500"), std::nullopt);
+  EXPECT_THAT(contents(), SizeIs(999));
+}
+
 TEST_F(JournaledRowsTest, ADamagedJournalIsNotGuessed) {
   ASSERT_TRUE(put("a", "1"));
   const auto rows = *raw_.scan(kJournal, {}, {}, 1);
