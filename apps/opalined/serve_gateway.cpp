@@ -10,6 +10,10 @@
 namespace opaline::daemon {
 namespace {
 
+bool is_blank(std::byte c) {
+  return c == std::byte{' '} || c == std::byte{'\t'};
+}
+
 Result<std::variant<gateway::Hosted, gateway::OwnHouse>, std::string> source_of(const server::Config& config) {
   const auto& section = config.business;
   if (section.id.empty()) return gateway::Hosted{config.paths.admin_socket};
@@ -20,7 +24,8 @@ Result<std::variant<gateway::Hosted, gateway::OwnHouse>, std::string> source_of(
   if (!business) return fail("business.settings_file " + section.settings_file.string() + ": " + business.error());
   gateway::OwnHouse out{std::move(*business), {}};
   if (!section.enrolment_file.empty()) {
-    OPALINE_TRY(const SecretBytes enrolment, apps::read_secret(section.enrolment_file));
+    OPALINE_TRY(SecretBytes enrolment, apps::read_secret(section.enrolment_file));
+    while (!enrolment.empty() && is_blank(enrolment.back())) enrolment.pop_back();  // it was pasted
     out.enrolment = as_text(enrolment);
   }
   return out;

@@ -205,7 +205,7 @@ def own_gateway(check, world):
     for name in ("gateway", "gateway-vault"):
         shutil.rmtree(root / "var/lib/opaline" / name)
     told = admin_business(world.programs.opalined, world.server, "enrol", urn)
-    (root / "etc/opaline/enrolment").write_text(told["enrolment"] + "\n")
+    (root / "etc/opaline/enrolment").write_text(told["enrolment"] + " \n")  # as it is pasted
     (root / "etc/opaline/enrolment").chmod(0o600)
     config.write_text(config.read_text() + f'enrolment_file = "{root}/etc/opaline/enrolment"\n')
     gateway = start()
